@@ -1,0 +1,154 @@
+"""Peak memory of a prediction against the height of the scene.
+
+Claim: it does not grow. Every scene is mapped in a process of its own, with a stand-in for the
+model whose memory is known, through everything else that `geocobot predict` does: reading,
+blending, both rasters, polygons, GeoPackage. Two buffers of fixed size fill up first: GDAL's
+cache (64 MB, or one row of tiles) and the 20,000 polygons that are written at a time.
+
+Usage: python benchmarks/memory.py [HEIGHT ...]
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.windows import Window
+
+WIDTH = 2_000
+HEIGHTS = (4_000, 16_000, 64_000)
+TILE_PX = 512
+ROWS_AT_ONCE = 512
+
+
+def main(heights: list[int]) -> None:
+    """Measure each height in turn and print the ratio of the tallest to the shortest."""
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder:
+        for height in heights:
+            raster = Path(folder) / f"scene_{height}.tif"
+            write_scene(raster, height)
+            figures = measure(raster)
+            raster.unlink()
+            peaks.append(figures["peak_mb"] - figures["baseline_mb"])
+            print(
+                f"{WIDTH} x {height:>6}: {figures['polygons']:>6} polygons, "
+                f"{figures['seconds']:6.1f} s, peak {peaks[-1]:4.0f} MB above the imports' "
+                f"{figures['baseline_mb']:.0f} MB"
+            )
+    print(
+        f"tallest / shortest: {heights[-1] / heights[0]:.0f} x the height, "
+        f"{peaks[-1] / peaks[0]:.2f} x the memory"
+    )
+
+
+def measure(raster: Path) -> dict[str, float]:
+    """Map one scene in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--map", str(raster)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def write_scene(path: Path, height: int) -> None:
+    """Write blobs of about 40 px, a few hundred in every thousand rows, block row by block row."""
+    rng = np.random.default_rng(0)
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=WIDTH,
+        height=height,
+        count=3,
+        dtype="uint8",
+        crs="EPSG:32633",
+        transform=Affine(0.5, 0, 5e5, 0, -0.5, 5e6),
+        tiled=True,
+        blockxsize=512,
+        blockysize=512,
+        compress="deflate",
+    ) as sink:
+        for row in range(0, height, ROWS_AT_ONCE):
+            rows = min(ROWS_AT_ONCE, height - row)
+            coarse = rng.integers(0, 255, (3, ROWS_AT_ONCE // 32, WIDTH // 32 + 1), dtype=np.uint8)
+            image = np.kron(coarse, np.ones((32, 32), np.uint8))[:, :rows, :WIDTH]
+            sink.write(image, window=Window(0, row, WIDTH, rows))
+
+
+def map_one(raster: Path) -> None:
+    """Map one scene and print what it took."""
+    import torch
+
+    from geocobot.adapters.config import AdapterConfig
+    from geocobot.bands import BandRange
+    from geocobot.classes import name_classes
+    from geocobot.config import PredictOptions
+    from geocobot.io.scene import Scene
+    from geocobot.models.architecture import HeadConfig, SegmenterConfig
+    from geocobot.models.card import ModelCard
+    from geocobot.workflows.predict import map_scene
+    from geocobot.workflows.targets import choose_targets
+
+    baseline_mb = peak_mb()
+    card = ModelCard(
+        segmenter=SegmenterConfig(
+            base="tiny",
+            base_sha256=None,
+            adapter=AdapterConfig(method="none"),
+            head=HeadConfig(1),
+            encoder_trained=True,
+        ),
+        classes=name_classes(["bright"]),
+        ranges=tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3)),
+        ground_pixel_m=(0.5, 0.5),
+        patch_px=TILE_PX,
+    )
+    options = PredictOptions(
+        raster=(str(raster),),
+        model="none",
+        out=str(raster.with_suffix(".gpkg")),
+        save_scores=True,
+        save_classes=True,
+    )
+    (targets,) = choose_targets(options.raster, options.out, save_scores=True, save_classes=True)
+    start_s = time.perf_counter()
+    result = map_scene(
+        Scene.open(raster),
+        lambda image: (image[:, :1] - 0.6) * 20,
+        card,
+        targets,
+        options,
+        device=torch.device("cpu"),
+    )
+    figures = {
+        "baseline_mb": baseline_mb,
+        "peak_mb": peak_mb(),
+        "polygons": result.n_polygons,
+        "seconds": time.perf_counter() - start_s,
+    }
+    print(json.dumps(figures))
+
+
+def peak_mb() -> float:
+    """The most memory this process has held so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--map"]:
+        map_one(Path(sys.argv[2]))
+    else:
+        main([int(a) for a in sys.argv[1:]] or list(HEIGHTS))

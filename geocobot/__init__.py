@@ -1,0 +1,73 @@
+"""Label one scene, map the rest.
+
+    import geocobot
+
+    geocobot.train(raster="scene.tif", labels="roads.shp")
+    geocobot.predict(raster="big.tif", model="runs/roads/model.safetensors")
+
+Importing geocobot is cheap; what a function needs is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from geocobot._version import __version__
+from geocobot.api import demo, predict, train
+
+if TYPE_CHECKING:
+    from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+    from geocobot.errors import GeocobotError
+    from geocobot.workflows.catalog import Catalog, list_models
+    from geocobot.workflows.demo import DemoResult
+    from geocobot.workflows.info import Info, collect_info
+    from geocobot.workflows.predict import PredictResult
+    from geocobot.workflows.train import TrainResult
+
+__all__ = [
+    "Catalog",
+    "DemoOptions",
+    "DemoResult",
+    "GeocobotError",
+    "Info",
+    "PredictOptions",
+    "PredictResult",
+    "TrainOptions",
+    "TrainResult",
+    "__version__",
+    "collect_info",
+    "demo",
+    "list_models",
+    "predict",
+    "train",
+]
+
+_HOMES = {
+    "Catalog": "geocobot.workflows.catalog",
+    "DemoOptions": "geocobot.config",
+    "DemoResult": "geocobot.workflows.demo",
+    "GeocobotError": "geocobot.errors",
+    "Info": "geocobot.workflows.info",
+    "PredictOptions": "geocobot.config",
+    "PredictResult": "geocobot.workflows.predict",
+    "TrainOptions": "geocobot.config",
+    "TrainResult": "geocobot.workflows.train",
+    "collect_info": "geocobot.workflows.info",
+    "list_models": "geocobot.workflows.catalog",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home when it is first asked for."""
+    if name not in _HOMES:
+        message = f"module 'geocobot' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

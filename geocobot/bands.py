@@ -1,0 +1,58 @@
+"""What the model sees of a scene: which bands, and which values are dark and bright."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class BandRange:
+    """One input band and the range of values that carries its contrast.
+
+    Attributes:
+        band: number of the band in the file, from 1.
+        name: its description in the file, or "band 3".
+        dtype: NumPy name of the file's data type, such as "uint16".
+        low: value that becomes 0 (2nd percentile of the training scene).
+        high: value that becomes 1 (98th percentile); always above `low`.
+    """
+
+    band: int
+    name: str
+    dtype: str
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        """Refuse a range that is empty in float32, in which `normalize` computes."""
+        if not np.float32(self.high) > np.float32(self.low):
+            raise ValueError(f"range of {self.name}: high {self.high} is not above low {self.low}")
+
+
+def normalize(
+    image: npt.NDArray[np.generic], valid: npt.NDArray[np.bool_], ranges: Sequence[BandRange]
+) -> npt.NDArray[np.float32]:
+    """Scale raw values to 0..1 by the training scene's ranges.
+
+    Values outside the range go on linearly for half a range and are cut there, so that a model
+    meets brighter roofs than it was trained on without an outlier ruling the tile.
+
+    Args:
+        image: (C, H, W), any real dtype, bands in the order of `ranges`.
+        valid: (H, W), True where there is data.
+        ranges: one per band.
+
+    Returns:
+        (C, H, W) float32 in -0.5..1.5; 0.5 (mid-gray) where not valid.
+    """
+    low = np.array([r.low for r in ranges], dtype=np.float32)[:, None, None]
+    high = np.array([r.high for r in ranges], dtype=np.float32)[:, None, None]
+    # The nodata value of a float64 raster may be too large for float32.
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (image.astype(np.float32) - low) / (high - low)
+    scaled = np.where(valid, scaled, np.float32(0.5))
+    return np.clip(scaled, -0.5, 1.5, out=scaled)

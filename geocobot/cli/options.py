@@ -1,0 +1,176 @@
+"""Flags made from the option dataclasses, so that every option is written once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+import typer
+
+from geocobot.cli.terminal import Terminal, perform
+from geocobot.config import DemoOptions, PredictOptions, TrainOptions, make_options, read_yaml
+from geocobot.progress import Progress
+
+Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions)
+
+
+def command(job: Callable[[Progress], Any]) -> Callable[..., None]:
+    """Make a typer command of a job that takes only the terminal's options."""
+
+    def run(**flags: Any) -> None:
+        terminal = _take_terminal(flags)
+        perform(job, terminal)
+
+    return _with_signature(run, _terminal_parameters())
+
+
+def command_with_options(
+    kind: type[Options], job: Callable[[Options, Progress], Any]
+) -> Callable[..., None]:
+    """Make a typer command of a job that takes options.
+
+    Args:
+        kind: the option dataclass; each field becomes a flag, next to `--config`.
+        job: what to do with the options.
+    """
+
+    def run(**flags: Any) -> None:
+        terminal = _take_terminal(flags)
+        perform(lambda progress: job(gather(kind, flags), progress), terminal)
+
+    own: list[inspect.Parameter] = [_parameter(f, t) for f, t in _typed_fields(kind)]
+    return _with_signature(run, [*own, _config_parameter(), *_terminal_parameters()])
+
+
+def gather(kind: type[Options], flags: Mapping[str, Any]) -> Options:
+    """Build the options from the configuration file and the flags that override it.
+
+    Args:
+        kind: the option dataclass.
+        flags: every flag by the name of its option, None where it was not given, and `config`.
+
+    Raises:
+        ConfigError: an option is unknown, missing or of the wrong type.
+        MissingFileError: the configuration file does not exist.
+    """
+    config = flags.get("config")
+    said: dict[str, Any] = {}
+    for field, annotation in _typed_fields(kind):
+        value = flags.get(field.name)
+        if value is None or value == []:
+            continue
+        if _is_numbers(annotation):
+            value = [number for text in value for number in text.split(",")]
+        said[field.name] = value
+    from_file = read_yaml(config) if config else {}
+    return make_options(kind, {**from_file, **said}, config or "The command line")
+
+
+def _typed_fields(kind: type[Any]) -> list[tuple[Field[Any], Any]]:
+    """Fields of an option dataclass beside their types, None left out."""
+    hints = get_type_hints(kind)
+    return [(f, _without_none(hints[f.name])) for f in fields(kind)]
+
+
+def _without_none(annotation: Any) -> Any:
+    """Turn `T | None` into T."""
+    rest = [a for a in get_args(annotation) if a is not type(None)]
+    return rest[0] if type(None) in get_args(annotation) else annotation
+
+
+def _is_numbers(annotation: Any) -> bool:
+    """Whether an option takes several numbers, which a comma may separate."""
+    return bool(get_args(annotation)) and get_args(annotation)[0] in {int, float}
+
+
+def _parameter(field: Field[Any], annotation: Any) -> inspect.Parameter:
+    """Make a flag that is None unless given, so that it can override a file."""
+    several = get_origin(annotation) is tuple
+    option = typer.Option(
+        *_flags(field, annotation is bool),
+        help=_help(field),
+        rich_help_panel=field.metadata.get("group") or None,
+        metavar=_metavar(annotation),
+    )
+    kind = list[str] if several else annotation
+    return _keyword(field.name, kind | None, option)
+
+
+def _help(field: Field[Any]) -> str:
+    """The option's sentence with its default, where the sentence does not tell it."""
+    text: str = field.metadata["help"]
+    if field.default is MISSING:
+        return f"{text} Required."
+    if field.default is None or field.default is False:
+        return text
+    shown = "on" if field.default is True else field.default
+    number = f"{shown:g}" if isinstance(shown, float) else str(shown)
+    return f"{text.removesuffix('.')}; default {number}."
+
+
+def _metavar(annotation: Any) -> str | None:
+    """The kind of value, as help shows it; choices show themselves."""
+    if get_origin(annotation) is tuple:
+        return "N,N,N" if _is_numbers(annotation) else "FILE"
+    return {bool: "", int: "N", float: "NUMBER", str: "TEXT"}.get(annotation)
+
+
+def _flags(field: Field[Any], switch: bool) -> list[str]:
+    """Long and short spellings of a field's flag."""
+    dashed = field.name.replace("_", "-")
+    long = field.metadata.get("flag") or (f"--{dashed}/--no-{dashed}" if switch else f"--{dashed}")
+    short = field.metadata.get("short")
+    return [long, short] if short else [long]
+
+
+def _config_parameter() -> inspect.Parameter:
+    """Make `--config`."""
+    option = typer.Option(
+        "--config", "-c", help="YAML file with options; flags override it.", metavar="FILE"
+    )
+    return _keyword("config", str | None, option)
+
+
+def _terminal_parameters() -> list[inspect.Parameter]:
+    """Make the flags that every command has."""
+    flags = {
+        "json": (["--json"], "Print the result as JSON on standard output."),
+        "verbose": (["--verbose", "-v"], "Say more."),
+        "quiet": (["--quiet", "-q"], "Say only what needs attention."),
+        "debug": (["--debug"], "Show where in the code an error came from."),
+    }
+    return [
+        _keyword(
+            name,
+            bool,
+            typer.Option(*spellings, help=text, metavar="", rich_help_panel="Terminal"),
+            False,
+        )
+        for name, (spellings, text) in flags.items()
+    ]
+
+
+def _take_terminal(flags: dict[str, Any]) -> Terminal:
+    """Take the terminal's flags out of all flags."""
+    return Terminal(**{name: flags.pop(name) for name in ("json", "verbose", "quiet", "debug")})
+
+
+def _keyword(name: str, annotation: Any, option: Any, default: Any = None) -> inspect.Parameter:
+    """Make a keyword parameter in the form that typer reads."""
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[annotation, option],
+    )
+
+
+def _with_signature(
+    run: Callable[..., None], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """Give a function that takes anything the signature that typer shall see."""
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {}
+    return run

@@ -1,0 +1,154 @@
+"""What a command does with its terminal: notices, progress, results, errors, exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from geocobot.cli.results import as_json, as_text
+from geocobot.errors import ConfigError, GeocobotError
+from geocobot.progress import Progress, SilentProgress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXIT_BUG = 1
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """How a command talks.
+
+    Attributes:
+        json: the result goes to standard output as JSON.
+        verbose: notices for the curious and the warnings of libraries are shown, too.
+        quiet: only warnings are shown, and no progress.
+        debug: errors come with their traceback.
+    """
+
+    json: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+def perform(job: Callable[[Progress], Any], terminal: Terminal) -> None:
+    """Do a job and show its result; standard output carries the result and nothing else.
+
+    Raises:
+        typer.Exit: with code 2 for an error that the user can mend, 1 for a bug and 130 after
+            Ctrl-C; the error has been shown.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    try:
+        with _notices(console, terminal), contextlib.redirect_stdout(sys.stderr):
+            _check(terminal)
+            result = job(_progress(console, terminal))
+    except GeocobotError as error:
+        _show_error(console, str(error), terminal)
+        raise typer.Exit(EXIT_USER_ERROR) from None
+    except KeyboardInterrupt:
+        _say(console, "Interrupted.", "bold")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        _show_error(console, _bug(error), terminal)
+        raise typer.Exit(EXIT_BUG) from None
+    typer.echo(as_json(result) if terminal.json else as_text(result))
+
+
+def _check(terminal: Terminal) -> None:
+    """Refuse flags that contradict each other."""
+    if terminal.verbose and terminal.quiet:
+        raise ConfigError(
+            "The command line",
+            "asks for --verbose and --quiet",
+            "A command says either more or less",
+            "Leave one of them out",
+        )
+
+
+def _progress(console: Console, terminal: Terminal) -> Progress:
+    """Choose how work under way is shown."""
+    from geocobot.cli.progress import BarProgress, LineProgress
+
+    if terminal.quiet:
+        return SilentProgress()
+    return BarProgress(console) if console.is_terminal else LineProgress(console)
+
+
+@contextlib.contextmanager
+def _notices(console: Console, terminal: Terminal) -> Iterator[None]:
+    """Show geocobot's notices, and those of libraries only on demand."""
+    ours, root = logging.getLogger("geocobot"), logging.getLogger()
+    handler = _NoticeHandler(console)
+    # With a handler at the root, Python's last resort no longer prints what libraries log.
+    others = _NoticeHandler(console) if terminal.verbose else logging.NullHandler()
+    before = ours.level, ours.propagate
+    ours.setLevel(_level(terminal))
+    ours.propagate = False
+    ours.addHandler(handler)
+    root.addHandler(others)
+    logging.captureWarnings(capture=True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(capture=False)
+        root.removeHandler(others)
+        ours.removeHandler(handler)
+        ours.level, ours.propagate = before
+
+
+def _level(terminal: Terminal) -> int:
+    """The least important notice that is shown."""
+    if terminal.quiet:
+        return logging.WARNING
+    return logging.DEBUG if terminal.verbose else logging.INFO
+
+
+class _NoticeHandler(logging.Handler):
+    """Shows a notice as a line of its own, above the progress bars."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one notice."""
+        if record.levelno >= logging.WARNING:
+            _say(self._console, f"Warning: {record.getMessage()}", "yellow")
+        else:
+            _say(self._console, record.getMessage())
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """Write a line without wrapping, so that paths in it can be copied."""
+    console.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def _show_error(console: Console, text: str, terminal: Terminal) -> None:
+    """Show an error as one paragraph, after its traceback where that was asked for."""
+    if terminal.debug:
+        _say(console, traceback.format_exc().rstrip())
+    _say(console, f"Error: {text}", "red")
+
+
+def _bug(error: Exception) -> str:
+    """Ask for a report of an error that nobody foresaw."""
+    return (
+        f"geocobot met something it did not expect ({type(error).__name__}: {error}). This is a "
+        f"bug, or something geocobot should explain better. Please report it with what "
+        f"--debug shows and with the output of: geocobot info"
+    )

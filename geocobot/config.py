@@ -1,0 +1,358 @@
+"""Every option once: name, type, default and help, for Python, YAML and the command line alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+
+from geocobot.errors import ConfigError, MissingFileError
+
+BaseName: TypeAlias = Literal["auto", "tiny", "vit_b", "vit_l", "vit_h"]
+AdapterName: TypeAlias = Literal["lora", "adaptformer", "none"]
+DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
+
+DEFAULT_LINE_WIDTH_M = 8.0
+DEFAULT_RANKS: Mapping[str, int] = {"lora": 4, "adaptformer": 16, "none": 4}
+DEFAULT_CPU_MINUTES = 10.0
+DEFAULT_EPOCHS = 60
+MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
+
+BATCH_SIZES: Mapping[str, int] = {"cuda": 4, "cpu": 8}
+
+# Ten minutes of a CPU are some 1,500 steps of eight crops of this side, but a hundred of four
+# patches of 512 px, which is not enough to learn anything from a random start.
+CPU_CROP_PX = 128
+
+
+def option(
+    help: str,  # noqa: A002
+    default: Any = MISSING,
+    *,
+    flag: str = "",
+    short: str = "",
+    group: str = "",
+    least: float | None = None,
+    most: float | None = None,
+) -> Any:
+    """Declare one option of a dataclass.
+
+    Args:
+        help: one sentence for `--help`, with the unit.
+        default: what holds when nobody says anything; without it the option is required.
+        flag: the long flag, where it is not the name with dashes; "--cobot/--no-cobot" for both.
+        short: a one-letter flag such as "-o".
+        group: the heading it stands under in `--help`.
+        least: smallest number that makes sense.
+        most: largest number that makes sense.
+    """
+    metadata = {
+        "help": help,
+        "flag": flag,
+        "short": short,
+        "group": group,
+        "least": least,
+        "most": most,
+    }
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What `geocobot train` needs to know."""
+
+    COMMAND: ClassVar[str] = "train"
+
+    raster: tuple[str, ...] = option("Scene to learn from (GeoTIFF or anything GDAL reads).")
+    labels: tuple[str, ...] = option(
+        "What to look for there: lines or polygons in any vector format and CRS."
+    )
+    out: str | None = option(
+        "Folder of the run; default runs/ and the name of the labels.", None, short="-o"
+    )
+    overwrite: bool = option("Replace an existing run.", False, short="-f")
+    resume: bool = option("Continue an interrupted run in the same folder.", False)
+
+    labels_layer: str | None = option(
+        "Layer of the label file, where it has several.", None, group="Labels"
+    )
+    labels_crs: str | None = option(
+        "CRS of labels that declare none or a wrong one.", None, group="Labels"
+    )
+    line_width: float | None = option(
+        f"Full width of labeled lines on the ground, in metres; default {DEFAULT_LINE_WIDTH_M:g}.",
+        None,
+        group="Labels",
+        least=1e-9,
+    )
+    class_field: str | None = option(
+        "Attribute whose values become the classes.", None, group="Labels"
+    )
+    bands: tuple[int, ...] | None = option(
+        "Three bands for red, green and blue, such as 3,2,1; default the first three.",
+        None,
+        group="Raster",
+    )
+    nodata: float | None = option(
+        "Value without data, where the raster declares none.", None, group="Raster"
+    )
+
+    base: BaseName = option(
+        "Pretrained backbone; auto is vit_b with CUDA and tiny without.", "auto", group="Model"
+    )
+    checkpoint: str | None = option("File with the base's official weights.", None, group="Model")
+    adapter: AdapterName = option("How the backbone is adapted.", "lora", group="Model")
+    cobot: bool = option(
+        "Let the adapters of all blocks talk to each other.",
+        True,
+        flag="--cobot/--no-cobot",
+        group="Model",
+    )
+    rank: int | None = option(
+        "Width of the adapters, a multiple of 4; default 4 for lora, 16 for adaptformer.",
+        None,
+        group="Model",
+        least=1,
+    )
+
+    patch_size: int | None = option(
+        "Patch side in pixels, a multiple of 64; default chosen from scene and device.",
+        None,
+        group="Training",
+        least=1,
+    )
+    crop_size: int | None = option(
+        "Side of what a training step sees, in pixels, a multiple of 64; default the patch, "
+        f"on a CPU {CPU_CROP_PX} if there is room.",
+        None,
+        group="Training",
+        least=1,
+    )
+    batch_size: int | None = option(
+        f"Patches per step; default {BATCH_SIZES['cuda']} on a GPU, {BATCH_SIZES['cpu']} on a CPU.",
+        None,
+        group="Training",
+        least=1,
+    )
+    epochs: int | None = option(
+        f"Epochs at most; default {DEFAULT_EPOCHS}, or as many as fit into --max-minutes.",
+        None,
+        group="Training",
+        least=1,
+    )
+    max_minutes: float | None = option(
+        f"Stop training after so many minutes; default {DEFAULT_CPU_MINUTES:g} on a CPU, "
+        f"none on a GPU.",
+        None,
+        group="Training",
+        least=1e-9,
+    )
+    learning_rate: float | None = option(
+        "Peak learning rate; default depends on what is trained.",
+        None,
+        group="Training",
+        least=1e-9,
+    )
+    patience: int = option(
+        "Stop after so many epochs without a better validation IoU.", 30, group="Training", least=1
+    )
+    workers: int = option(
+        "Processes that cut patches; 0 cuts them in the trainer.", 0, group="Machine", least=0
+    )
+    seed: int = option("Seed of everything random.", 0, group="Training", least=0)
+    device: DeviceName = option("Where to compute.", "auto", group="Machine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """What `geocobot predict` needs to know."""
+
+    COMMAND: ClassVar[str] = "predict"
+
+    raster: tuple[str, ...] = option("Scene to map; may be given several times.")
+    model: str = option("Model file of a training run.")
+    out: str | None = option(
+        "Vector file to write; the ending chooses the format (.gpkg, .fgb, .parquet, .geojson); "
+        "default <scene>_pred.gpkg.",
+        None,
+        short="-o",
+    )
+    overwrite: bool = option("Replace existing output.", False, short="-f")
+    save_scores: bool = option("Also write the scores as <out>_scores.tif.", False)
+    save_classes: bool = option("Also write the classes as <out>_classes.tif.", False)
+
+    checkpoint: str | None = option("File with the base's official weights.", None, group="Model")
+    bands: tuple[int, ...] | None = option(
+        "Bands to use, where this scene orders them otherwise than the training scene.",
+        None,
+        group="Raster",
+    )
+    nodata: float | None = option(
+        "Value without data, where the raster declares none.", None, group="Raster"
+    )
+    overlap: float = option(
+        "Share of a tile that overlaps its neighbor, 0 to 0.5.",
+        0.25,
+        group="Prediction",
+        least=0,
+        most=0.5,
+    )
+    threshold: float | None = option(
+        "Score from which on a pixel counts, 0 to 1; default tuned in training.",
+        None,
+        group="Prediction",
+        least=0,
+        most=1,
+    )
+    min_area: float = option(
+        "Drop polygons smaller than this, in square metres.", 10.0, group="Polygons", least=0
+    )
+    simplify: float = option(
+        "Smooth outlines by about so many metres; 0 keeps every pixel.",
+        0.5,
+        group="Polygons",
+        least=0,
+    )
+    close_holes: float = option(
+        "Fill holes smaller than this, in square metres; 0 keeps all.",
+        0.0,
+        group="Polygons",
+        least=0,
+    )
+
+    batch_size: int = option("Tiles per forward pass.", 4, group="Machine", least=1)
+    workers: int = option(
+        "Processes that read tiles; 0 reads them in the predictor.", 0, group="Machine", least=0
+    )
+    device: DeviceName = option("Where to compute.", "auto", group="Machine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """What `geocobot demo` needs to know."""
+
+    COMMAND: ClassVar[str] = "demo"
+
+    out: str = option("Folder for the scene, the labels and the results.", "demo", short="-o")
+    overwrite: bool = option("Replace an existing demo.", False, short="-f")
+    max_minutes: float = option("Stop training after so many minutes.", 3.0, least=1e-9)
+    seed: int = option(
+        "Seed of the made-up place and of the training.", 0, group="Machine", least=0
+    )
+    device: DeviceName = option("Where to compute.", "auto", group="Machine")
+
+
+Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions)
+
+
+def make_options(kind: type[Options], values: Mapping[str, Any], source: str) -> Options:
+    """Build and check options.
+
+    Args:
+        kind: the dataclass.
+        values: option names and values; a single value stands for a list of one.
+        source: where they come from, for messages.
+
+    Raises:
+        ConfigError: an unknown name, a missing required option or a value of the wrong type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    known = {f.name: f for f in fields(kind)}
+    for name in values:
+        if name not in known:
+            raise ConfigError(
+                source,
+                f"has the option {name!r}, which {kind.COMMAND} does not know",
+                f"Known are {', '.join(known)}",
+                f"Correct the name, or see geocobot {kind.COMMAND} --help",
+            )
+    missing = [n for n, f in known.items() if f.default is MISSING and not values.get(n)]
+    if missing:
+        raise ConfigError(
+            source,
+            f"does not say {' and '.join(missing)}",
+            f"{kind.COMMAND} needs it",
+            f"Add --{missing[0]}",
+        )
+    listed = {n: _as_list(known[n].type, v) for n, v in values.items()}
+    try:
+        return TypeAdapter(kind).validate_python(listed)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            source,
+            f"sets {'.'.join(str(p) for p in first['loc'])} to {first['input']!r}",
+            first["msg"],
+            f"See geocobot {kind.COMMAND} --help",
+        ) from None
+
+
+def check_limits(options: TrainOptions | PredictOptions | DemoOptions) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises:
+        ConfigError: one is below or above its limit.
+    """
+    for entry in fields(options):
+        value = getattr(options, entry.name)
+        least, most = entry.metadata["least"], entry.metadata["most"]
+        if value is None or (least is None and most is None):
+            continue
+        if (least is None or value >= least) and (most is None or value <= most):
+            continue
+        # The least length or time is a hair above 0, which reads better in words.
+        low = "above 0" if least is not None and 0 < least < 1 else f"at least {least:g}"
+        raise ConfigError(
+            f"--{entry.name.replace('_', '-')}",
+            f"is {value:g}",
+            f"It has to be {low}" if most is None else f"It has to lie from {least:g} to {most:g}",
+            f"See geocobot {options.COMMAND} --help",
+        )
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read option names and values from a YAML file; dashes in names count as underscores.
+
+    Raises:
+        MissingFileError: there is no such file.
+        ConfigError: the file is not a YAML mapping.
+    """
+    import yaml
+
+    if not Path(path).is_file():
+        raise MissingFileError(
+            path, "does not exist", "--config names a YAML file", "Check the path"
+        )
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            path,
+            f"is not valid YAML ({' '.join(str(error).split())})",
+            "Options are name: value lines",
+            "Mend the file",
+        ) from None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            path, "is not a mapping", "Options are name: value lines", "Mend the file"
+        )
+    return {str(name).replace("-", "_"): value for name, value in content.items()}
+
+
+def to_yaml(options: TrainOptions | PredictOptions | DemoOptions) -> str:
+    """Write options so that `read_yaml` and `make_options` give them back."""
+    import yaml
+
+    plain = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(options).items()}
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+
+
+def _as_list(annotation: Any, value: Any) -> Any:
+    """Let one value stand for a list of one where the option takes several."""
+    if "tuple" in str(annotation) and value is not None and not isinstance(value, list | tuple):
+        return [value]
+    return value

@@ -1,0 +1,1 @@
+"""TorchGeo datasets and samplers over scenes, the spatial split, the data module."""

@@ -1,0 +1,269 @@
+"""Where validation can lie: clumps of blocks, proposed at random and judged.
+
+An isolated block of one patch costs four times its area, because of the gap around it; clumps
+of blocks at the scene's edges cost least. So clumps are proposed, at edges more often than not,
+and judged by what they leave for training and by how well they stand for the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pyproj import CRS, Transformer
+from rasterio.windows import Window
+
+from geocobot.data.rectangles import grown
+from geocobot.data.survey import Survey
+from geocobot.grid import GeoGrid, intersect
+
+VALIDATION_SHARE = 0.2
+"""Share of the labelled area that validation should have."""
+
+_RANDOM_LAYOUTS = 300
+_MAX_SHAPE_BLOCKS = 12  # up to here every shape of a single clump is tried
+_MAX_SURVEYED_SCENES = 4  # up to here single clumps are tried in every scene
+_MAX_CLUMPS_PER_SCENE = 6
+_PRESENT = 0.02  # share of a class's pixels that a side needs to stand for it
+
+
+@dataclass(frozen=True)
+class Clump:
+    """Neighbouring validation blocks.
+
+    Attributes:
+        scene: position of the scene in the run.
+        window: what the blocks cover, in pixels of that scene; a whole number of blocks.
+    """
+
+    scene: int
+    window: Window
+
+
+Layout: TypeAlias = tuple[Clump, ...]
+"""Clumps that do not overlap each other."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is to be split, and how finely.
+
+    Attributes:
+        surveys: one per scene.
+        patch_px: side of patches and blocks.
+    """
+
+    surveys: tuple[Survey, ...]
+    patch_px: int
+
+    @property
+    def gap_px(self) -> int:
+        """Distance between training patches and validation blocks: half a patch."""
+        return -(-self.patch_px // 2)
+
+    @cached_property
+    def extents(self) -> tuple[Window, ...]:
+        """The scenes' windows, padded to a patch in the south and the east."""
+        return tuple(
+            Window(0, 0, max(s.grid.width, self.patch_px), max(s.grid.height, self.patch_px))
+            for s in self.surveys
+        )
+
+    @cached_property
+    def class_numbers(self) -> tuple[int, ...]:
+        """Every class that occurs in any scene."""
+        return tuple(sorted({n for s in self.surveys for n in s.class_numbers}))
+
+    @cached_property
+    def scene_totals(self) -> npt.NDArray[np.float64]:
+        """(S, K) labelled pixels of each class in each scene."""
+        return np.concatenate([self.counts(k, [e]) for k, e in enumerate(self.extents)])
+
+    @property
+    def totals(self) -> npt.NDArray[np.float64]:
+        """(K,) labelled pixels of each class over all scenes."""
+        return np.asarray(self.scene_totals.sum(axis=0))
+
+    @cached_property
+    def target_blocks(self) -> int:
+        """How many validation blocks make up the wanted share, two at least."""
+        return max(2, round(VALIDATION_SHARE * float(self.totals.sum()) / self.patch_px**2))
+
+    @cached_property
+    def least_px(self) -> float:
+        """Labelled pixels from which on a patch counts: half a patch, or half of the fullest."""
+        step = max(self.patch_px // 2, 1)
+        fullest = 0.0
+        for scene, extent in enumerate(self.extents):
+            squares = [
+                Window(col, row, self.patch_px, self.patch_px)
+                for row in range(0, extent.height - self.patch_px + 1, step)
+                for col in range(0, extent.width - self.patch_px + 1, step)
+            ]
+            fullest = max(fullest, float(self.counts(scene, squares).sum(axis=1).max()))
+        return max(1.0, min(0.5 * self.patch_px**2, 0.5 * fullest))
+
+    @cached_property
+    def neighbors(self) -> tuple[tuple[int, int, Transformer], ...]:
+        """Pairs of scenes that may share ground, and the way from one CRS to the other."""
+        grids = [s.grid for s in self.surveys]
+        pairs = []
+        for i, a in enumerate(grids):
+            for j, b in enumerate(grids):
+                if i == j:
+                    continue
+                transformer = _transformer(a.crs, b.crs)
+                around = grown(a.window, self.patch_px)
+                if window_elsewhere(a, around, b, transformer) is not None:
+                    pairs.append((i, j, transformer))
+        return tuple(pairs)
+
+    def counts(self, scene: int, windows: Sequence[Window]) -> npt.NDArray[np.float64]:
+        """(N, K) labelled pixels of each class in N windows of a scene."""
+        survey = self.surveys[scene]
+        counts = np.zeros((len(windows), len(self.class_numbers)))
+        here = [self.class_numbers.index(n) for n in survey.class_numbers]
+        counts[:, here] = survey.counts(windows)
+        return counts
+
+    def blocks(self, layout: Layout) -> list[tuple[int, Window]]:
+        """The layout's blocks that are not mostly without labels, with their scenes."""
+        p = self.patch_px
+        kept = []
+        for clump in layout:
+            w = clump.window
+            blocks = [
+                Window(col, row, p, p)
+                for row in range(w.row_off, w.row_off + w.height, p)
+                for col in range(w.col_off, w.col_off + w.width, p)
+            ]
+            labelled = self.counts(clump.scene, blocks).sum(axis=1)
+            kept += [
+                (clump.scene, b)
+                for b, n in zip(blocks, labelled, strict=True)
+                if n >= self.least_px
+            ]
+        return kept
+
+    def barred(self, layout: Layout, scene: int) -> list[Window]:
+        """Where in a scene no training patch may lie: clumps with their gap, of all scenes."""
+        own = [grown(c.window, self.gap_px) for c in layout if c.scene == scene]
+        for i, j, transformer in self.neighbors:
+            if j != scene:
+                continue
+            a, b = self.surveys[i].grid, self.surveys[j].grid
+            for clump in layout:
+                if clump.scene == i:
+                    window = grown(clump.window, self.gap_px)
+                    elsewhere = window_elsewhere(a, window, b, transformer)
+                    own += [] if elsewhere is None else [elsewhere]
+        return own
+
+    def score(
+        self,
+        n_clumps: int,
+        n_blocks: int,
+        held_out: npt.NDArray[np.float64],
+        train: npt.NDArray[np.float64],
+    ) -> float:
+        """How bad a layout is, from 0: classes missing, unlike the whole, wasteful, off target.
+
+        Args:
+            n_clumps: places that validation lies at; several stand for more of the scene.
+            n_blocks: validation blocks in them.
+            held_out: (K,) labelled pixels of each class in the blocks.
+            train: (K,) labelled pixels of each class left for training.
+        """
+        enough = _PRESENT * self.totals
+        missing = int(((held_out < enough) | (train < enough)).sum())
+        whole = self.totals / self.totals.sum()
+        part = held_out / max(held_out.sum(), 1.0)
+        unlike = np.abs(np.log10((part + 0.01) / (whole + 0.01))).mean()
+        wasted = 1 - train.sum() / max(self.totals.sum() - held_out.sum(), 1.0)
+        off_target = abs(n_blocks - self.target_blocks) / self.target_blocks
+        alone = 1 / max(n_clumps, 1)
+        return float(4 * missing + 0.6 * min(unlike, 1) + wasted + 0.8 * off_target + 0.15 * alone)
+
+
+@cache
+def _transformer(a: CRS, b: CRS) -> Transformer:
+    """The way from one CRS to another; scenes of one run mostly share theirs."""
+    return Transformer.from_crs(a, b, always_xy=True)
+
+
+def window_elsewhere(
+    a: GeoGrid, window: Window, b: GeoGrid, transformer: Transformer
+) -> Window | None:
+    """The smallest window of another grid that covers a window's ground, or None."""
+    bounds = transformer.transform_bounds(*a.bounds_of(window))
+    return b.window_around(bounds) if np.isfinite(bounds).all() else None
+
+
+def propose(ground: Ground, seed: int) -> Iterator[Layout]:
+    """Yield layouts worth judging; some may come twice."""
+    yield from _single_clumps(ground)
+    rng = np.random.default_rng((seed, ground.patch_px))
+    for _ in range(_RANDOM_LAYOUTS):
+        if layout := _random_layout(ground, rng):
+            yield layout
+
+
+def _single_clumps(ground: Ground) -> Iterator[Layout]:
+    """One clump at the corners, the middles of the edges and the center, in every shape."""
+    p = ground.patch_px
+    most = min(ground.target_blocks, _MAX_SHAPE_BLOCKS)
+    for scene, extent in enumerate(ground.extents[:_MAX_SURVEYED_SCENES]):
+        for across in range(1, min(most, extent.width // p) + 1):
+            for down in range(1, min(most // across, extent.height // p) + 1):
+                spare_x, spare_y = extent.width - across * p, extent.height - down * p
+                for col in sorted({0, spare_x // 2, spare_x}):
+                    for row in sorted({0, spare_y // 2, spare_y}):
+                        yield (Clump(scene, Window(col, row, across * p, down * p)),)
+
+
+def _random_layout(ground: Ground, rng: np.random.Generator) -> Layout:
+    """Clumps of about one random size in random places, until the target is reached."""
+    target = ground.target_blocks
+    size = max(1, round(math.exp(rng.uniform(math.log(max(1, target / 12)), math.log(target)))))
+    weights = ground.scene_totals.sum(axis=1)
+    layout: list[Clump] = []
+    placed = 0
+    for _ in range(10 + 3 * target // size):
+        scene = int(rng.choice(len(weights), p=weights / weights.sum()))
+        here = [c.window for c in layout if c.scene == scene]
+        if len(here) >= _MAX_CLUMPS_PER_SCENE:
+            continue
+        window = _random_clump(ground, scene, min(size, target - placed), rng)
+        if any(intersect(window, w) for w in here):
+            continue
+        layout.append(Clump(scene, window))
+        placed += (window.width // ground.patch_px) * (window.height // ground.patch_px)
+        if placed >= target:
+            break
+    return tuple(layout)
+
+
+def _random_clump(ground: Ground, scene: int, n: int, rng: np.random.Generator) -> Window:
+    """At most n blocks in a random shape, often at an edge."""
+    p, extent = ground.patch_px, ground.extents[scene]
+    across = int(rng.integers(1, min(n, extent.width // p) + 1))
+    down = max(1, min(n // across, extent.height // p))
+    col = _random_offset(extent.width - across * p, p // 2, rng)
+    row = _random_offset(extent.height - down * p, p // 2, rng)
+    return Window(col, row, across * p, down * p)
+
+
+def _random_offset(spare_px: int, step_px: int, rng: np.random.Generator) -> int:
+    """The near edge, the far edge or any step between, about equally often."""
+    match int(rng.integers(3)):
+        case 0:
+            return 0
+        case 1:
+            return spare_px
+        case _:
+            return int(rng.integers(spare_px // step_px + 1)) * step_px

@@ -1,0 +1,196 @@
+"""Training patches and validation tiles for Lightning."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Sequence
+from multiprocessing.context import BaseContext
+
+from lightning import LightningDataModule
+from rasterio.windows import Window
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from geocobot.bands import BandRange
+from geocobot.data.collection import ChainedSampler, MixedSampler, SampleKey, SceneCollection
+from geocobot.data.dataset import GeoSlices, Sample, SceneDataset
+from geocobot.data.rectangles import area
+from geocobot.data.samplers import PatchSampler, TileSampler
+from geocobot.data.split import PATCH_STEP_PX, Split
+from geocobot.data.survey import Survey
+from geocobot.grid import GeoGrid
+from geocobot.io.label_raster import LabelRaster
+from geocobot.io.scene import Scene
+
+MIN_STEPS_PER_EPOCH = 20
+"""Shorter epochs would spend their time on validation."""
+
+_MIN_ROOM = 0.75  # share of the training area that a crop larger than a patch must leave open
+
+
+class SceneDataModule(LightningDataModule):
+    """Random patches of the training regions, and every validation block once.
+
+    An epoch's patches and their augmentation follow from the seed and the number of the epoch
+    alone, which Lightning tells the sampler: not from the number of workers, nor from the epochs
+    before, so that a resumed run sees what the uninterrupted one would have seen.
+
+    Args:
+        scenes: what to learn from.
+        ranges: one per band.
+        labels: one per scene.
+        splits: one per scene, all of one patch size.
+        surveys: one per scene; training patches without labelled pixels are drawn again.
+        batch_size: patches per batch.
+        workers: processes that cut patches; 0 cuts them in this process.
+        seed: decides patches and augmentation, together with the epoch.
+        steps_per_epoch: batches per epoch; default as many as show the training area about
+            once, and at least `MIN_STEPS_PER_EPOCH`.
+        augmented: whether training patches are turned and relit.
+        crop_px: side of the training patches; default the split's. Smaller ones make more steps
+            per minute, larger ones show more context; what does not fit into the training
+            regions is made smaller. Validation samples are as large at least, the ground around
+            their block seen but not judged.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        ranges: Sequence[BandRange],
+        labels: Sequence[LabelRaster],
+        splits: Sequence[Split],
+        surveys: Sequence[Survey],
+        *,
+        batch_size: int = 4,
+        workers: int = 0,
+        seed: int = 0,
+        steps_per_epoch: int | None = None,
+        augmented: bool = True,
+        crop_px: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.workers = workers
+        self.crop_px = _fitting_crop(splits, crop_px)
+        self.steps_per_epoch = steps_per_epoch or _steps_for(splits, self.crop_px, batch_size)
+        parts = list(zip(scenes, labels, splits, surveys, strict=True))
+        regions = [_roomy(split.train, self.crop_px) for split in splits]
+        self.collection = SceneCollection(
+            [
+                SceneDataset(scene, ranges, raster, open_to)
+                for (scene, raster, _, _), open_to in zip(parts, regions, strict=True)
+            ]
+        )
+        length = self.steps_per_epoch * batch_size
+        patches = [
+            (
+                k,
+                PatchSampler(
+                    self.collection.datasets[k],
+                    size_px=self.crop_px,
+                    length=length,
+                    seed=seed,
+                    stream=k,
+                    survey=survey,
+                ),
+            )
+            for k, (_, _, _, survey) in enumerate(parts)
+            if regions[k]
+        ]
+        self.train_sampler = MixedSampler(patches, length=length, seed=seed, augmented=augmented)
+        self.val_sampler = self._blocks(splits)
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Batches of random patches; the loader's sampler has `set_epoch`."""
+        return self._loader(self.train_sampler)
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """Batches of validation blocks, always in the same order."""
+        return self._loader(self.val_sampler)
+
+    def _blocks(self, splits: Sequence[Split]) -> ChainedSampler:
+        """Every validation block, with what the model is used to see around it."""
+        samplers, blocks = [], []
+        for k, split in enumerate(splits):
+            side = max(split.patch_px, self.crop_px)
+            dataset = self.collection.datasets[k]
+            for block in split.val:
+                seen = _around(block, side, dataset.grid)
+                samplers.append((k, TileSampler(dataset, size_px=side, region=seen)))
+                blocks.append(block)
+        return ChainedSampler(samplers, judged=blocks)
+
+    def _loader(self, sampler: Sampler[SampleKey]) -> DataLoader[Sample]:
+        """A loader over all scenes."""
+        return make_loader(
+            self.collection, sampler, batch_size=self.batch_size, workers=self.workers
+        )
+
+
+def make_loader(
+    dataset: Dataset[Sample],
+    sampler: Sampler[SampleKey] | Sampler[GeoSlices],
+    *,
+    batch_size: int,
+    workers: int,
+) -> DataLoader[Sample]:
+    """A loader that gives the same batches whatever the number of workers.
+
+    Args:
+        dataset: `SceneDataset` for a `TileSampler`, `SceneCollection` for sampled keys.
+        sampler: decides windows and order.
+        batch_size: samples per batch; the last one may be smaller.
+        workers: processes that read; 0 reads in this process.
+    """
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        multiprocessing_context=_start_method() if workers else None,
+    )
+
+
+def _start_method() -> BaseContext:
+    """How workers start: never by forking a process whose threads (GDAL, torch) hold locks.
+
+    A fork server imports once and forks from there; Windows has none and spawns.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["geocobot.data.collection"])
+    return context
+
+
+def _steps_for(splits: Sequence[Split], crop_px: int, batch_size: int) -> int:
+    """Batches that hold about as many pixels as are open to training."""
+    patches = sum(split.train_area_px for split in splits) / crop_px**2
+    return max(MIN_STEPS_PER_EPOCH, math.ceil(patches / batch_size))
+
+
+def _fitting_crop(splits: Sequence[Split], wanted_px: int | None) -> int:
+    """The largest crop, up to the wanted one, that most of the training area has room for."""
+    patch_px = min(s.patch_px for s in splits)
+    if wanted_px is None or wanted_px <= patch_px:
+        return wanted_px or patch_px
+    total = sum(s.train_area_px for s in splits)
+    for crop_px in range(wanted_px, patch_px, -PATCH_STEP_PX):
+        if sum(area(_roomy(s.train, crop_px)) for s in splits) >= _MIN_ROOM * total:
+            return crop_px
+    return patch_px
+
+
+def _roomy(regions: Sequence[Window], crop_px: int) -> tuple[Window, ...]:
+    """The regions that a crop fits into."""
+    return tuple(r for r in regions if min(r.width, r.height) >= crop_px)
+
+
+def _around(block: Window, side_px: int, grid: GeoGrid) -> Window:
+    """A square around a block, on the grid as far as the grid is wide enough."""
+    col = block.col_off + (block.width - side_px) // 2
+    row = block.row_off + (block.height - side_px) // 2
+    col = max(0, min(col, grid.width - side_px))
+    row = max(0, min(row, grid.height - side_px))
+    return Window(col, row, side_px, side_px)

@@ -1,0 +1,149 @@
+"""What lies where in a labelled scene, counted once in coarse cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from geocobot.classes import IGNORE
+from geocobot.grid import GeoGrid
+from geocobot.io.label_raster import LabelRaster
+from geocobot.io.scene import Scene
+from geocobot.progress import Progress, SilentProgress
+
+_CELL_PX = 32
+_MAX_CELLS = 512  # per side, so that the table stays small for any scene
+_BLOCK_PX = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Labelled pixels of a scene per class, as running sums over cells.
+
+    Attributes:
+        name: the scene's name.
+        grid: the scene's grid.
+        cell_px: side of a cell.
+        class_numbers: the classes that occur, ascending, background included.
+        table: (K, R + 1, C + 1) int64; entry [k, r, c] is the number of valid pixels of class k
+            in the cells above r and left of c.
+    """
+
+    name: str
+    grid: GeoGrid
+    cell_px: int
+    class_numbers: tuple[int, ...]
+    table: npt.NDArray[np.int64]
+
+    @property
+    def totals(self) -> npt.NDArray[np.int64]:
+        """(K,) pixels of each class in the scene."""
+        return self.table[:, -1, -1]
+
+    def counts(self, windows: Sequence[Window]) -> npt.NDArray[np.float64]:
+        """Pixels of each class in windows, as if each cell were evenly mixed.
+
+        Args:
+            windows: N windows; they may overhang the scene, where nothing is labelled.
+
+        Returns:
+            (N, K) float64; exact for windows on cell edges.
+        """
+        edges = np.array(
+            [(w.row_off, w.row_off + w.height, w.col_off, w.col_off + w.width) for w in windows],
+            dtype=np.float64,
+        ).reshape(-1, 4)
+        top, bottom, left, right = edges.T / self.cell_px
+        corners = self._sum_to(
+            np.concatenate([bottom, top, bottom, top]), np.concatenate([right, right, left, left])
+        )
+        whole, above, beside, both = np.split(corners, 4, axis=1)
+        return np.asarray((whole - above - beside + both).T)
+
+    def has_labelled(self, window: Window) -> bool:
+        """Whether a window certainly holds labelled pixels, judged by the cells within it."""
+        cell = self.cell_px
+        top, left = -(-window.row_off // cell), -(-window.col_off // cell)
+        bottom = (window.row_off + window.height) // cell
+        right = (window.col_off + window.width) // cell
+        if bottom <= top or right <= left:
+            return bool(self.counts([window]).sum() > 0)
+        inner = Window(left * cell, top * cell, (right - left) * cell, (bottom - top) * cell)
+        return bool(self.counts([inner]).sum() > 0)
+
+    def _sum_to(
+        self, row: npt.NDArray[np.float64], col: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """(K, N) running sums at fractional cells, interpolated."""
+        rows, cols = self.table.shape[1] - 1, self.table.shape[2] - 1
+        row, col = np.clip(row, 0, rows), np.clip(col, 0, cols)
+        r0 = np.minimum(row.astype(np.int64), rows - 1)
+        c0 = np.minimum(col.astype(np.int64), cols - 1)
+        dr, dc = row - r0, col - c0
+        above = self.table[:, r0, c0] * (1 - dc) + self.table[:, r0, c0 + 1] * dc
+        below = self.table[:, r0 + 1, c0] * (1 - dc) + self.table[:, r0 + 1, c0 + 1] * dc
+        return np.asarray(above * (1 - dr) + below * dr)
+
+
+def survey_scene(scene: Scene, labels: LabelRaster, progress: Progress | None = None) -> Survey:
+    """Read a scene and its labels once and count.
+
+    Args:
+        scene: decides by `valid` which pixels count.
+        labels: class numbers on the scene's grid; `IGNORE` does not count.
+        progress: told of every block read.
+
+    Raises:
+        UnreadableFileError: the scene cannot be read to its end.
+    """
+    grid = scene.grid
+    cell_px = _CELL_PX
+    while max(grid.shape) > cell_px * _MAX_CELLS:
+        cell_px *= 2
+    shape = (-(-grid.height // cell_px), -(-grid.width // cell_px))
+    cells: dict[int, npt.NDArray[np.int64]] = {}
+    blocks = list(_blocks(grid, max(_BLOCK_PX, cell_px)))
+    with (progress or SilentProgress()).task(f"Surveying {scene.name}", len(blocks)) as task:
+        for block in blocks:
+            labelled = np.where(scene.read(block).valid, labels.read(block).classes, IGNORE)
+            top, left = block.row_off // cell_px, block.col_off // cell_px
+            for number in np.unique(labelled[labelled != IGNORE]).tolist():
+                plane = cells.setdefault(number, np.zeros(shape, dtype=np.int64))
+                counts = _per_cell(labelled == number, cell_px)
+                part = plane[top : top + counts.shape[0], left : left + counts.shape[1]]
+                part += counts[: part.shape[0], : part.shape[1]]
+            task.advance()
+    return _sum_up(scene.name, grid, cell_px, cells, shape)
+
+
+def _sum_up(
+    name: str,
+    grid: GeoGrid,
+    cell_px: int,
+    cells: dict[int, npt.NDArray[np.int64]],
+    shape: tuple[int, int],
+) -> Survey:
+    """Turn counts per cell into running sums."""
+    numbers = tuple(sorted(cells))
+    table = np.zeros((len(numbers), shape[0] + 1, shape[1] + 1), dtype=np.int64)
+    for k, number in enumerate(numbers):
+        table[k, 1:, 1:] = cells[number].cumsum(axis=0).cumsum(axis=1)
+    return Survey(name, grid, cell_px, numbers, table)
+
+
+def _blocks(grid: GeoGrid, side_px: int) -> Iterator[Window]:
+    """Windows that cover the grid, overhanging in the south and the east."""
+    for row in range(0, grid.height, side_px):
+        for col in range(0, grid.width, side_px):
+            yield Window(col, row, side_px, side_px)
+
+
+def _per_cell(flags: npt.NDArray[np.bool_], cell_px: int) -> npt.NDArray[np.int64]:
+    """Count True per cell; the sides are multiples of the cell."""
+    rows, cols = flags.shape[0] // cell_px, flags.shape[1] // cell_px
+    counts = flags.reshape(rows, cell_px, cols, cell_px).sum(axis=(1, 3), dtype=np.int64)
+    return np.asarray(counts)

@@ -1,0 +1,55 @@
+"""Sizes on the ground: what a pixel covers on the ellipsoid, whatever its CRS counts in."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+from pyproj import CRS, Geod, Transformer
+
+from geocobot.errors import CrsError
+
+
+def ground_size_m(crs: CRS, transform: Affine, row: float, col: float) -> tuple[float, float]:
+    """Width and height on the ground of the pixel centred at (row, col), in metres.
+
+    Raises:
+        CrsError: the pixel has no place on the ellipsoid (the CRS does not fit the coordinates).
+    """
+    cols = np.array([col - 0.5, col + 0.5, col, col])
+    rows = np.array([row, row, row - 0.5, row + 0.5])
+    x = transform.a * cols + transform.c
+    y = transform.e * rows + transform.f
+    lon, lat = degrees_of(crs, x, y)
+    if not np.isfinite([lon, lat]).all():
+        raise CrsError(
+            "raster",
+            f"has pixels at x {x[0]:.6g}, y {y[0]:.6g}, which its CRS {crs.name} does not reach",
+            "geocobot needs the place of a pixel on the earth",
+            "Check the CRS in QGIS (Layer > Set CRS) and save again",
+        )
+    _, _, dist = geod_of(crs).inv(lon[[0, 2]], lat[[0, 2]], lon[[1, 3]], lat[[1, 3]])
+    return float(dist[0]), float(dist[1])
+
+
+def degrees_of(
+    crs: CRS, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Longitude and latitude in degrees on the CRS's own datum and prime meridian.
+
+    Args:
+        crs: of the coordinates; tied to the earth.
+        x: (N,) eastings or longitudes.
+        y: (N,) northings or latitudes.
+    """
+    geodetic = crs.geodetic_crs
+    assert geodetic is not None, "Scene.open refuses local CRSs"
+    lon, lat = Transformer.from_crs(crs, geodetic, always_xy=True).transform(x, y)
+    # Old French systems count in grads.
+    degrees_per_unit = float(np.degrees(geodetic.axis_info[0].unit_conversion_factor))
+    return lon * degrees_per_unit, lat * degrees_per_unit
+
+
+def geod_of(crs: CRS) -> Geod:
+    """The ellipsoid of a CRS for geodesic lengths and areas; WGS 84 where it names none."""
+    return crs.get_geod() or Geod(ellps="WGS84")

@@ -1,0 +1,1 @@
+"""Tiles through the model, blended into strips."""

@@ -1,0 +1,140 @@
+"""One forward pass per tile: scene pixels in, NumPy logits out. Torch ends here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rasterio.windows import Window
+from torch.utils.data import DataLoader
+
+from geocobot.data.dataset import Sample, SceneDataset
+from geocobot.data.samplers import TileSampler
+from geocobot.errors import DeviceError, ModelFileError
+from geocobot.grid import TilePlan
+
+Predictor: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+"""Image (B, C, H, W) float32 as `bands.normalize` makes it to logits (B, K, H, W)."""
+
+
+@dataclass(frozen=True)
+class TileLogits:
+    """What the model says about one tile.
+
+    Attributes:
+        logits: (K, h, w) float32, one plane per class; 0 where a tile has no data at all.
+        valid: (h, w) bool, True where the scene has data.
+        window: the tile in pixels of the scene's grid; it may overhang it.
+    """
+
+    logits: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+    window: Window
+
+
+def plan_tiles(
+    dataset: SceneDataset,
+    *,
+    size_px: int,
+    overlap_px: int,
+    batch_size: int = 1,
+    workers: int = 0,
+    pin_memory: bool = False,
+) -> tuple[DataLoader[Sample], TilePlan]:
+    """Cut a scene into overlapping tiles.
+
+    Args:
+        dataset: the scene, without labels.
+        size_px: tile side.
+        overlap_px: how far a tile reaches into its neighbor; below `size_px`.
+        batch_size: tiles per batch.
+        workers: processes that read tiles; 0 reads them in this one. The batches are the same.
+        pin_memory: whether batches come in memory that CUDA copies from faster.
+
+    Returns:
+        A loader of batches in the plan's order, top to bottom and west to east, and the plan.
+    """
+    sampler = TileSampler(dataset, size_px=size_px, stride_px=size_px - overlap_px)
+    windows = [dataset.window_of(slices) for slices in sampler]
+    loader = DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        pin_memory=pin_memory,
+    )
+    return loader, TilePlan.of(dataset.grid, windows, overlap_px)
+
+
+def predict_tiles(
+    segmenter: Predictor,
+    loader: Iterable[Mapping[str, torch.Tensor]],
+    device: torch.device,
+    *,
+    n_classes: int,
+) -> Iterator[TileLogits]:
+    """Run the model over batches of tiles, one batch at a time.
+
+    A tile without a single valid pixel never reaches the model.
+
+    Args:
+        segmenter: the model; a module is moved to `device` and set to evaluation.
+        loader: batches of `SceneDataset` samples: "image" (B, C, H, W) float32, "valid"
+            (B, H, W) bool, "window" (B, 4) int64.
+        device: where to compute; bfloat16 where a CUDA device has it, float32 elsewhere.
+        n_classes: K, planes of the logits.
+
+    Yields:
+        One `TileLogits` per tile, in the loader's order.
+
+    Raises:
+        ModelFileError: the model yields numbers that are not finite.
+        DeviceError: a batch does not fit into the GPU's memory.
+    """
+    if isinstance(segmenter, torch.nn.Module):
+        segmenter.to(device).eval()
+    for batch in loader:
+        logits = _predict_batch(segmenter, batch, device, n_classes)
+        for tile, valid, place in zip(logits, batch["valid"], batch["window"], strict=True):
+            window = Window(*place.tolist())
+            if not np.isfinite(tile).all():
+                raise ModelFileError(
+                    "model",
+                    f"yields numbers that are not finite at row {window.row_off}, column "
+                    f"{window.col_off} of the scene",
+                    "A map needs finite scores",
+                    "Train the model again with a smaller --learning-rate",
+                )
+            yield TileLogits(tile, valid.numpy(), window)
+
+
+def _predict_batch(
+    segmenter: Predictor,
+    batch: Mapping[str, torch.Tensor],
+    device: torch.device,
+    n_classes: int,
+) -> npt.NDArray[np.float32]:
+    """Logits (B, K, H, W) of a batch; 0 for tiles without data."""
+    image, valid = batch["image"], batch["valid"]
+    logits = np.zeros((len(image), n_classes, *image.shape[-2:]), dtype=np.float32)
+    has_data = valid.flatten(1).any(dim=1)
+    if not has_data.any():
+        return logits
+    half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    # Entered per batch: a generator that stops between tiles must not leave them switched on.
+    try:
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+            predicted = segmenter(image[has_data].to(device, non_blocking=True))
+        logits[has_data.numpy()] = predicted.float().cpu().numpy()
+    except torch.cuda.OutOfMemoryError as error:
+        raise DeviceError(
+            str(device),
+            f"has no memory left for a batch of {len(image)} tiles",
+            "A batch has to fit beside the model",
+            "Pass a smaller --batch-size, or --device cpu",
+        ) from error
+    return logits

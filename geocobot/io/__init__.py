@@ -1,0 +1,1 @@
+"""Files in and out: scenes, labels, scores, polygons, styles."""

@@ -1,0 +1,94 @@
+"""Why labels miss a scene, as far as the coordinates tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import geopandas as gpd
+from pyproj import CRS
+
+from geocobot.errors import OverlapError
+from geocobot.grid import Bounds, GeoGrid
+from geocobot.io.shapes import bounds_in
+
+_WGS84 = CRS.from_epsg(4326)
+
+
+def crs_label(crs: CRS) -> str:
+    """A CRS in a few letters: its code if it has one, else its name."""
+    authority = crs.to_authority()
+    if authority:
+        return ":".join(authority)
+    return "a CRS without a name" if crs.name in {"unnamed", "unknown"} else str(crs.name)
+
+
+def no_overlap(
+    features: gpd.GeoDataFrame, name: str, grid: GeoGrid, scene_name: str
+) -> OverlapError:
+    """Name both extents, and the CRS with which they would meet.
+
+    Args:
+        features: none of which lies on the scene.
+        name: of the labels.
+        grid: of the scene.
+        scene_name: for the message.
+    """
+    west, south, east, north = (float(v) for v in features.total_bounds)
+    labels = (west, south, east, north)
+    scene = bounds_in(grid.bounds, grid.crs, features.crs)
+    there = _listed(grid.bounds, grid.crs) if scene is None else _listed(scene, features.crs)
+    if scene is not None and features.crs != grid.crs:
+        there += f", that is {_listed(grid.bounds, grid.crs)}"
+    return OverlapError(
+        name,
+        f"covers {_listed(labels, features.crs)}, and nothing of it lies on {scene_name}, which "
+        f"covers {there}",
+        "Labels and scene have to show the same place",
+        _remedy(labels, features.crs, scene, grid),
+    )
+
+
+def _remedy(labels: Bounds, crs: CRS, scene: Bounds | None, grid: GeoGrid) -> str:
+    """Try the usual mistakes: another CRS, swapped axes."""
+    west, south, east, north = labels
+    swapped = (south, west, north, east)
+    degrees = bounds_in(grid.bounds, grid.crs, _WGS84)
+    if scene is not None and _meet(labels, scene):
+        return "Digitize something within the scene: the extents meet, but no feature does"
+    if _meet(labels, grid.bounds):
+        authority = grid.crs.to_authority()
+        if authority:
+            return f"The coordinates fit the scene's CRS: pass --labels-crs {':'.join(authority)}"
+        return (
+            "The coordinates fit the scene's CRS, which has no code: pass the scene's file name as "
+            "--labels-crs"
+        )
+    if degrees is not None and _meet(labels, degrees):
+        return "The coordinates fit degrees: pass --labels-crs EPSG:4326"
+    frames: Iterable[tuple[Bounds | None, CRS]] = (
+        (scene, crs),
+        (grid.bounds, grid.crs),
+        (degrees, _WGS84),
+    )
+    for bounds, frame in frames:
+        if bounds is not None and _meet(swapped, bounds):
+            extra = "" if frame == crs else f" and pass --labels-crs {crs_label(frame)}"
+            return (
+                f"x and y look swapped: swap them in QGIS (Processing Toolbox > Swap X and Y "
+                f"coordinates){extra}"
+            )
+    return (
+        "Check in QGIS that they lie on each other; if the labels declare a wrong CRS, pass "
+        "--labels-crs"
+    )
+
+
+def _meet(a: Bounds, b: Bounds) -> bool:
+    """Whether two boxes in one CRS overlap."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _listed(bounds: Bounds, crs: CRS) -> str:
+    """An extent in words."""
+    west, south, east, north = (f"{v:.8g}" for v in bounds)
+    return f"x {west} to {east}, y {south} to {north} in {crs_label(crs)}"

@@ -1,0 +1,230 @@
+"""Scores and classes as tiled, compressed GeoTIFFs, written strip by strip."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.errors import RasterioIOError
+from rasterio.windows import Window
+
+from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
+from geocobot.errors import OutputError
+from geocobot.grid import GeoGrid, Strip
+
+BLOCK_PX = 256
+"""Side of the file's blocks; so many rows wait in memory until their blocks are whole."""
+
+SCORE_SCALE = 254
+"""A score of 1 in the file; what lies in the file divided by it is the score."""
+
+NODATA = IGNORE
+"""Value of pixels without data, in scores and classes alike."""
+
+
+class _RasterWriter(ABC):
+    """Collects strips of any height into whole block rows, so that no block is written twice.
+
+    Args:
+        path: file to write.
+        grid: the whole raster.
+        n_bands: planes per pixel.
+    """
+
+    def __init__(self, path: str | Path, grid: GeoGrid, n_bands: int) -> None:
+        self._path = Path(path)
+        self._grid = grid
+        self._written = 0
+        self._held = 0
+        self._block_row = np.empty((n_bands, BLOCK_PX, grid.width), dtype=np.uint8)
+        self._dataset: Any = None
+
+    def __enter__(self) -> Self:
+        """Create the file."""
+        try:
+            self._dataset = rasterio.open(self._path, "w", **self._profile())
+        except RasterioIOError as error:
+            raise self._cannot_write(error) from error
+        self._describe(self._dataset)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file; a file that ends early is an error unless another one is on its way.
+
+        Raises:
+            ValueError: rows are missing.
+        """
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._dataset.close()
+
+    @abstractmethod
+    def _describe(self, dataset: Any) -> None:
+        """Write names and colors into the file's head."""
+
+    def _append(self, row_off: int, planes: npt.NDArray[np.uint8]) -> None:
+        """Take the next rows (B, h, W); write every block row that they complete."""
+        if row_off != self._written + self._held:
+            raise ValueError(f"row {row_off} after row {self._written + self._held}")
+        while planes.shape[1]:
+            taken = min(BLOCK_PX - self._held, planes.shape[1])
+            self._block_row[:, self._held : self._held + taken] = planes[:, :taken]
+            self._held += taken
+            planes = planes[:, taken:]
+            if self._held == BLOCK_PX:
+                self._flush()
+
+    def _flush(self) -> None:
+        """Write the rows held back."""
+        window = Window(0, self._written, self._grid.width, self._held)
+        try:
+            self._dataset.write(self._block_row[:, : self._held], window=window)
+        except RasterioIOError as error:
+            raise self._cannot_write(error) from error
+        self._written += self._held
+        self._held = 0
+
+    def _finish(self) -> None:
+        """Write the last, lower block row."""
+        if self._held:
+            self._flush()
+        if self._written != self._grid.height:
+            raise ValueError(f"{self._written} of {self._grid.height} rows were written")
+
+    def _profile(self) -> dict[str, Any]:
+        """What rasterio needs to know of the file."""
+        return {
+            "driver": "GTiff",
+            "dtype": "uint8",
+            "count": self._block_row.shape[0],
+            "height": self._grid.height,
+            "width": self._grid.width,
+            "crs": self._grid.crs.to_wkt(),
+            "transform": self._grid.transform,
+            "nodata": NODATA,
+            "tiled": True,
+            "blockxsize": BLOCK_PX,
+            "blockysize": BLOCK_PX,
+            "interleave": "band",
+            # GDAL takes the fourth of four bands for alpha unasked.
+            "photometric": "MINISBLACK",
+            "compress": "DEFLATE",
+            # A compressed file's size is not known beforehand: past 4 GB only BigTIFF goes on.
+            "BIGTIFF": "IF_SAFER",
+        }
+
+    def _cannot_write(self, error: Exception) -> OutputError:
+        """The error for a full disk or a missing permission."""
+        return OutputError(
+            self._path,
+            f"cannot be written ({error})",
+            "The raster needs room and write permission there",
+            "Free some space, or choose another folder with -o",
+        )
+
+
+class ScoreWriter(_RasterWriter):
+    """Writes scores as uint8: 0 to 254 for 0 to 1, 255 without data; one band per class.
+
+    Args:
+        path: file to write; an existing one is replaced.
+        grid: the whole raster.
+        classes: K classes; their names become the bands' descriptions.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path, grid: GeoGrid, classes: Sequence[ClassSpec]) -> None:
+        super().__init__(path, grid, n_bands=len(classes))
+        self._classes = tuple(classes)
+
+    def write(self, strip: Strip) -> None:
+        """Append the next strip.
+
+        Raises:
+            ValueError: the strip does not follow the one before.
+            OutputError: the file cannot be written.
+        """
+        self._append(strip.row_off, encode_scores(strip.scores, strip.valid))
+
+    def _profile(self) -> dict[str, Any]:
+        """Neighbouring scores are alike: differences compress better."""
+        return super()._profile() | {"predictor": 2}
+
+    def _describe(self, dataset: Any) -> None:
+        """Name the bands and say how to get back to scores."""
+        dataset.descriptions = tuple(c.name for c in self._classes)
+        dataset.scales = (1 / SCORE_SCALE,) * len(self._classes)
+
+
+class ClassWriter(_RasterWriter):
+    """Writes class numbers as uint8 with a color table; 0 is background, 255 without data.
+
+    Args:
+        path: file to write; an existing one is replaced.
+        grid: the whole raster.
+        classes: their colors make the color table, their names the file's tags.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path, grid: GeoGrid, classes: Sequence[ClassSpec]) -> None:
+        super().__init__(path, grid, n_bands=1)
+        self._classes = tuple(classes)
+
+    def write(self, row_off: int, labels: npt.NDArray[np.uint8]) -> None:
+        """Append the next rows.
+
+        Args:
+            row_off: first row, in pixels of the grid.
+            labels: (h, W) uint8 class numbers.
+
+        Raises:
+            ValueError: the rows do not follow the ones before.
+            OutputError: the file cannot be written.
+        """
+        self._append(row_off, labels[None])
+
+    def _profile(self) -> dict[str, Any]:
+        """Viewers take the colors from the table only if the file says so."""
+        return super()._profile() | {"photometric": "PALETTE"}
+
+    def _describe(self, dataset: Any) -> None:
+        """Write the color table and the names of the classes."""
+        transparent = (0, 0, 0, 0)
+        colors = {BACKGROUND: transparent, NODATA: transparent}
+        colors |= {c.number: (*c.rgb, 255) for c in self._classes}
+        dataset.write_colormap(1, colors)
+        dataset.set_band_description(1, "class")
+        dataset.update_tags(1, **{f"CLASS_{c.number}": c.name for c in self._classes})
+
+
+def encode_scores(
+    scores: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.uint8]:
+    """Scores as whole numbers of the raster.
+
+    Args:
+        scores: (K, h, W), 0 to 1.
+        valid: (h, W), True where there is data.
+
+    Returns:
+        (K, h, W) uint8, 0 to 254; 255 where not valid.
+    """
+    steps = np.rint(scores * np.float32(SCORE_SCALE)).astype(np.uint8)
+    return np.where(valid, steps, np.uint8(NODATA))

@@ -1,0 +1,249 @@
+"""Raster files as GDAL opens them, and whether geocobot can work with what is in them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from affine import Affine
+from pyproj import CRS
+from pyproj.exceptions import CRSError as ProjError
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from geocobot.errors import (
+    BandError,
+    CrsError,
+    GridError,
+    MissingFileError,
+    UnreadableFileError,
+)
+from geocobot.grid import GeoGrid
+
+_LOG = logging.getLogger("geocobot.io")
+
+N_INPUT_BANDS = 3
+"""Bands that a model reads: SAM was trained on red, green and blue."""
+
+# https://..., /vsizip/..., NETCDF:"file.nc":variable; one letter and a colon is a Windows drive.
+GDAL_NAME = re.compile(r"/vsi|[A-Za-z][A-Za-z0-9_+.-]+:")
+
+
+def check_path(path: str | Path) -> None:
+    """Refuse what is not there and what is a folder; GDAL's own names and URLs pass.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UnreadableFileError: it is a folder.
+    """
+    if Path(path).is_dir():
+        raise UnreadableFileError(
+            path,
+            "is a folder",
+            "--raster names a raster file",
+            "Name the files in it, or join them with: gdalbuildvrt scene.vrt folder/*.tif",
+        )
+    if not Path(path).exists() and not GDAL_NAME.match(str(path)):
+        raise MissingFileError(
+            path, "does not exist", "--raster names a raster file", "Check the path"
+        )
+
+
+def open_dataset(path: str) -> Any:
+    """Open a raster with GDAL.
+
+    Raises:
+        UnreadableFileError: GDAL cannot open it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except RasterioError as error:
+        raise UnreadableFileError(
+            path,
+            f"cannot be opened ({reason(error)})",
+            "geocobot reads GeoTIFF and every other raster format GDAL knows",
+            "Check that it is a raster and complete: copy or download it again",
+        ) from error
+
+
+def reason(error: BaseException) -> str:
+    """GDAL's own words, from the innermost cause."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().rstrip(".")
+
+
+def alpha_band(source: Any) -> int | None:
+    """The number of the first band flagged as alpha."""
+    interpretation = source.colorinterp
+    if ColorInterp.alpha not in interpretation:
+        return None
+    return int(interpretation.index(ColorInterp.alpha)) + 1
+
+
+def choose_bands(
+    source: Any, path: str | Path, alpha: int | None, bands: Sequence[int] | None
+) -> tuple[int, ...]:
+    """The bands asked for, checked, or the first three that are not alpha.
+
+    Args:
+        source: the open raster.
+        path: its name, for messages.
+        alpha: number of its alpha band.
+        bands: numbers asked for, from 1. By default one band is read three times, of two the
+            second one twice.
+
+    Raises:
+        BandError: a band does not exist, is alpha, or holds no plain numbers.
+    """
+    data_bands = [b for b in range(1, source.count + 1) if b != alpha]
+    if not data_bands:
+        raise _no_band(source, path)
+    if bands is None:
+        chosen = data_bands[:N_INPUT_BANDS]
+        if len(chosen) < N_INPUT_BANDS:
+            chosen += [chosen[-1]] * (N_INPUT_BANDS - len(chosen))
+            _LOG.info(
+                "%s has %d band%s besides alpha: the model reads bands %s.",
+                Path(path).name,
+                len(data_bands),
+                "s" if len(data_bands) > 1 else "",
+                ", ".join(map(str, chosen)),
+            )
+    else:
+        chosen = [int(b) for b in bands]
+        _check_bands(source, path, alpha, chosen)
+    _check_values(source, path, chosen)
+    return tuple(chosen)
+
+
+def _no_band(source: Any, path: str | Path) -> BandError:
+    """What to say of a raster without bands: NetCDF and HDF keep them one level deeper."""
+    if source.subdatasets:
+        return BandError(
+            path,
+            f"has no bands of its own but {len(source.subdatasets)} subdatasets",
+            "geocobot reads one raster at a time",
+            f"Name one of them, such as --raster '{source.subdatasets[0]}'",
+        )
+    return BandError(
+        path,
+        "has no band with data",
+        "geocobot reads rasters with one band or more",
+        "Choose another raster",
+    )
+
+
+def _check_bands(source: Any, path: str | Path, alpha: int | None, chosen: Sequence[int]) -> None:
+    """Refuse bands that the file does not have, and alpha."""
+    known = f"It has bands 1 to {source.count}" if source.count > 1 else "It has band 1 only"
+    if alpha is not None:
+        known += f", of which {alpha} is alpha"
+    missing = [b for b in chosen if not 1 <= b <= source.count]
+    if missing or not chosen:
+        raise BandError(
+            path,
+            f"has no band {missing[0]}" if missing else "is to be read without any band",
+            known,
+            "Choose among them with --bands",
+        )
+    if alpha in chosen:
+        raise BandError(
+            path,
+            f"has alpha in band {alpha}, which says where there is data",
+            known,
+            f"Choose other --bands, or if it is imagery in truth: "
+            f"gdal_edit.py -colorinterp_{alpha} undefined {path}",
+        )
+
+
+def _check_values(source: Any, path: str | Path, chosen: Sequence[int]) -> None:
+    """Refuse color tables and complex numbers, which no percentile can scale."""
+    for band in chosen:
+        if source.colorinterp[band - 1] is ColorInterp.palette:
+            raise BandError(
+                path,
+                f"has a color table in band {band}",
+                "geocobot needs colors, not numbers of colors",
+                f"Expand it once with: gdal_translate -expand rgb {path} rgb.tif",
+            )
+        if "complex" in source.dtypes[band - 1]:
+            raise BandError(
+                path,
+                f"has complex numbers ({source.dtypes[band - 1]}) in band {band}",
+                "geocobot needs real values",
+                "Convert it to amplitude or intensity first",
+            )
+
+
+def grid_of(source: Any, path: str | Path) -> tuple[GeoGrid, bool]:
+    """The north-up grid of a file, and whether its rows have to be turned.
+
+    Raises:
+        CrsError: it has no CRS, or one that does not fit its coordinates.
+        GridError: it has no geotransform, or a rotated one.
+    """
+    if source.transform == Affine.identity():
+        _refuse_unplaced(source, path)
+    if source.crs is None:
+        raise CrsError(
+            path,
+            "has no CRS",
+            "geocobot needs one to know where it lies and how large its pixels are",
+            f"Set it in QGIS and save again, or run: gdal_edit.py -a_srs EPSG:<code> {path}",
+        )
+    try:
+        crs = CRS.from_user_input(source.crs)
+    except ProjError as error:
+        raise CrsError(
+            path,
+            f"has a CRS that PROJ does not understand ({error})",
+            "geocobot needs a known CRS",
+            f"Set the right one: gdal_edit.py -a_srs EPSG:<code> {path}",
+        ) from error
+    if crs.geodetic_crs is None:
+        raise CrsError(
+            path,
+            f"has the local CRS {crs.name}",
+            "geocobot needs one that is tied to the earth",
+            f"Set the right one: gdal_edit.py -a_srs EPSG:<code> {path}",
+        )
+    grid, flipped = GeoGrid.north_up(crs, source.transform, source.shape, str(path))
+    try:
+        _ = grid.ground_pixel_m
+    except CrsError as error:
+        raise CrsError(path, error.found, error.needed, error.remedy) from None
+    return grid, flipped
+
+
+def _refuse_unplaced(source: Any, path: str | Path) -> None:
+    """Refuse a raster that has pixels but no place."""
+    points, _ = source.gcps
+    if points or source.rpcs:
+        how, flag = ("ground control points", "-tps") if points else ("an RPC model", "-rpc")
+        raise CrsError(
+            path,
+            f"is placed by {how}, not by a CRS and a geotransform",
+            "geocobot needs a north-up raster",
+            f"Warp it once with: gdalwarp {flag} -r cubic -t_srs EPSG:<code> {path} north_up.tif",
+        )
+    if source.crs is None:
+        raise CrsError(
+            path,
+            "has no CRS and no geotransform",
+            "geocobot needs to know where it lies and how large its pixels are",
+            "Place it with QGIS (Layer > Georeferencer) first",
+        )
+    raise GridError(
+        path,
+        "has no geotransform",
+        "geocobot needs to know where it lies and how large its pixels are",
+        "Place it with QGIS (Layer > Georeferencer), or put its world file beside it",
+    )

@@ -1,0 +1,206 @@
+"""Which values of a scene are dark and bright, and whether a scene fits a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from geocobot.bands import BandRange
+from geocobot.errors import BandError, PixelSizeError
+from geocobot.grid import GeoGrid
+from geocobot.io.scene import Scene
+
+_PERCENTILES = (2.0, 98.0)
+_BLOCK_PX = 256
+_MAX_BLOCKS = 48  # 3.1 million pixels: 75 MB in float64 with three bands
+_PIXEL_SIZE_TOLERANCE = 0.10
+
+
+def measure_ranges(scenes: Sequence[Scene], seed: int = 0) -> tuple[BandRange, ...]:
+    """Measure the 2nd to 98th percentile of the valid pixels, band by band.
+
+    Reads at most 48 windows of 256 px with data, drawn from all scenes together, so that time
+    and memory do not grow with them. A band without contrast gets a range around its value.
+
+    Args:
+        scenes: at least one; all with the same bands and data type.
+        seed: of the draw.
+
+    Returns:
+        One range per entry of the scenes' `bands`.
+
+    Raises:
+        BandError: the scenes differ in bands or data type, or have no valid pixel.
+    """
+    first = scenes[0]
+    for other in scenes[1:]:
+        _check_same(other, first)
+    sample = _sample(scenes, seed)
+    return tuple(
+        BandRange(number, name, first.dtype, *_range_of(values))
+        for number, name, values in zip(first.bands, first.band_names, sample, strict=True)
+    )
+
+
+def open_scene_for(
+    path: str | Path,
+    ranges: Sequence[BandRange],
+    ground_pixel_m: tuple[float, float],
+    *,
+    bands: Sequence[int] | None = None,
+    nodata: float | None = None,
+) -> Scene:
+    """Open a scene that a model is to map, with the bands the model reads.
+
+    Args:
+        path: file name, URL or GDAL name.
+        ranges: the model's bands.
+        ground_pixel_m: the model's pixel width and height on the ground.
+        bands: numbers to read instead of the model's, in the model's order.
+        nodata: value without data; replaces what the file declares.
+
+    Raises:
+        BandError: the scene has fewer bands than the model needs, or another data type.
+        PixelSizeError: its pixels are more than 10 % larger or smaller than the model's.
+        GeocobotError: whatever `Scene.open` finds.
+    """
+    wanted = [r.band for r in ranges] if bands is None else list(bands)
+    try:
+        scene = Scene.open(path, bands=wanted, nodata=nodata)
+    except BandError as error:
+        raise BandError(
+            path, error.found, f"The model reads {_listed(ranges)}. {error.needed}", error.remedy
+        ) from None
+    fit_scene(scene, ranges, ground_pixel_m)
+    return scene
+
+
+def fit_scene(
+    scene: Scene, ranges: Sequence[BandRange], ground_pixel_m: tuple[float, float]
+) -> None:
+    """Check that a scene has what a model was trained on.
+
+    Args:
+        scene: opened with the bands to use.
+        ranges: the model's bands.
+        ground_pixel_m: the model's pixel width and height on the ground.
+
+    Raises:
+        BandError: another number of bands, or another data type.
+        PixelSizeError: its pixels are more than 10 % larger or smaller than the model's.
+    """
+    if len(scene.bands) != len(ranges):
+        raise BandError(
+            scene.path,
+            f"is read with {len(scene.bands)} bands",
+            f"The model reads {len(ranges)}: {_listed(ranges)}",
+            f"Pass {len(ranges)} numbers to --bands, in this order",
+        )
+    model_dtype = ranges[0].dtype
+    if scene.dtype != model_dtype:
+        raise BandError(
+            scene.path,
+            f"holds {scene.dtype} values",
+            f"The model was trained on {model_dtype}, and its normalization means nothing for "
+            f"others",
+            "Scale the scene as the training scene was, such as with: gdal_translate -ot "
+            f"<type> -scale {scene.path} scaled.tif, or train on a scene like this one",
+        )
+    check_pixel_size(scene.grid, ground_pixel_m, scene.path)
+
+
+def check_pixel_size(grid: GeoGrid, model_m: tuple[float, float], name: str) -> None:
+    """Check that pixels cover about as much ground as the model's.
+
+    Compared by the square root of their area, so that degrees, whose pixels grow narrower
+    towards the poles, are judged by how large things look in them.
+
+    Args:
+        grid: of the scene.
+        model_m: the model's pixel width and height on the ground.
+        name: the scene's name, for messages.
+
+    Raises:
+        PixelSizeError: more than 10 % larger or smaller.
+    """
+    scene_side_m, model_side_m = math.sqrt(grid.ground_pixel_m2), math.sqrt(math.prod(model_m))
+    if abs(scene_side_m / model_side_m - 1) <= _PIXEL_SIZE_TOLERANCE:
+        return
+    x, y = (size * model_side_m / scene_side_m for size in grid.res_xy)
+    raise PixelSizeError(
+        name,
+        f"has pixels of {scene_side_m:.3g} m on the ground",
+        f"The model was trained on {model_side_m:.3g} m, and things of another size in pixels "
+        f"look foreign to it (10 % off is allowed)",
+        f"Resample it once with: gdalwarp -r average -tr {x:.10g} {y:.10g} {name} resampled.tif",
+    )
+
+
+def _check_same(scene: Scene, first: Scene) -> None:
+    """Refuse scenes whose values cannot be pooled."""
+    if (scene.bands, scene.dtype) != (first.bands, first.dtype):
+        raise BandError(
+            scene.path,
+            f"is read with bands {scene.bands} of {scene.dtype}",
+            f"All scenes of a training need the same, and {first.path} has bands {first.bands} "
+            f"of {first.dtype}",
+            "Train on them separately, or bring them to the same bands and type first",
+        )
+
+
+def _sample(scenes: Sequence[Scene], seed: int) -> list[npt.NDArray[np.float64]]:
+    """Valid values (N,) per band from blocks drawn without replacement."""
+    parts: list[npt.NDArray[np.generic]] = []
+    for scene, window in _draw_blocks(scenes, seed):
+        patch = scene.read(window)
+        if patch.valid.any():
+            parts.append(patch.image[:, patch.valid])
+        if len(parts) == _MAX_BLOCKS:
+            break
+    if not parts:
+        raise BandError(
+            " and ".join(s.path for s in scenes),
+            "has no pixel with data: all is nodata, masked or transparent",
+            "geocobot needs valid pixels",
+            "Check the file in QGIS, or correct its nodata value with --nodata",
+        )
+    return list(np.concatenate(parts, axis=1).astype(np.float64))
+
+
+def _draw_blocks(scenes: Sequence[Scene], seed: int) -> Iterator[tuple[Scene, Window]]:
+    """All blocks of all scenes in random order."""
+    shapes = [(-(-s.grid.height // _BLOCK_PX), -(-s.grid.width // _BLOCK_PX)) for s in scenes]
+    starts = np.cumsum([0, *(rows * cols for rows, cols in shapes)])
+    for index in np.random.default_rng(seed).permutation(starts[-1]):
+        i = int(np.searchsorted(starts, index, side="right")) - 1
+        row, col = divmod(int(index - starts[i]), shapes[i][1])
+        yield scenes[i], Window(col * _BLOCK_PX, row * _BLOCK_PX, _BLOCK_PX, _BLOCK_PX)
+
+
+def _range_of(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Low and high of one band's values (N,), apart even in float32."""
+    low, high = (float(v) for v in np.percentile(values, _PERCENTILES))
+    if not _are_apart(low, high):
+        low, high = float(values.min()), float(values.max())
+    if not _are_apart(low, high):
+        # The value becomes mid-gray; a thousandth of it survives float32 whatever its size.
+        half = max(0.5, abs(low) / 1000)
+        low, high = low - half, high + half
+    return low, high
+
+
+def _are_apart(low: float, high: float) -> bool:
+    """Whether float32, with its seven digits, has values between the two."""
+    return high - low > 1e-6 * max(abs(low), abs(high))
+
+
+def _listed(ranges: Sequence[BandRange]) -> str:
+    """The model's bands, for messages."""
+    return ", ".join(
+        r.name if r.name == f"band {r.band}" else f"band {r.band} ({r.name})" for r in ranges
+    )

@@ -1,0 +1,107 @@
+"""QGIS styles: one legend entry per class, in the class's color."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+import pandas as pd
+import pyogrio
+
+from geocobot.classes import ClassSpec
+
+STYLE_TABLE = "layer_styles"
+"""Table of a GeoPackage in which QGIS looks for styles."""
+
+# Half see-through, so that the scene stays readable below; the outline is darker and opaque.
+_FILL_ALPHA = 96
+_OUTLINE_SHADE = 0.65
+_OUTLINE_MM = 0.4
+
+
+def qml_of(classes: Sequence[ClassSpec]) -> str:
+    """Make a QGIS layer style (QML) categorized by `class_name`.
+
+    Args:
+        classes: names and colors of the legend, in this order.
+    """
+    root = Element("qgis", version="3.22", styleCategories="Symbology")
+    renderer = SubElement(
+        root,
+        "renderer-v2",
+        type="categorizedSymbol",
+        attr="class_name",
+        symbollevels="0",
+        enableorderby="0",
+        forceraster="0",
+    )
+    categories = SubElement(renderer, "categories")
+    symbols = SubElement(renderer, "symbols")
+    for i, spec in enumerate(classes):
+        SubElement(
+            categories,
+            "category",
+            symbol=str(i),
+            value=spec.name,
+            label=spec.name,
+            render="true",
+            type="string",
+        )
+        symbols.append(_symbol(str(i), spec))
+    SubElement(root, "layerGeometryType").text = "2"
+    text = tostring(root, encoding="unicode")
+    return f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n"
+
+
+def embed_style(path: Path, layer: str, classes: Sequence[ClassSpec]) -> None:
+    """Make the classes' style the default one of a GeoPackage layer.
+
+    The table is registered as attributes without geometry, as QGIS does it itself, so that QGIS
+    neither shows it nor asks which layer to open.
+
+    Args:
+        path: an existing GeoPackage.
+        layer: name of its layer of polygons.
+        classes: names and colors of the legend.
+    """
+    row = {
+        "f_table_catalog": "",
+        "f_table_schema": "",
+        "f_table_name": layer,
+        "f_geometry_column": "geom",
+        "styleName": layer,
+        "styleQML": qml_of(classes),
+        "styleSLD": "",
+        "useAsDefault": True,
+        "description": "Classes of geocobot",
+        "owner": "",
+        "ui": "",
+        "update_time": pd.Timestamp(datetime.now(UTC)).floor("ms"),
+    }
+    pyogrio.write_dataframe(
+        pd.DataFrame([row]), path, layer=STYLE_TABLE, driver="GPKG", append=True
+    )
+
+
+def _symbol(name: str, spec: ClassSpec) -> Element:
+    """A semi-transparent fill with a sharp outline."""
+    red, green, blue = spec.rgb
+    dark = [round(part * _OUTLINE_SHADE) for part in spec.rgb]
+    symbol = Element("symbol", type="fill", name=name, alpha="1", clip_to_extent="1")
+    layer = SubElement(
+        symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"}
+    )
+    options = SubElement(layer, "Option", type="Map")
+    for key, value in (
+        ("color", f"{red},{green},{blue},{_FILL_ALPHA}"),
+        ("style", "solid"),
+        ("outline_color", f"{dark[0]},{dark[1]},{dark[2]},255"),
+        ("outline_style", "solid"),
+        ("outline_width", str(_OUTLINE_MM)),
+        ("outline_width_unit", "MM"),
+        ("joinstyle", "miter"),
+    ):
+        SubElement(options, "Option", name=key, type="QString", value=value)
+    return symbol

@@ -1,0 +1,201 @@
+"""Vector files as GDAL opens them: which layer, which fields, what can go wrong."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
+from pyproj import CRS
+from pyproj.exceptions import CRSError as ProjError
+
+from geocobot.errors import CrsError, FieldError, LayerError, MissingFileError, UnreadableFileError
+from geocobot.io.source import GDAL_NAME, open_dataset
+
+_LOG = logging.getLogger("geocobot.io")
+_SHAPEFILE_CODE = 9994
+_PARQUET = {".parquet", ".geoparquet", ".pq"}
+
+
+def read_vector(
+    path: str | Path, *, layer: str | None = None, field: str | None = None
+) -> tuple[gpd.GeoDataFrame, str]:
+    """Read one layer of a vector file.
+
+    Args:
+        path: file name, URL or GDAL name; GeoParquet too, if pyarrow is installed.
+        layer: which layer to read; may be left out where only one has geometry.
+        field: the attribute to read along; all others are left out.
+
+    Returns:
+        The features as they are in the file, with `field`, and their name: that of the layer
+        where several have geometry, else that of the file.
+
+    Raises:
+        MissingFileError: there is no such file.
+        UnreadableFileError: it is corrupt, no vector file, or GeoParquet without pyarrow.
+        LayerError: the layer does not exist, or has to be named.
+        FieldError: the layer has no such field.
+    """
+    _check_path(path)
+    _check_whole(path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if Path(path).suffix.lower() in _PARQUET:
+            frame, name = _read_parquet(path, field), Path(path).stem
+        else:
+            frame, name = _read_ogr(path, layer, field)
+    for text in dict.fromkeys(str(w.message) for w in caught):
+        _LOG.info("%s: %s", Path(path).name, text)
+    return frame, name
+
+
+def parse_crs(text: str) -> CRS:
+    """Make a CRS from "EPSG:4326", WKT, a PROJ string, or the name of a raster that has it.
+
+    Raises:
+        CrsError: it is none of these.
+    """
+    try:
+        return CRS.from_user_input(text)
+    except ProjError as error:
+        if Path(text).is_file():
+            with open_dataset(text) as source:
+                if source.crs is not None:
+                    return CRS.from_user_input(source.crs)
+        raise CrsError(
+            "--labels-crs",
+            f"is {text!r}, which is no CRS",
+            "geocobot takes a code such as EPSG:4326, WKT, or a raster file whose CRS it is",
+            "Look the code up in QGIS (Layer > Layer Properties > Information)",
+        ) from error
+
+
+def _check_path(path: str | Path) -> None:
+    """Refuse what is not there and what is a folder; file geodatabases are folders and pass."""
+    found = Path(path)
+    if found.is_dir() and found.suffix.lower() != ".gdb":
+        raise UnreadableFileError(
+            path, "is a folder", "--labels names a vector file", "Name the file in it"
+        )
+    if not found.exists() and not GDAL_NAME.match(str(path)):
+        raise MissingFileError(
+            path, "does not exist", "--labels names a vector file", "Check the path"
+        )
+
+
+def _check_whole(path: str | Path) -> None:
+    """Refuse a shapefile shorter than its header says: GDAL reads the rest as empty, silently.
+
+    The header starts with 9994 and counts 16-bit words at byte 24, both big-endian (ESRI
+    Shapefile Technical Description, 1998, table 1).
+    """
+    found = Path(path)
+    if found.suffix.lower() != ".shp" or not found.is_file():
+        return
+    with found.open("rb") as source:
+        header = source.read(28)
+    declared = 2 * int.from_bytes(header[24:28], "big")
+    size = found.stat().st_size
+    if int.from_bytes(header[:4], "big") == _SHAPEFILE_CODE and size < declared:
+        raise UnreadableFileError(
+            path,
+            f"is truncated ({size} of {declared} bytes)",
+            "geocobot needs every feature",
+            "Copy or export it again from its source",
+        )
+
+
+def _read_ogr(
+    path: str | Path, layer: str | None, field: str | None
+) -> tuple[gpd.GeoDataFrame, str]:
+    """Read with GDAL."""
+    try:
+        chosen, name = _choose_layer(path, layer)
+        fields = [str(f) for f in pyogrio.read_info(path, layer=chosen)["fields"]]
+        _check_field(path, field, fields)
+        frame = pyogrio.read_dataframe(
+            path,
+            layer=chosen,
+            columns=[] if field is None else [field],
+            force_2d=True,
+            on_invalid="fix",
+        )
+    except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
+        raise _unreadable(path, error) from error
+    return frame, name
+
+
+def _choose_layer(path: str | Path, layer: str | None) -> tuple[str, str]:
+    """The layer to read, and what to call it."""
+    listed = {str(n): kind for n, kind in pyogrio.list_layers(path)}
+    spatial = [n for n, kind in listed.items() if kind is not None]
+    names = ", ".join(spatial)
+    if layer is not None and layer not in spatial:
+        raise LayerError(
+            path,
+            f"has no layer {layer!r} with geometry",
+            f"It has {names}" if spatial else "It has no layer with geometry at all",
+            "Choose one with --labels-layer" if spatial else "Choose another file",
+        )
+    if not spatial:
+        raise LayerError(
+            path,
+            "has no layer with geometry",
+            "Labels are lines or polygons",
+            "Choose another file, or save the table with its geometry in QGIS",
+        )
+    if layer is None and len(spatial) > 1:
+        raise LayerError(
+            path,
+            f"has {len(spatial)} layers: {names}",
+            "geocobot reads one of them",
+            f"Choose one, such as --labels-layer {spatial[0]}",
+        )
+    chosen = layer or spatial[0]
+    if len(listed) > len(spatial) == 1:
+        _LOG.info("%s: reading layer %s, the only one with geometry.", Path(path).name, spatial[0])
+    return chosen, chosen if len(spatial) > 1 else Path(path).stem
+
+
+def _read_parquet(path: str | Path, field: str | None) -> gpd.GeoDataFrame:
+    """Read GeoParquet, which the GDAL of the wheels does not know."""
+    try:
+        frame = gpd.read_parquet(path)
+    except ImportError as error:
+        raise UnreadableFileError(
+            path,
+            "is GeoParquet, and pyarrow is not installed",
+            "geocobot reads GeoParquet with pyarrow",
+            "Run: pip install pyarrow, or save the labels as GeoPackage",
+        ) from error
+    except (ValueError, OSError) as error:
+        raise _unreadable(path, error) from error
+    geometry = frame.geometry.name
+    _check_field(path, field, [str(c) for c in frame.columns if c != geometry])
+    return frame[[geometry] if field is None else [field, geometry]]
+
+
+def _check_field(path: str | Path, field: str | None, fields: list[str]) -> None:
+    """Refuse a field that the file does not have."""
+    if field is not None and field not in fields:
+        raise FieldError(
+            path,
+            f"has no field {field!r}",
+            f"Its fields are {', '.join(fields)}" if fields else "It has no fields at all",
+            "Choose one of them with --class-field" if fields else "Leave --class-field out",
+        )
+
+
+def _unreadable(path: str | Path, error: Any) -> UnreadableFileError:
+    """What the library said, in one sentence."""
+    return UnreadableFileError(
+        path,
+        f"cannot be read ({str(error).strip().splitlines()[0].rstrip('.')})",
+        "geocobot reads Shapefile, GeoPackage, GeoJSON, FlatGeobuf and what else GDAL knows",
+        "Check that it is a vector file and complete; export it again from its source",
+    )

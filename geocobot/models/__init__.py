@@ -1,0 +1,1 @@
+"""SAM backbones, heads, the segmenter and the model file."""

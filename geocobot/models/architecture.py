@@ -1,0 +1,49 @@
+"""What a segmenter is made of, as plain values for the model file. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geocobot.adapters.config import AdapterConfig
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Shape of the mask-decoder head.
+
+    Attributes:
+        n_classes: planes of logits.
+        image_stem: join features of the image itself, down to half of its resolution, for
+            encoders that cannot carry fine detail through their tokens.
+        width: channels of features and tokens.
+        depth: two-way attention blocks.
+        heads: attention heads.
+        mlp_width: hidden width of the tokens' MLPs.
+    """
+
+    n_classes: int
+    image_stem: bool = False
+    width: int = 256
+    depth: int = 2
+    heads: int = 8
+    mlp_width: int = 2048
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """Everything needed to build a segmenter again.
+
+    Attributes:
+        base: name of the backbone.
+        base_sha256: checksum of the pretrained weights' file, or None where there were none.
+        adapter: the adapters in it.
+        head: the head on it.
+        encoder_trained: whether the encoder's own weights were trained too; then the model file
+            holds them.
+    """
+
+    base: str
+    base_sha256: str | None
+    adapter: AdapterConfig
+    head: HeadConfig
+    encoder_trained: bool

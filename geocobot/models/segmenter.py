@@ -1,0 +1,154 @@
+"""The segmenter: encoder with adapters and head, from an image in 0..1 to logits per class."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from geocobot.adapters.attach import attach
+from geocobot.adapters.config import AdapterConfig
+from geocobot.errors import ConfigError
+from geocobot.models.architecture import HeadConfig, SegmenterConfig
+from geocobot.models.bases import PATCH_PX, BaseSpec, find_base
+from geocobot.models.checkpoint import Checkpoint, load_checkpoint
+from geocobot.models.encoder import SamEncoder
+from geocobot.models.head import MaskDecoderHead
+from geocobot.progress import Progress, SilentProgress
+
+_log = logging.getLogger("geocobot.models")
+
+# What segment-anything subtracts and divides by, for values from 0 to 1.
+_PIXEL_MEAN = tuple(v / 255 for v in (123.675, 116.28, 103.53))
+_PIXEL_STD = tuple(v / 255 for v in (58.395, 57.12, 57.375))
+
+
+class Segmenter(nn.Module):
+    """An encoder and a head behind SAM's pixel normalization.
+
+    Args:
+        encoder: (B, 3, H, W) normalized images to (B, C, H / 16, W / 16) features.
+        head: features and the normalized image to (B, K, H, W) logits.
+        config: what they were built from, for the model file; None for parts of other make.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self, encoder: nn.Module, head: nn.Module, config: SegmenterConfig | None = None
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.config = config
+        mean = torch.tensor(_PIXEL_MEAN).view(3, 1, 1)
+        std = torch.tensor(_PIXEL_STD).view(3, 1, 1)
+        self.register_buffer("pixel_mean", mean, persistent=False)
+        self.register_buffer("pixel_std", std, persistent=False)
+
+    @property
+    def encoder_trained(self) -> bool:
+        """Whether the encoder's own weights are trained, and not only its adapters."""
+        return self.config is not None and self.config.encoder_trained
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Segment images.
+
+        Args:
+            image: (B, 3, H, W) float, 0..1, 0.5 where not valid; H and W multiples of 16.
+
+        Returns:
+            (B, K, H, W) logits.
+
+        Raises:
+            ValueError: another number of bands, or a size that tokens do not divide.
+        """
+        if image.shape[1] != 3 or image.shape[2] % PATCH_PX or image.shape[3] % PATCH_PX:
+            raise ValueError(
+                f"image is {tuple(image.shape)}; needed is (B, 3, H, W), H and W multiples of "
+                f"{PATCH_PX}"
+            )
+        normalized = (image - self.pixel_mean) / self.pixel_std
+        logits: Tensor = self.head(self.encoder(normalized), normalized)
+        return logits
+
+
+def build_segmenter(
+    base: str,
+    n_classes: int,
+    adapter: AdapterConfig | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Segmenter:
+    """Build a segmenter that is ready to be trained.
+
+    With pretrained weights the encoder is frozen; its adapters and the head are trained. Without
+    them (`tiny`) the encoder is trained as well.
+
+    Args:
+        base: name of the backbone, see `geocobot.models.bases`.
+        n_classes: planes of logits.
+        adapter: how the encoder is adapted; None attaches nothing.
+        checkpoint: file with the base's official weights; None takes the cache or downloads.
+        seed: of everything that starts at random. The global generator is left as it is.
+        progress: shows the download.
+
+    Raises:
+        ConfigError: no such base.
+        CheckpointError: the weights cannot be had, or are not the base's.
+    """
+    spec = find_base(base)
+    weights = None
+    if spec.weights is None:
+        _refuse_checkpoint(spec, checkpoint)
+        _log.info("%s has no pretrained weights: its encoder is trained as well", base)
+    else:
+        weights = load_checkpoint(spec, checkpoint, progress or SilentProgress())
+    config = SegmenterConfig(
+        base=base,
+        base_sha256=weights.sha256 if weights else None,
+        adapter=adapter or AdapterConfig(method="none"),
+        head=HeadConfig(n_classes, width=spec.out_channels, image_stem=weights is None),
+        encoder_trained=weights is None,
+    )
+    return assemble(config, weights, seed=seed)
+
+
+def assemble(config: SegmenterConfig, weights: Checkpoint | None, *, seed: int = 0) -> Segmenter:
+    """Build a segmenter from its configuration and the base's weights.
+
+    Args:
+        config: what to build.
+        weights: the base's official weights; None where the encoder starts at random.
+        seed: of everything that starts at random. The global generator is left as it is.
+    """
+    spec = find_base(config.base)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        # Without storage at first: the official weights take their place as they are.
+        with torch.device("cpu" if weights is None else "meta"):
+            encoder = SamEncoder(spec)
+        head = MaskDecoderHead(config.head)
+        if weights is not None:
+            encoder.load_state_dict(weights.encoder_state(), assign=True)
+            weights.start_head(head)
+        attach(encoder, config.adapter)
+    if config.encoder_trained:
+        encoder.requires_grad_(requires_grad=True)
+    return Segmenter(encoder, head, config)
+
+
+def _refuse_checkpoint(spec: BaseSpec, checkpoint: str | Path | None) -> None:
+    """Refuse a checkpoint for a base that has no official weights."""
+    if checkpoint is not None:
+        raise ConfigError(
+            f"--checkpoint {checkpoint}",
+            f"is given for --base {spec.name}, which has no official weights",
+            "A checkpoint belongs to vit_b, vit_l or vit_h",
+            "Name its base with --base, or leave the checkpoint out",
+        )

@@ -1,0 +1,114 @@
+"""Pretrained weights: the cache folder, the download and the checksum. Free of torch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from geocobot.errors import CheckpointError, ConfigError
+from geocobot.models.atomic import replacing
+from geocobot.models.bases import BaseSpec, WeightsSource
+from geocobot.progress import Progress, SilentProgress
+
+_log = logging.getLogger("geocobot.models")
+
+HOME_VARIABLE = "GEOCOBOT_HOME"
+"""Environment variable that names another cache folder."""
+
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT_S = 30.0
+
+
+def cache_folder() -> Path:
+    """Where pretrained weights are kept: `GEOCOBOT_HOME`, or the platform's user cache."""
+    named = os.environ.get(HOME_VARIABLE)
+    return Path(named).expanduser() if named else user_cache_path("geocobot", appauthor=False)
+
+
+def cached_path(spec: BaseSpec) -> Path | None:
+    """Where a base's weights are, or would be, in the cache; None where it has none."""
+    return cache_folder() / spec.weights.file_name if spec.weights is not None else None
+
+
+def fetch_weights(spec: BaseSpec, progress: Progress | None = None) -> Path:
+    """The file with a base's official weights, downloaded where the cache lacks it.
+
+    Written to a temporary name, checked, and renamed, so that the cache never holds half a file.
+
+    Args:
+        spec: the base.
+        progress: shows the bytes.
+
+    Raises:
+        CheckpointError: no network, or what came is not the official file.
+        ConfigError: the base has no pretrained weights.
+    """
+    source, path = spec.weights, cached_path(spec)
+    if source is None or path is None:
+        raise ConfigError(
+            f"--base {spec.name}",
+            "has no pretrained weights",
+            "Weights are published for vit_b, vit_l and vit_h",
+            "Choose one of them, or build it without a checkpoint",
+        )
+    if path.is_file():
+        return path
+    _log.info("downloading %s (%.1f GB) to %s", source.url, source.size_bytes / 1e9, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            sha256 = _download(source, temporary, progress or SilentProgress())
+            _check_sha256(sha256, source, path)
+    except (OSError, HTTPException) as error:
+        raise _unreachable(source, path, error) from error
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, lower-case hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(source: WeightsSource, path: Path, progress: Progress) -> str:
+    """Copy a URL into a file and return its SHA-256."""
+    digest = hashlib.sha256()
+    with (
+        urllib.request.urlopen(source.url, timeout=_TIMEOUT_S) as response,  # noqa: S310 # our own
+        path.open("wb") as file,
+        progress.task(f"Downloading {source.file_name}", source.size_bytes) as task,
+    ):
+        while chunk := response.read(_CHUNK_BYTES):
+            file.write(chunk)
+            digest.update(chunk)
+            task.advance(len(chunk))
+    return digest.hexdigest()
+
+
+def _check_sha256(sha256: str, source: WeightsSource, path: Path) -> None:
+    """Refuse a file that is not the published one."""
+    if sha256 != source.sha256:
+        raise CheckpointError(
+            source.url,
+            f"sent a file with the SHA-256 {sha256[:12]}..., broken off or changed on its way",
+            f"The official file has {source.sha256[:12]}...",
+            f"Try again, or download it by other means and put it at {path}",
+        )
+
+
+def _unreachable(source: WeightsSource, path: Path, error: Exception) -> CheckpointError:
+    """The error for a download that did not happen."""
+    reason = getattr(error, "reason", None) or error
+    return CheckpointError(
+        source.file_name,
+        f"is not at {path}, and {source.url} cannot be downloaded there ({reason})",
+        "geocobot needs these weights once",
+        f"Download the URL on another machine and put the file at {path}, or name it with "
+        "--checkpoint FILE; or choose --base tiny, which needs none",
+    )

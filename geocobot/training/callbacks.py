@@ -1,0 +1,115 @@
+"""What happens around the steps of a run: seeds, time budget, progress."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from geocobot.progress import Task
+from geocobot.training.module import SegmentationTask
+from geocobot.training.schedule import RunClock
+
+# A prime, so that the steps of one run stay apart from those of runs with other seeds.
+_SEED_STRIDE = 1_000_003
+
+
+class StepSeeds(Callback):
+    """Seeds every step by (seed, step), so that a resumed run draws what it would have drawn.
+
+    By the step and not by the epoch: Lightning's loaders draw from the global generator too, and
+    not as often in a resumed epoch. What patches come is decided by the sampler's own generator.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Seed torch: dropout is all that a model draws."""
+        torch.manual_seed((self.seed * _SEED_STRIDE + trainer.global_step) % 2**63)
+
+
+class TimeBudget(Callback):
+    """Stops the run so that its last validation still fits into the budget.
+
+    Args:
+        clock: of the run.
+    """
+
+    def __init__(self, clock: RunClock) -> None:
+        self.clock = clock
+        self._validation_started = 0.0
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Ask Lightning to validate and stop when time is up."""
+        if self.clock.out_of_time:
+            trainer.should_stop = True
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Start the stopwatch."""
+        self._validation_started = time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Reserve for the last validation what this one took."""
+        self.clock.reserved_s = time.monotonic() - self._validation_started
+
+
+class ProgressReport(Callback):
+    """Tells a progress task how far the run is, with loss, IoU and time left.
+
+    Args:
+        task: with a total of 1.0, the whole run.
+        clock: of the run.
+    """
+
+    def __init__(self, task: Task, clock: RunClock) -> None:
+        self.task = task
+        self.clock = clock
+        self._told = 0.0
+        self._loss: float | None = None
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Advance and note the figures."""
+        loss = float(outputs["loss"])
+        # Single batches jump; about the last ten of them do not.
+        self._loss = loss if self._loss is None else 0.9 * self._loss + 0.1 * loss
+        progress = self.clock.progress(trainer.global_step)
+        self.task.advance(max(0.0, progress - self._told))
+        self._told = max(self._told, progress)
+        self.task.note(self._figures(trainer, pl_module))
+
+    def _figures(self, trainer: Trainer, module: LightningModule) -> str:
+        """Epoch, loss, IoU and time left in one line."""
+        parts = [f"epoch {trainer.current_epoch + 1}", f"loss {self._loss:.3f}"]
+        if isinstance(module, SegmentationTask) and module.tuning is not None:
+            parts.append(f"IoU {module.tuning.mean_iou:.3f}")
+        left_s = self.clock.left_s(trainer.global_step)
+        if left_s is not None:
+            minutes, seconds = divmod(round(left_s), 60)
+            parts.append(f"{minutes}:{seconds:02d} left")
+        return ", ".join(parts)

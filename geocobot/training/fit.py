@@ -1,0 +1,283 @@
+"""Training from the first step to the best state."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from torch import nn
+
+from geocobot.errors import ResumeError
+from geocobot.progress import Progress, SilentProgress
+from geocobot.training.callbacks import ProgressReport, StepSeeds, TimeBudget
+from geocobot.training.logs import csv_path, make_loggers, quiet_lightning
+from geocobot.training.module import VALIDATION_IOU, SegmentationTask
+from geocobot.training.schedule import RunClock
+
+StopReason: TypeAlias = Literal["epochs", "time", "patience"]
+
+_log = logging.getLogger("geocobot.training")
+
+_CHECKPOINTS = "checkpoints"
+_BEST, _LAST = "best", "last"
+
+FROM_SCRATCH_RATE = 1e-3
+"""Peak learning rate where the encoder starts at random and is trained."""
+
+FINE_TUNING_RATE = 2e-4
+"""Peak learning rate where adapters and head are trained on a pretrained encoder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """How to train.
+
+    Attributes:
+        n_classes: planes of logits.
+        epochs: epochs at most; None for as many as fit into the minutes.
+        max_minutes: wall time of the training, its last validation included; None for no limit.
+        learning_rate: at the peak; None takes `FROM_SCRATCH_RATE` or `FINE_TUNING_RATE`.
+        weight_decay: of matrices and kernels.
+        warmup: share of the run over which the learning rate rises.
+        dice_weight: weight of soft Dice beside the cross-entropy.
+        clip_norm: largest norm of the gradient.
+        patience: epochs without a better validation IoU before the run stops.
+        seed: of everything random in the run, together with the step.
+        device: where to compute.
+        resume: continue the interrupted run in the folder.
+    """
+
+    n_classes: int
+    epochs: int | None = 60
+    max_minutes: float | None = None
+    learning_rate: float | None = None
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    dice_weight: float = 1.0
+    clip_norm: float = 1.0
+    patience: int = 30
+    seed: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a run without an end."""
+        if self.epochs is None and self.max_minutes is None:
+            raise ValueError("a run needs epochs or max_minutes to end")
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What came of a training.
+
+    Attributes:
+        thresholds: tuned on the validation patches, one per class, for `ClassSpec.threshold`.
+        iou: validation IoU per class at these thresholds, each class against all others; None
+            for a class without a validation pixel.
+        best_iou: mean of `iou`, the figure that chose the best epoch.
+        best_epoch: the epoch, from 1, whose weights the segmenter now has.
+        epochs: epochs that were begun.
+        steps: optimizer steps.
+        seconds: wall time, interrupted parts included.
+        stopped_by: what ended the run.
+        log: CSV file with the loss of every step and the IoU of every epoch.
+    """
+
+    thresholds: tuple[float, ...]
+    iou: tuple[float | None, ...]
+    best_iou: float
+    best_epoch: int
+    epochs: int
+    steps: int
+    seconds: float
+    stopped_by: StopReason
+    log: Path
+
+
+def fit(
+    segmenter: nn.Module,
+    datamodule: LightningDataModule,
+    settings: FitSettings,
+    folder: Path,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Train a segmenter and leave its best state in it.
+
+    Every epoch ends with a checkpoint, so that an interrupted run loses one epoch at most. On a
+    CPU with the same threads, the resumed run logs the same losses and ends in the same weights
+    as one that was never interrupted, as long as steps and not the clock decide its end.
+
+    Args:
+        segmenter: (B, C, H, W) image to (B, K, H, W) logits; trained in place, on the CPU and in
+            evaluation mode afterwards.
+        datamodule: training and validation batches with "image", "label" and "valid"; its
+            training sampler draws by `set_epoch`.
+        settings: how to train.
+        folder: of the run; logs and checkpoints go there. The checkpoints are removed at the end.
+        progress: shows loss, IoU and time left.
+
+    Raises:
+        ResumeError: there is nothing to resume in the folder.
+        ConfigError: the learning rate is too high for the data.
+    """
+    begun = _read_begun(folder, settings)
+    clock = RunClock(
+        total_steps=1,
+        budget_s=None if settings.max_minutes is None else settings.max_minutes * 60,
+    )
+    task = SegmentationTask(
+        segmenter,
+        clock,
+        n_classes=settings.n_classes,
+        learning_rate=_learning_rate(segmenter, settings),
+        weight_decay=settings.weight_decay,
+        warmup=settings.warmup,
+        dice_weight=settings.dice_weight,
+    )
+    # Steps are seeded; whoever called has a generator that must not notice.
+    with quiet_lightning(), _interruptible(), torch.random.fork_rng(devices=[]):
+        with (progress or SilentProgress()).task("Training", total=1.0) as shown:
+            callbacks = _make_callbacks(settings, folder, clock)
+            trainer = _make_trainer(
+                settings, folder, begun, [ProgressReport(shown, clock), *callbacks]
+            )
+            trainer.fit(task, datamodule, ckpt_path=_last(folder) if begun else None)
+        return _finish(trainer, task, folder)
+
+
+def _last(folder: Path) -> Path:
+    """The checkpoint to resume from."""
+    return folder / _CHECKPOINTS / f"{_LAST}.ckpt"
+
+
+def _read_begun(folder: Path, settings: FitSettings) -> dict[str, Any] | None:
+    """The checkpoint of an interrupted run, if that is what is asked for."""
+    if not settings.resume:
+        return None
+    if not _last(folder).is_file():
+        raise ResumeError(
+            folder,
+            "holds no interrupted training (no checkpoint was written, or it is finished)",
+            "--resume continues a run that was stopped after its first epoch",
+            "Train without --resume, with -f to replace what is there",
+        )
+    begun: dict[str, Any] = torch.load(_last(folder), map_location="cpu", weights_only=True)
+    _log.info("Resuming after epoch %d, step %d.", begun["epoch"] + 1, begun["global_step"])
+    return begun
+
+
+def _learning_rate(segmenter: nn.Module, settings: FitSettings) -> float:
+    """The peak learning rate: as asked, or by what is trained."""
+    if settings.learning_rate is not None:
+        return settings.learning_rate
+    from_scratch = bool(getattr(segmenter, "encoder_trained", True))
+    return FROM_SCRATCH_RATE if from_scratch else FINE_TUNING_RATE
+
+
+def _make_callbacks(settings: FitSettings, folder: Path, clock: RunClock) -> list[Callback]:
+    """Seeds, budget, patience, and the checkpoints last, so that they hold what the rest knows."""
+    at_epoch_end: dict[str, Any] = {
+        "dirpath": folder / _CHECKPOINTS,
+        "save_on_train_epoch_end": True,
+        "enable_version_counter": False,
+    }
+    return [
+        StepSeeds(settings.seed),
+        TimeBudget(clock),
+        EarlyStopping(
+            VALIDATION_IOU, mode="max", patience=settings.patience, check_on_train_epoch_end=True
+        ),
+        ModelCheckpoint(
+            filename=_BEST,
+            monitor=VALIDATION_IOU,
+            mode="max",
+            save_weights_only=True,
+            **at_epoch_end,
+        ),
+        ModelCheckpoint(filename=_LAST, **at_epoch_end),
+    ]
+
+
+def _make_trainer(
+    settings: FitSettings, folder: Path, begun: dict[str, Any] | None, callbacks: list[Callback]
+) -> Trainer:
+    """A quiet trainer on one device."""
+    on_gpu = settings.device == "cuda"
+    half = on_gpu and torch.cuda.is_bf16_supported()
+    return Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=1,
+        # Named, because Lightning otherwise takes hints of a cluster from the environment.
+        plugins=[LightningEnvironment()],
+        precision="bf16-mixed" if half else "32-true",
+        max_epochs=-1 if settings.epochs is None else settings.epochs,
+        gradient_clip_val=settings.clip_norm,
+        callbacks=callbacks,
+        logger=make_loggers(
+            folder,
+            resumed_epoch=begun["epoch"] if begun else None,
+            resumed_step=begun["global_step"] if begun else 0,
+        ),
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+
+
+def _finish(trainer: Trainer, task: SegmentationTask, folder: Path) -> FitResult:
+    """Put the best state into the segmenter and say how the run went."""
+    best = torch.load(
+        folder / _CHECKPOINTS / f"{_BEST}.ckpt", map_location="cpu", weights_only=True
+    )
+    task.cpu()
+    task.load_state_dict(best["state_dict"], strict=False)
+    task.segmenter.eval()
+    for checkpoint in (folder / _CHECKPOINTS).glob("*.ckpt"):
+        checkpoint.unlink()
+    (folder / _CHECKPOINTS).rmdir()
+    iou = tuple(best["class_iou"])
+    defined = [v for v in iou if v is not None]
+    return FitResult(
+        thresholds=tuple(best["thresholds"]),
+        iou=iou,
+        best_iou=sum(defined) / len(defined) if defined else 0.0,
+        best_epoch=best["epoch"] + 1,
+        epochs=trainer.current_epoch,
+        steps=trainer.global_step,
+        seconds=task.clock.elapsed_s,
+        stopped_by=_stop_reason(trainer, task.clock),
+        log=csv_path(folder),
+    )
+
+
+def _stop_reason(trainer: Trainer, clock: RunClock) -> StopReason:
+    """What ended the run."""
+    if clock.out_of_time:
+        return "time"
+    stopper = trainer.early_stopping_callback
+    return "patience" if stopper is not None and stopper.stopped_epoch > 0 else "epochs"
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C stay a KeyboardInterrupt: Lightning makes a SystemExit of it and turns it off."""
+    try:
+        on_main_thread = signal.getsignal(signal.SIGINT)
+        yield
+    except SystemExit as exit_:
+        if isinstance(exit_.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, on_main_thread)
+            raise KeyboardInterrupt from None
+        raise

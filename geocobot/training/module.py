@@ -1,0 +1,156 @@
+"""What Lightning trains: a segmenter with its loss, optimizer and validation."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from geocobot.errors import ConfigError
+from geocobot.training.losses import segmentation_loss
+from geocobot.training.schedule import RunClock, learning_rate_factor
+from geocobot.training.thresholds import ScoreHistograms, Tuning
+
+VALIDATION_IOU: Final = "val_iou"
+"""Name of the figure that decides which epoch is best."""
+
+_MATRICES = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+
+
+class Batch(Protocol):
+    """What the data module hands out: see `data.dataset.SceneDataset`."""
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Get image (B, C, H, W) float32, label (B, H, W) int64 or valid (B, H, W) bool."""
+
+
+class SegmentationTask(LightningModule):
+    """Trains a segmenter; keeps the frozen weights out of its checkpoints.
+
+    Args:
+        segmenter: (B, C, H, W) image to (B, K, H, W) logits.
+        clock: how far the run is; its total is set when training starts.
+        n_classes: K.
+        learning_rate: at the peak of the schedule.
+        weight_decay: of matrices and kernels; never of biases, norms, tokens or adapters.
+        warmup: share of the run over which the learning rate rises.
+        dice_weight: weight of soft Dice beside the cross-entropy.
+    """
+
+    def __init__(
+        self,
+        segmenter: nn.Module,
+        clock: RunClock,
+        *,
+        n_classes: int,
+        learning_rate: float,
+        weight_decay: float,
+        warmup: float,
+        dice_weight: float,
+    ) -> None:
+        super().__init__()
+        # Lightning loads checkpoints weights-only: primitives alone survive that.
+        self.save_hyperparameters(ignore=["segmenter", "clock"], logger=False)
+        self.segmenter = segmenter
+        self.clock = clock
+        self.n_classes = n_classes
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.dice_weight = dice_weight
+        self.strict_loading = False
+        self.histograms = ScoreHistograms(n_classes)
+        self.tuning: Tuning | None = None
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 # Lightning's
+        """Compute the loss of a batch.
+
+        Raises:
+            ConfigError: the loss is not a number any more.
+        """
+        logits = self.segmenter(batch["image"])
+        loss = segmentation_loss(
+            logits, batch["label"], batch["valid"], dice_weight=self.dice_weight
+        )
+        if not torch.isfinite(loss):
+            raise ConfigError(
+                "training",
+                f"lost its way at step {self.global_step} (the loss is {loss.item()})",
+                f"The learning rate {self.learning_rate:g} is too high for this data",
+                "Lower --learning-rate",
+            )
+        size = len(batch["image"])
+        self.log("train_loss", loss, on_step=True, on_epoch=False, batch_size=size)
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log("learning_rate", rate, on_step=True, on_epoch=False, batch_size=size)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the scores of the epoch before."""
+        self.histograms = ScoreHistograms(self.n_classes)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 # Lightning's
+        """Count the scores of a batch."""
+        logits = self.segmenter(batch["image"])
+        label, valid = batch["label"], batch["valid"]
+        self.histograms.add(logits, label, valid)
+        loss = segmentation_loss(logits, label, valid, dice_weight=self.dice_weight)
+        self.log("val_loss", loss, batch_size=len(label))
+
+    def on_validation_epoch_end(self) -> None:
+        """Tune the thresholds and log the IoU that they give."""
+        self.tuning = self.histograms.tune()
+        self.log(VALIDATION_IOU, self.tuning.mean_iou)
+        for number, iou in enumerate(self.tuning.iou, start=1):
+            if iou is not None:
+                self.log(f"{VALIDATION_IOU}_{number}", iou)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW on what is trained, with the run's schedule."""
+        self.clock.total_steps = self.trainer.estimated_stepping_batches
+        groups = parameter_groups(self.segmenter, self.weight_decay)
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            # Ahead by half a step, so that neither the first nor the last step is wasted.
+            lambda step: learning_rate_factor(self.clock.progress(step + 0.5), self.warmup),
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave out the frozen weights; add the clock and the thresholds."""
+        frozen = {n for n, p in self.named_parameters() if not p.requires_grad}
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {n: v for n, v in state.items() if n not in frozen}
+        checkpoint["elapsed_s"] = self.clock.elapsed_s
+        if self.tuning is not None:
+            checkpoint["thresholds"] = list(self.tuning.thresholds)
+            checkpoint["class_iou"] = list(self.tuning.iou)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Set the clock to where the interrupted run was."""
+        self.clock.elapsed_before_s = cast("float", checkpoint["elapsed_s"])
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Sort the trained parameters by whether they decay.
+
+    Matrices of linear layers and kernels of convolutions do. Biases, norms, tokens and positions
+    do not, nor do the adapters, whose coefficients have their rest at 1 and not at 0.
+
+    Args:
+        model: what is trained; parameters without `requires_grad` are left out.
+        weight_decay: of the first group.
+    """
+    decayed = {id(module.weight) for module in model.modules() if isinstance(module, _MATRICES)}
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if id(p) in decayed], "weight_decay": weight_decay},
+        {"params": [p for p in trained if id(p) not in decayed], "weight_decay": 0.0},
+    ]
+    return [g for g in groups if g["params"]]

@@ -1,0 +1,1 @@
+"""Class strips to clean, georeferenced polygons."""

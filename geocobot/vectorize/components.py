@@ -1,0 +1,104 @@
+"""4-connected components of equal class, found by runs instead of pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+def connected(
+    n_nodes: int, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Find the connected components of a graph.
+
+    Every root hooks onto the smallest root it is linked with, then all paths are flattened, until
+    no link joins two roots; the number of rounds grows with the logarithm of the longest path.
+
+    Args:
+        n_nodes: nodes are 0 to n_nodes - 1.
+        a: one end of each link.
+        b: the other end of each link.
+
+    Returns:
+        (n_nodes,) the smallest node of each node's component.
+    """
+    root = np.arange(n_nodes)
+    while a.size:
+        low, high = np.minimum(root[a], root[b]), np.maximum(root[a], root[b])
+        apart = low != high
+        a, b = a[apart], b[apart]
+        np.minimum.at(root, high[apart], low[apart])
+        while not np.array_equal(root, flat := root[root]):
+            root = flat
+    return root
+
+
+@dataclass(frozen=True)
+class Components:
+    """The 4-connected components of a class raster, background included.
+
+    Attributes:
+        run_of: (H, W) int32 horizontal run of equal class that a pixel belongs to.
+        run_start: (R,) flat index of each run's first pixel.
+        component_of_run: (R,) component of each run; components are numbered by their first
+            pixel in reading order.
+        first_px: (N,) flat index of each component's first pixel in reading order.
+        class_number: (N,) class of each component.
+    """
+
+    run_of: npt.NDArray[np.int32]
+    run_start: npt.NDArray[np.int64]
+    component_of_run: npt.NDArray[np.int64]
+    first_px: npt.NDArray[np.int64]
+    class_number: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, classes: npt.NDArray[np.uint8], cuts: tuple[int, ...] = ()) -> Components:
+        """Label a class raster.
+
+        Args:
+            classes: (H, W) class numbers.
+            cuts: rows that are not connected with the row above them.
+        """
+        height, width = classes.shape
+        starts = np.ones((height, width), dtype=bool)
+        np.not_equal(classes[:, 1:], classes[:, :-1], out=starts[:, 1:])
+        run_start = np.flatnonzero(starts)
+        run_of = np.cumsum(starts.ravel(), dtype=np.int32).reshape(height, width) - np.int32(1)
+        # Two runs that overlap do so first where the later one of them starts.
+        touching = (starts[1:] | starts[:-1]) & (classes[1:] == classes[:-1])
+        for row in cuts:
+            touching[row - 1] = False
+        links = np.flatnonzero(touching)
+        flat = run_of.ravel()
+        root = connected(
+            run_start.size, flat[links].astype(np.int64), flat[links + width].astype(np.int64)
+        )
+        roots, component_of_run = np.unique(root, return_inverse=True)
+        first_px = run_start[roots]
+        return cls(run_of, run_start, component_of_run, first_px, classes.ravel()[first_px])
+
+    def __len__(self) -> int:
+        """Number of components."""
+        return int(self.first_px.size)
+
+    def at(self, flat_px: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Components of the pixels with these flat indices."""
+        return self.component_of_run[self.run_of.ravel()[flat_px]]
+
+    def total(
+        self, values: npt.NDArray[np.float64] | npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float64]:
+        """Sum an (H, W) raster over each component, in float64."""
+        per_run = np.add.reduceat(values.ravel(), self.run_start, dtype=np.float64)
+        summed = np.bincount(self.component_of_run, weights=per_run, minlength=len(self))
+        return summed.astype(np.float64)
+
+    def pixels(self) -> npt.NDArray[np.int64]:
+        """Number of pixels of each component."""
+        lengths = np.diff(self.run_start, append=self.run_of.size)
+        return np.bincount(self.component_of_run, weights=lengths, minlength=len(self)).astype(
+            np.int64
+        )

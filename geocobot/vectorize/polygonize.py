@@ -1,0 +1,103 @@
+"""Class strips in, finished polygons out, top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+
+import geopandas as gpd
+
+from geocobot.classes import ClassSpec
+from geocobot.errors import ConfigError
+from geocobot.grid import GeoGrid, Strip
+from geocobot.ground import ground_size_m
+from geocobot.vectorize.attributes import as_frame
+from geocobot.vectorize.blocks import Block, recut
+from geocobot.vectorize.holes import HoleFilling
+from geocobot.vectorize.seams import SeamJoiner
+from geocobot.vectorize.simplify import simplify_pieces
+from geocobot.vectorize.trace import trace_block
+
+BLOCK_ROWS = 512
+"""Rows that are traced at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanOptions:
+    """How polygons are cleaned, in ground units whatever the CRS; all 0 cleans nothing.
+
+    Attributes:
+        min_area_m2: polygons smaller than this are dropped, measured as they are handed out.
+        close_holes_m2: holes smaller than this are filled; a hole that borders on another class
+            or on pixels without data stays (see `HoleFilling`).
+        simplify_m: outlines are smoothed by about so much.
+    """
+
+    min_area_m2: float = 0.0
+    close_holes_m2: float = 0.0
+    simplify_m: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse negative measures."""
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if not value >= 0:
+                raise ConfigError(
+                    option.name,
+                    f"is {value}",
+                    "Cleaning takes areas and lengths of 0 or more",
+                    "Use 0 to switch it off",
+                )
+
+
+def polygonize(
+    strips: Iterable[Strip],
+    grid: GeoGrid,
+    classes: Sequence[ClassSpec],
+    clean: CleanOptions,
+    *,
+    block_rows: int = BLOCK_ROWS,
+) -> Iterator[gpd.GeoDataFrame]:
+    """Trace the classes of a scene into polygons, streaming.
+
+    Pixels of one class that share an edge make one polygon; without cleaning the polygons are
+    those of `rasterio.features.shapes` with connectivity 4, plus vertices where three labels
+    meet. They never overlap, and neighbours share their borders. Memory holds one block of rows
+    (and the rows that `close_holes_m2` has to look ahead) and the polygons that go on below it.
+
+    Args:
+        strips: scores, top to bottom, of any height.
+        grid: the scene's grid.
+        classes: the classes of the strips' planes; each pixel takes the one that
+            `geocobot.classes.classify` gives it.
+        clean: what to drop, fill and smooth.
+        block_rows: rows that are traced at a time. Simplified outlines keep the points in which
+            they cross from one block to the next, so another height smooths slightly otherwise;
+            the height of the strips never changes anything.
+
+    Yields:
+        Polygons that are complete, as frames with the columns of `attributes.COLUMNS`: ordered
+        by the block in which they end, then by their first pixel in reading order. Frames are
+        never empty; a scene without any polygon yields none.
+
+    Raises:
+        GridMismatchError: the strips do not cover the grid row by row.
+    """
+    joiner = SeamJoiner(grid.width)
+    filling = HoleFilling(grid, clean.close_holes_m2)
+    for block in recut(strips, grid, classes, block_rows, filling):
+        pieces = trace_block(block)
+        if clean.simplify_m > 0 and len(pieces.geometry):
+            smooth = simplify_pieces(pieces, _pixel_m(block, grid), clean.simplify_m)
+            pieces = replace(pieces, geometry=smooth)
+        frame = as_frame(joiner.add(block, pieces), grid, classes)
+        if clean.min_area_m2 > 0:
+            frame = frame[frame["area_m2"] >= clean.min_area_m2].reset_index(drop=True)
+        if len(frame):
+            yield frame
+
+
+def _pixel_m(block: Block, grid: GeoGrid) -> tuple[float, float]:
+    """Width and height on the ground of a pixel in the middle of a block, in metres."""
+    middle = block.row_off + len(block.classes) / 2
+    return ground_size_m(grid.crs, grid.transform, middle, grid.width / 2)

@@ -1,0 +1,114 @@
+"""Rings as flat arrays: linked lists put in order, polygons built, vertices dropped."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+
+def order_cycles(
+    successor: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Put the cycles of a permutation in order, by pointer doubling.
+
+    Args:
+        successor: (N,) the element that follows each element; a permutation.
+
+    Returns:
+        All elements, cycle after cycle, each from its smallest element on, the cycles by their
+        smallest elements; and the (C + 1,) offsets of the cycles.
+    """
+    smallest = np.arange(successor.size)
+    jump = successor
+    while not np.array_equal(smallest, smallest[successor]):
+        smallest = np.minimum(smallest, smallest[jump])
+        jump = jump[jump]
+    is_first = smallest == np.arange(successor.size)
+    steps_left = np.where(is_first, 0, 1)
+    jump = np.where(is_first, smallest, successor)
+    while not is_first[jump].all():
+        steps_left = steps_left + steps_left[jump]
+        jump = jump[jump]
+    _, cycle, lengths = np.unique(smallest, return_inverse=True, return_counts=True)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    place = np.where(is_first, 0, lengths[cycle] - steps_left)
+    ordered = np.empty(successor.size, dtype=np.int64)
+    ordered[offsets[cycle] + place] = np.arange(successor.size)
+    return ordered, offsets
+
+
+def twice_areas(
+    coords: npt.NDArray[np.float64], offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Twice the signed area of each open ring; positive where x to y turns with the ring.
+
+    Args:
+        coords: (N, 2) vertices, ring after ring, the first not repeated.
+        offsets: (R + 1,) where the rings begin and end.
+    """
+    _, after = _neighbors(offsets)
+    x, y = coords[:, 0], coords[:, 1]
+    return np.add.reduceat(x * y[after] - x[after] * y, offsets[:-1])
+
+
+def build_polygons(
+    coords: npt.NDArray[np.float64],
+    offsets: npt.NDArray[np.int64],
+    rings_per_polygon: npt.NDArray[np.int64],
+) -> npt.NDArray[np.object_]:
+    """Make polygons of open rings.
+
+    Args:
+        coords: (N, 2) vertices, ring after ring, the first not repeated.
+        offsets: (R + 1,) where the rings begin and end.
+        rings_per_polygon: (P,) how many rings each polygon takes, its outer ring first.
+    """
+    lengths = np.diff(offsets)
+    # The first vertex of every ring is repeated behind its last.
+    closed = np.insert(np.arange(len(coords)), offsets[1:], offsets[:-1])
+    closed_offsets = np.concatenate([[0], np.cumsum(lengths + 1)])
+    polygon_offsets = np.concatenate([[0], np.cumsum(rings_per_polygon)])
+    polygons: npt.NDArray[np.object_] = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON, coords[closed], (closed_offsets, polygon_offsets)
+    )
+    return polygons
+
+
+def drop_straight_vertices(
+    polygons: npt.NDArray[np.object_], droppable: npt.NDArray[np.float64]
+) -> npt.NDArray[np.object_]:
+    """Drop vertices that lie straight between their neighbours and are among those named.
+
+    Args:
+        polygons: (P,) polygons whose vertices are whole numbers.
+        droppable: (D, 2) places where a vertex may go.
+    """
+    _, closed, (closed_offsets, polygon_offsets) = shapely.to_ragged_array(polygons)
+    is_last = np.zeros(len(closed), dtype=bool)
+    is_last[closed_offsets[1:] - 1] = True
+    coords = closed[~is_last]
+    offsets = closed_offsets - np.arange(closed_offsets.size)
+    before, after = _neighbors(offsets)
+    into, out_of = coords - coords[before], coords[after] - coords
+    straight = into[:, 0] * out_of[:, 1] == into[:, 1] * out_of[:, 0]
+    keep = ~(straight & np.isin(_keys(coords), _keys(droppable)))
+    kept_offsets = np.concatenate([[0], np.cumsum(keep)])[offsets]
+    return build_polygons(coords[keep], kept_offsets, np.diff(polygon_offsets))
+
+
+def _keys(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """One number per whole-numbered point."""
+    whole = points.astype(np.int64)
+    return (whole[:, 1] << 32) | whole[:, 0]
+
+
+def _neighbors(
+    offsets: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Index of the vertex before and after each vertex of open rings."""
+    before = np.arange(-1, offsets[-1] - 1)
+    after = np.arange(1, offsets[-1] + 1)
+    before[offsets[:-1]] = offsets[1:] - 1
+    after[offsets[1:] - 1] = offsets[:-1]
+    return before, after

@@ -1,0 +1,187 @@
+"""Trace the outlines of a block's components, with the vertices of the raster and no others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from geocobot.vectorize.blocks import Block
+from geocobot.vectorize.components import Components
+from geocobot.vectorize.rings import build_polygons, order_cycles, twice_areas
+
+EAST, NORTH, WEST, SOUTH = range(4)
+"""Directions of an outline, counter-clockwise, so that +1 is a left turn and -1 a right turn."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The components of one block, cut off at its first and last row.
+
+    Attributes:
+        geometry: (N,) polygons in pixels of the scene, x = column, y = row (downwards).
+        class_number: (N,) class of each piece.
+        pixels: (N,) number of pixels.
+        score_sum: (N,) sum of the class's scores over these pixels.
+        first_px: (N, 2) row and column of the first pixel in reading order.
+        top: (W,) piece of each pixel of the block's first row, -1 where there is none.
+        bottom: (W,) the same for the last row.
+        neighbors: (M,) polygons of the runs in the rows just above and below the block: what the
+            pieces border on across the seams.
+    """
+
+    geometry: npt.NDArray[np.object_]
+    class_number: npt.NDArray[np.uint8]
+    pixels: npt.NDArray[np.int64]
+    score_sum: npt.NDArray[np.float64]
+    first_px: npt.NDArray[np.int64]
+    top: npt.NDArray[np.int64]
+    bottom: npt.NDArray[np.int64]
+    neighbors: npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class _Corners:
+    """Corners of outlines, (V,) each: whose, where, and how the outline comes and goes."""
+
+    owner: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    col: npt.NDArray[np.int64]
+    way_in: npt.NDArray[np.int8]
+    way_out: npt.NDArray[np.int8]
+
+
+def trace_block(block: Block) -> Pieces:
+    """Trace every component of a block.
+
+    Outlines keep a vertex wherever they turn and wherever three labels meet, so that the polygons
+    of a block are a valid coverage. Polygons that touch at a corner only stay apart.
+
+    Args:
+        block: classes and scores, with the rows that border on it.
+
+    Returns:
+        The components, in the reading order of their first pixels.
+    """
+    height, width = block.classes.shape
+    # One row of neighbours above and below, then a frame of background around everything.
+    framed = np.zeros((height + 4, width + 2), dtype=np.uint8)
+    framed[1, 1:-1], framed[2:-2, 1:-1], framed[-2, 1:-1] = (
+        block.above,
+        block.classes,
+        block.below,
+    )
+    cuts = (2, height + 2)
+    components = Components.of(framed, cuts)
+    polygons = _trace(framed, components, cuts)
+
+    scores = np.zeros(framed.shape, dtype=np.float32)
+    scores[2:-2, 1:-1] = block.scores
+    first_row, first_col = np.divmod(components.first_px, width + 2)
+    filled = components.class_number > 0
+    inside = filled & (first_row >= 2) & (first_row < height + 2)
+    number = np.where(inside, np.cumsum(inside) - 1, -1)
+    inner = np.arange(1, width + 1)
+    return Pieces(
+        geometry=_shift(polygons[inside[filled]], block.row_off),
+        class_number=components.class_number[inside],
+        pixels=components.pixels()[inside],
+        score_sum=components.total(scores)[inside],
+        first_px=np.stack([first_row[inside] - 2 + block.row_off, first_col[inside] - 1], axis=1),
+        top=number[components.at(2 * (width + 2) + inner)],
+        bottom=number[components.at((height + 1) * (width + 2) + inner)],
+        neighbors=_shift(polygons[~inside[filled]], block.row_off),
+    )
+
+
+def _trace(
+    framed: npt.NDArray[np.uint8], components: Components, cuts: tuple[int, ...]
+) -> npt.NDArray[np.object_]:
+    """Polygons of all components but the background's, in the order of the components.
+
+    Args:
+        framed: (H, W) classes, with a frame of background.
+        components: its components.
+        cuts: rows that are cut off from the row above.
+    """
+    corners = _find_corners(framed, components, cuts)
+    if not corners.owner.size:
+        return np.empty(0, dtype=object)
+    order, offsets = order_cycles(_link(corners, framed.shape))
+    coords = np.stack([corners.col[order], corners.row[order]], axis=1).astype(np.float64)
+    owner = corners.owner[order[offsets[:-1]]]
+    # Outlines run counter-clockwise on the map, which is negative where y runs downwards.
+    is_hole = twice_areas(coords, offsets) > 0
+    ring_order = np.lexsort([is_hole, owner])
+    starts, lengths = offsets[:-1][ring_order], np.diff(offsets)[ring_order]
+    new_offsets = np.concatenate([[0], np.cumsum(lengths)])
+    vertex = np.arange(len(coords)) + np.repeat(starts - new_offsets[:-1], lengths)
+    _, rings_per_polygon = np.unique(owner, return_counts=True)
+    return build_polygons(coords[vertex], new_offsets, rings_per_polygon)
+
+
+def _find_corners(
+    framed: npt.NDArray[np.uint8], components: Components, cuts: tuple[int, ...]
+) -> _Corners:
+    """Find every corner of every outline from its four pixels.
+
+    The outline has its component on the left. Coming to a corner along a pixel, it turns right
+    if the pixel ahead on the right is the component's too (so that it follows what is outside,
+    and rings that touch at a corner come out as two), goes straight on if only the one ahead on
+    the left is, and otherwise turns left.
+    """
+    width = framed.shape[1]
+    beside = framed[:, 1:] != framed[:, :-1]
+    below = framed[1:] != framed[:-1]
+    for cut in cuts:
+        below[cut - 1] = (framed[cut - 1] > 0) | (framed[cut] > 0)
+    is_corner = (beside[:-1] | beside[1:]) & (below[:, :-1] | below[:, 1:])
+    row, col = np.nonzero(is_corner)
+    flat = row * width + col
+    label_of = np.where(components.class_number > 0, np.arange(len(components)), -1)
+    nw, ne = label_of[components.at(flat)], label_of[components.at(flat + 1)]
+    sw, se = label_of[components.at(flat + width)], label_of[components.at(flat + width + 1)]
+    found = []
+    # The pixel on the left of the way in, the ones right of it, ahead right and ahead left.
+    for own, right, ahead_right, ahead_left, way_in in (
+        (nw, sw, se, ne, EAST),
+        (ne, nw, sw, se, SOUTH),
+        (se, ne, nw, sw, WEST),
+        (sw, se, ne, nw, NORTH),
+    ):
+        here = np.flatnonzero((own >= 0) & (own != right))
+        label = own[here]
+        turn = np.where(label == ahead_right[here], -1, np.where(label == ahead_left[here], 0, 1))
+        way_out = ((way_in + turn) % 4).astype(np.int8)
+        found.append((label, row[here], col[here], np.full_like(way_out, way_in), way_out))
+    owner, rows, cols, ways_in, ways_out = (
+        np.concatenate(part) for part in zip(*found, strict=True)
+    )
+    # Row 1 of the frame holds the neighbours above, so row 0 of the block begins at corner row 1.
+    return _Corners(owner, rows - 1, cols, ways_in, ways_out)
+
+
+def _link(corners: _Corners, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """The corner that follows each corner on its outline.
+
+    The edges of one component that run in one direction on one line are disjoint, so that the
+    n-th corner an edge leaves and the n-th corner an edge reaches there are its two ends.
+    """
+    height, width = shape
+    along_row = (corners.owner * height + corners.row + 1) * width + corners.col
+    along_col = (corners.owner * width + corners.col) * height + corners.row + 1
+    successor = np.empty(corners.owner.size, dtype=np.int64)
+    for way, key in ((EAST, along_row), (NORTH, along_col), (WEST, along_row), (SOUTH, along_col)):
+        leaving = np.flatnonzero(corners.way_out == way)
+        reached = np.flatnonzero(corners.way_in == way)
+        successor[leaving[np.argsort(key[leaving])]] = reached[np.argsort(key[reached])]
+    return successor
+
+
+def _shift(polygons: npt.NDArray[np.object_], rows: int) -> npt.NDArray[np.object_]:
+    """Move polygons from rows of the block to rows of the scene."""
+    if not polygons.size:
+        return polygons
+    return np.asarray(shapely.transform(polygons, lambda xy: xy + np.array([0, rows])))

@@ -1,0 +1,1 @@
+"""Stages composed into the main jobs: the public Python API."""

@@ -1,0 +1,187 @@
+"""The main job on a made-up place: learn from its west, map its east, say how good that is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geocobot.classes import ClassSpec, classify
+from geocobot.config import DemoOptions, PredictOptions, TrainOptions, to_yaml
+from geocobot.evaluation.pixels import ClassScore, Confusion
+from geocobot.io.labels import read_labels
+from geocobot.io.output import new_folder
+from geocobot.io.scene import Scene
+from geocobot.io.scores import SCORE_SCALE
+from geocobot.progress import Progress, SilentProgress
+from geocobot.synthetic.place import PlaceFiles, make_place, write_place
+from geocobot.workflows.picture import Row, draw_rows
+from geocobot.workflows.predict import predict
+from geocobot.workflows.train import train
+
+CONFIG_NAME = "demo.yaml"
+PICTURE_NAME = "picture.png"
+
+_SILENT = SilentProgress()
+_PICTURE_ROWS = 768
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo left behind.
+
+    Attributes:
+        folder: of everything below.
+        train_scene: GeoTIFF that was learned from.
+        unseen_scene: GeoTIFF that was mapped.
+        roads: true roads of both, GeoPackage.
+        model: the model file.
+        polygons: roads that were found in the unseen scene, GeoPackage.
+        scores: their scores, GeoTIFF.
+        picture: image, true and found roads of the unseen scene, PNG.
+        iou: intersection over union of true and found roads there.
+        f1: harmonic mean of precision and recall there.
+        minutes: wall time of everything.
+    """
+
+    folder: Path
+    train_scene: Path
+    unseen_scene: Path
+    roads: Path
+    model: Path
+    polygons: Path
+    scores: Path
+    picture: Path
+    iou: float
+    f1: float
+    minutes: float
+
+    def summary(self) -> str:
+        """How good it is, what was written, where, how long it took, and what to do next."""
+        return "\n".join(
+            [
+                f"Unseen part: IoU {self.iou:.3f}, F1 {self.f1:.3f}, in {self.minutes:.1f} minutes",
+                f"  polygons  {self.polygons}",
+                f"  scores    {self.scores}",
+                f"  picture   {self.picture}",
+                f"  scene     {self.unseen_scene}",
+                f"  model     {self.model}",
+                "Open the polygons over the scene in QGIS. The same with your own data:",
+                "  geocobot train --raster scene.tif --labels roads.shp",
+            ]
+        )
+
+
+def demo(options: DemoOptions, progress: Progress = _SILENT) -> DemoResult:
+    """Make a place, train on its west, map its east and compare with the truth.
+
+    Everything runs through the same workflows as a user's own data.
+
+    Args:
+        options: where to write, how long to train, which place.
+        progress: is told of every stage.
+
+    Raises:
+        GeocobotError: the folder exists and may not be replaced, or cannot be written.
+    """
+    started = time.perf_counter()
+    target = Path(options.out)
+    with new_folder(target, overwrite=options.overwrite, marker=CONFIG_NAME) as folder:
+        with progress.task("Making a place", 1) as task:
+            files = write_place(make_place(options.seed), folder)
+            task.advance()
+        result = _learn_and_map(options, files, folder, progress)
+        (folder / CONFIG_NAME).write_text(to_yaml(options), encoding="utf-8")
+        _name_final_paths(folder, target.resolve())
+    minutes = (time.perf_counter() - started) / 60
+    return _moved(replace(result, minutes=minutes), folder, target)
+
+
+def _learn_and_map(
+    options: DemoOptions, files: PlaceFiles, folder: Path, progress: Progress
+) -> DemoResult:
+    """Train, predict and judge; minutes are left at 0."""
+    trained = train(
+        TrainOptions(
+            raster=(str(files.train_scene),),
+            labels=(str(files.roads),),
+            out=str(folder / "run"),
+            max_minutes=options.max_minutes,
+            seed=options.seed,
+            device=options.device,
+        ),
+        progress,
+    )
+    mapped = predict(
+        PredictOptions(
+            raster=(str(files.unseen_scene),),
+            model=str(trained.model),
+            out=str(folder / "roads_found.gpkg"),
+            save_scores=True,
+            device=options.device,
+        ),
+        progress,
+    ).scenes[0]
+    assert mapped.scores is not None
+    picture = folder / PICTURE_NAME
+    score = judge(files, mapped.scores, trained.classes, picture)
+    return DemoResult(
+        folder=folder,
+        train_scene=files.train_scene,
+        unseen_scene=files.unseen_scene,
+        roads=files.roads,
+        model=trained.model,
+        polygons=mapped.polygons,
+        scores=mapped.scores,
+        picture=picture,
+        iou=score.iou or 0.0,
+        f1=score.f1 or 0.0,
+        minutes=0.0,
+    )
+
+
+def judge(
+    files: PlaceFiles, scores: Path, classes: Sequence[ClassSpec], picture: Path
+) -> ClassScore:
+    """Compare the roads found in the unseen scene with the true ones, and draw both.
+
+    Args:
+        files: of the place.
+        scores: scores raster of the unseen scene.
+        classes: the one class of the model, with its threshold.
+        picture: PNG to write.
+    """
+    scene = Scene.open(str(files.unseen_scene))
+    patch = scene.read(scene.grid.window)
+    truth = read_labels((str(files.roads),)).on(scene.grid, scene.name).read(scene.grid.window)
+    bands = range(1, len(classes) + 1)
+    mapped = Scene.open(str(scores), bands=bands).read(scene.grid.window)
+    share = mapped.image.astype(np.float32) / np.float32(SCORE_SCALE)
+    predicted = classify(share, mapped.valid, classes)
+    confusion = Confusion(classes)
+    confusion.add(truth.classes, predicted, patch.valid)
+    shown = slice(0, _PICTURE_ROWS)
+    image = patch.image[:, shown].astype(np.float32) / np.float32(255)
+    row = Row(image, truth.classes[shown], predicted[shown])
+    draw_rows([row], classes, picture)
+    return confusion.scores().classes[0]
+
+
+def _name_final_paths(folder: Path, target: Path) -> None:
+    """Let the saved options name the files where they end up, not where they were made."""
+    for path in (*folder.rglob("*.yaml"), *folder.rglob("*.json")):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(str(folder), str(target)), encoding="utf-8")
+
+
+def _moved(result: DemoResult, folder: Path, target: Path) -> DemoResult:
+    """The result with its paths in the finished folder."""
+    moved: dict[str, Any] = {
+        name: target / value.relative_to(folder) if isinstance(value, Path) else value
+        for name, value in vars(result).items()
+    }
+    return replace(result, **moved)

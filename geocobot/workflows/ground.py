@@ -1,0 +1,69 @@
+"""What is known before training: scenes, labels, where both are, and a checksum of it all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from geocobot.bands import BandRange
+from geocobot.config import TrainOptions
+from geocobot.data.survey import Survey, survey_scene
+from geocobot.io.labels import LabelRaster, Labels, read_labels
+from geocobot.io.scene import Scene
+from geocobot.io.statistics import check_pixel_size, measure_ranges
+from geocobot.progress import Progress
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Scenes with everything that is known of them before training.
+
+    Attributes:
+        scenes: what to learn from.
+        labels: all label files together.
+        rasters: labels on each scene's grid.
+        surveys: labelled pixels of each scene.
+        ranges: one per band.
+    """
+
+    scenes: tuple[Scene, ...]
+    labels: Labels
+    rasters: tuple[LabelRaster, ...]
+    surveys: tuple[Survey, ...]
+    ranges: tuple[BandRange, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over what was learned from: grids, value ranges and labelled geometry."""
+        digest = hashlib.sha256()
+        for scene, survey in zip(self.scenes, self.surveys, strict=True):
+            grid = scene.grid
+            place = (grid.crs.to_wkt(), tuple(grid.transform)[:6], grid.shape, scene.bands)
+            digest.update(repr(place).encode())
+            digest.update(survey.table.tobytes())
+        digest.update(json.dumps([asdict(r) for r in self.ranges]).encode())
+        digest.update(self.labels.features.to_wkb().to_csv(index=False).encode())
+        return digest.hexdigest()
+
+
+def read_ground(options: TrainOptions, progress: Progress) -> Ground:
+    """Open the scenes, read the labels and look where both are."""
+    scenes = tuple(
+        Scene.open(path, bands=options.bands, nodata=options.nodata) for path in options.raster
+    )
+    for scene in scenes[1:]:
+        check_pixel_size(scene.grid, scenes[0].grid.ground_pixel_m, scene.path)
+    labels = read_labels(
+        options.labels,
+        layer=options.labels_layer,
+        crs=options.labels_crs,
+        line_width_m=options.line_width,
+        class_field=options.class_field,
+        scene=scenes[0],
+    )
+    rasters = tuple(labels.on(scene.grid, scene.name) for scene in scenes)
+    surveys = tuple(
+        survey_scene(scene, raster, progress) for scene, raster in zip(scenes, rasters, strict=True)
+    )
+    return Ground(scenes, labels, rasters, surveys, measure_ranges(scenes, options.seed))

@@ -1,0 +1,121 @@
+"""What a prediction hands back: files, counts, areas, times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import geopandas as gpd
+
+from geocobot.classes import ClassSpec
+
+
+@dataclass(frozen=True)
+class ClassTotal:
+    """What was found of one class.
+
+    Attributes:
+        name: of the class.
+        polygons: how many.
+        area_m2: their area on the ground, geodesic.
+    """
+
+    name: str
+    polygons: int
+    area_m2: float
+
+
+@dataclass(frozen=True)
+class SceneResult:
+    """What was made of one scene.
+
+    Attributes:
+        raster: the scene's path.
+        polygons: the vector file.
+        scores: the scores raster, or None.
+        classes: the class raster, or None.
+        config: the options that gave the result.
+        totals: one per class of the model.
+        tiles: how many the model could have seen, tiles without data included.
+        seconds: from the first tile to the finished files.
+    """
+
+    raster: Path
+    polygons: Path
+    scores: Path | None
+    classes: Path | None
+    config: Path
+    totals: tuple[ClassTotal, ...]
+    tiles: int
+    seconds: float
+
+    @property
+    def n_polygons(self) -> int:
+        """Polygons of all classes."""
+        return sum(t.polygons for t in self.totals)
+
+    def summary(self) -> str:
+        """What was written, where, how much and how long it took, in a few lines."""
+        found = ", ".join(
+            f"{t.polygons} {t.name} ({_area(t.area_m2)})" for t in self.totals if t.polygons
+        )
+        lines = [
+            f"{self.raster.name}: {self.n_polygons} polygons in {self.seconds:.1f} s "
+            f"({self.tiles} tiles)" + (f": {found}" if found else ""),
+            f"  polygons  {self.polygons}",
+        ]
+        extra = {"scores": self.scores, "classes": self.classes, "options": self.config}
+        return "\n".join(lines + [f"  {name:<9} {path}" for name, path in extra.items() if path])
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """What a prediction has written.
+
+    Attributes:
+        scenes: one per raster, in the order given.
+        seconds: loading the model included.
+    """
+
+    scenes: tuple[SceneResult, ...]
+    seconds: float
+
+    def summary(self) -> str:
+        """What was written, where, how much and how long it took."""
+        lines = [scene.summary() for scene in self.scenes]
+        if len(lines) > 1:
+            lines.append(f"{len(lines)} scenes in {self.seconds:.1f} s")
+        return "\n".join(lines)
+
+
+class Tally:
+    """Counts polygons and sums areas by class.
+
+    Args:
+        classes: those that the polygons can have.
+    """
+
+    def __init__(self, classes: Sequence[ClassSpec]) -> None:
+        self._totals = {c.number: ClassTotal(c.name, 0, 0.0) for c in classes}
+
+    def add(self, frame: gpd.GeoDataFrame) -> None:
+        """Count one chunk of polygons."""
+        for number, area_m2 in frame.groupby("class_id")["area_m2"]:
+            total = self._totals[int(number)]
+            self._totals[int(number)] = replace(
+                total,
+                polygons=total.polygons + len(area_m2),
+                area_m2=total.area_m2 + float(area_m2.sum()),
+            )
+
+    def totals(self) -> tuple[ClassTotal, ...]:
+        """One per class."""
+        return tuple(self._totals.values())
+
+
+def _area(area_m2: float) -> str:
+    """An area for people, in the unit that suits its size."""
+    if area_m2 < 1e4:
+        return f"{area_m2:.0f} m2"
+    return f"{area_m2 / 1e4:.1f} ha" if area_m2 < 1e6 else f"{area_m2 / 1e6:.2f} km2"

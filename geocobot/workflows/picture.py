@@ -1,0 +1,128 @@
+"""Pictures for a first look: image, label and prediction side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
+from geocobot.errors import OutputError
+
+_MAX_SIDE_PX = 700
+_GAP_PX = 8
+_HEADER_PX = 26
+_TINT = 0.55
+_PAPER = (255, 255, 255)
+_INK = (40, 40, 40)
+_UNKNOWN_RGB = (90, 90, 90)
+_TITLES = ("image", "label", "prediction")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One place in the picture.
+
+    Attributes:
+        image: (C, H, W) float, 0 to 1; the first three bands are shown, or one as gray.
+        truth: (H, W) uint8 class numbers.
+        predicted: (H, W) uint8 class numbers.
+    """
+
+    image: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.uint8]
+    predicted: npt.NDArray[np.uint8]
+
+
+def draw_rows(rows: Sequence[Row], classes: Sequence[ClassSpec], path: str | Path) -> None:
+    """Draw places below each other: image, label and prediction over the image.
+
+    Args:
+        rows: at least one; they may differ in size.
+        classes: give the colors and the legend.
+        path: PNG to write.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    strips = [_draw_row(row, classes) for row in rows]
+    width = max(s.width for s in strips)
+    height = _HEADER_PX + sum(s.height + _GAP_PX for s in strips)
+    sheet = Image.new("RGB", (width, height), _PAPER)
+    _draw_header(sheet, classes, panel_px=(strips[0].width - 2 * _GAP_PX) // 3)
+    top = _HEADER_PX
+    for strip in strips:
+        sheet.paste(strip, (0, top))
+        top += strip.height + _GAP_PX
+    _save(sheet, Path(path))
+
+
+def _draw_row(row: Row, classes: Sequence[ClassSpec]) -> Image.Image:
+    """The three panels of one place."""
+    base = _as_rgb(row.image)
+    panels = [base, _tinted(base, row.truth, classes), _tinted(base, row.predicted, classes)]
+    height, width = base.shape[:2]
+    scale = min(1.0, _MAX_SIDE_PX / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    strip = Image.new("RGB", (3 * size[0] + 2 * _GAP_PX, size[1]), _PAPER)
+    for n, panel in enumerate(panels):
+        shown = Image.fromarray(panel).resize(size, Image.Resampling.LANCZOS)
+        strip.paste(shown, (n * (size[0] + _GAP_PX), 0))
+    return strip
+
+
+def _as_rgb(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) display values."""
+    bands = image[:3] if image.shape[0] >= 3 else np.repeat(image[:1], 3, axis=0)
+    return np.rint(np.clip(bands, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+
+
+def _tinted(
+    base: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], classes: Sequence[ClassSpec]
+) -> npt.NDArray[np.uint8]:
+    """The image, paler, with every class in its color; gray where nothing is known."""
+    colors = np.zeros((256, 3), np.float32)
+    for spec in classes:
+        colors[spec.number] = spec.rgb
+    colors[IGNORE] = _UNKNOWN_RGB
+    # The image is grayed, so that no color of the place is taken for a class.
+    gray = np.repeat(base.mean(axis=2, keepdims=True), 3, axis=2)
+    tinted = gray + np.float32(_TINT) * (colors[labels] - gray)
+    shown = np.where((labels == BACKGROUND)[..., None], gray, tinted)
+    return np.rint(shown).astype(np.uint8)
+
+
+def _draw_header(sheet: Image.Image, classes: Sequence[ClassSpec], panel_px: int) -> None:
+    """Titles over the panels, and the legend at the right where it fits."""
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=14)
+    for n, title in enumerate(_TITLES):
+        draw.text((n * (panel_px + _GAP_PX) + 2, 4), title, fill=_INK, font=font)
+    left = 2 * (panel_px + _GAP_PX) + 14 + draw.textlength(_TITLES[2], font=font)
+    for spec in classes:
+        need = 18 + draw.textlength(spec.name, font=font)
+        if left + need > sheet.width:
+            break
+        draw.rectangle((left, 7, left + 12, 19), fill=spec.rgb)
+        draw.text((left + 16, 4), spec.name, fill=_INK, font=font)
+        left += need + 12
+
+
+def _save(sheet: Image.Image, path: Path) -> None:
+    """Write a PNG."""
+    buffer = BytesIO()
+    sheet.save(buffer, format="PNG", optimize=True)
+    try:
+        path.write_bytes(buffer.getvalue())
+    except OSError as error:
+        raise OutputError(
+            path,
+            f"cannot be written ({error.strerror})",
+            "The picture needs room and write permission there",
+            "Free some space, or choose another --out",
+        ) from error

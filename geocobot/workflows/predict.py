@@ -1,0 +1,172 @@
+"""Scenes in, polygons out: the stages of `geocobot predict`, composed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from geocobot.classes import ClassSpec
+from geocobot.config import PredictOptions, check_limits, to_yaml
+from geocobot.data.dataset import SceneDataset
+from geocobot.inference.blend import blend
+from geocobot.inference.tiles import Predictor, TileLogits, plan_tiles, predict_tiles
+from geocobot.io.scene import Scene
+from geocobot.io.statistics import open_scene_for
+from geocobot.models.card import ModelCard, read_card
+from geocobot.models.modelfile import load_model
+from geocobot.progress import Progress, SilentProgress, Task
+from geocobot.vectorize.polygonize import CleanOptions, polygonize
+from geocobot.workflows.allocator import release_large_arrays
+from geocobot.workflows.device import choose_device
+from geocobot.workflows.mapped import ClassTotal, PredictResult, SceneResult, Tally
+from geocobot.workflows.targets import Targets, check_targets, choose_targets, open_targets
+
+__all__ = ["ClassTotal", "PredictResult", "SceneResult", "map_scene", "predict"]
+
+_LOG = logging.getLogger("geocobot.workflows")
+
+_SILENT = SilentProgress()
+
+
+def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictResult:
+    """Map scenes with a trained model.
+
+    Everything that can be wrong with options, scenes and outputs is found out before the model
+    is loaded. The files of a scene appear together when all of them are finished.
+
+    Args:
+        options: what to map, with what, and where to put it.
+        progress: is told of every tile.
+
+    Raises:
+        GeocobotError: an option, a file or the machine is not as needed.
+    """
+    start_s = time.perf_counter()
+    check_limits(options)
+    targets = choose_targets(
+        options.raster,
+        options.out,
+        save_scores=options.save_scores,
+        save_classes=options.save_classes,
+    )
+    check_targets(targets, (*options.raster, options.model), overwrite=options.overwrite)
+    device = choose_device(options.device)
+    card = read_card(options.model)
+    scenes = [
+        open_scene_for(
+            raster, card.ranges, card.ground_pixel_m, bands=options.bands, nodata=options.nodata
+        )
+        for raster in options.raster
+    ]
+    segmenter, card = load_model(options.model, checkpoint=options.checkpoint, progress=progress)
+    results = tuple(
+        map_scene(scene, segmenter, card, target, options, device=device, progress=progress)
+        for scene, target in zip(scenes, targets, strict=True)
+    )
+    return PredictResult(results, time.perf_counter() - start_s)
+
+
+def map_scene(
+    scene: Scene,
+    segmenter: Predictor,
+    card: ModelCard,
+    targets: Targets,
+    options: PredictOptions,
+    *,
+    device: torch.device,
+    progress: Progress = _SILENT,
+) -> SceneResult:
+    """Map one scene in one pass; memory does not grow with its height.
+
+    Args:
+        scene: opened with the bands of the model.
+        segmenter: the model, or anything that makes logits of images.
+        card: what the model says of itself: classes, ranges, tile size.
+        targets: where the results go.
+        options: how to tile, clean and save; `raster`, `model` and `out` are not read.
+        device: where to compute.
+        progress: is told of every tile.
+    """
+    start_s = time.perf_counter()
+    release_large_arrays()
+    classes = _with_threshold(card.classes, options.threshold)
+    dataset = SceneDataset(scene, card.ranges)
+    loader, plan = plan_tiles(
+        dataset,
+        size_px=card.patch_px,
+        overlap_px=round(options.overlap * card.patch_px),
+        batch_size=options.batch_size,
+        workers=options.workers,
+        pin_memory=device.type == "cuda",
+    )
+    tally = Tally(classes)
+    with (
+        progress.task(f"Mapping {scene.name}", len(plan.windows)) as task,
+        closing(scene),
+        open_targets(targets, scene.grid, classes, overwrite=options.overwrite) as files,
+    ):
+        tiles = predict_tiles(segmenter, loader, device, n_classes=len(classes))
+        strips = files.record(blend(_counted(tiles, task), plan))
+        for frame in polygonize(strips, scene.grid, classes, _cleaning(options)):
+            files.polygons.append(frame)
+            tally.add(frame)
+        files.config.write_text(
+            to_yaml(_resolved(options, scene, targets, device)), encoding="utf-8"
+        )
+    if not any(t.polygons for t in tally.totals()):
+        _LOG.warning(
+            "%s: no polygon. No pixel scored above the threshold, or --min-area dropped all.",
+            scene.name,
+        )
+    return SceneResult(
+        raster=Path(scene.path),
+        polygons=targets.polygons,
+        scores=targets.scores,
+        classes=targets.classes,
+        config=targets.config,
+        totals=tally.totals(),
+        tiles=len(plan.windows),
+        seconds=time.perf_counter() - start_s,
+    )
+
+
+def _counted(tiles: Iterable[TileLogits], task: Task) -> Iterator[TileLogits]:
+    """Tell of every tile that passes by."""
+    for tile in tiles:
+        yield tile
+        task.advance()
+
+
+def _with_threshold(classes: Sequence[ClassSpec], threshold: float | None) -> tuple[ClassSpec, ...]:
+    """The classes with the threshold asked for, or their own."""
+    if threshold is None:
+        return tuple(classes)
+    return tuple(replace(c, threshold=threshold) for c in classes)
+
+
+def _cleaning(options: PredictOptions) -> CleanOptions:
+    """How the polygons are cleaned."""
+    return CleanOptions(
+        min_area_m2=options.min_area,
+        simplify_m=options.simplify,
+        close_holes_m2=options.close_holes,
+    )
+
+
+def _resolved(
+    options: PredictOptions, scene: Scene, targets: Targets, device: torch.device
+) -> PredictOptions:
+    """The options with everything that was found out, for this scene alone."""
+    return replace(
+        options,
+        raster=(scene.path,),
+        out=str(targets.polygons),
+        bands=scene.bands,
+        device="cuda" if device.type == "cuda" else "cpu",
+    )

@@ -1,0 +1,113 @@
+"""Where a training run lives: under `<out>.partial` until it is finished, then under `<out>`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from geocobot.config import TrainOptions, to_yaml
+from geocobot.errors import OutputError, ResumeError
+from geocobot.io.output import check_output_folder, put_folder
+
+CONFIG_NAME = "config.yaml"
+"""The resolved options of a run, as written into its folder."""
+
+_STATE_NAME = "run.json"
+_RUNS = Path("runs")
+
+# Options that change how a run goes on, but not what it is.
+_FREE_TO_CHANGE = {"resume", "overwrite", "out", "workers", "max_minutes", "epochs", "patience"}
+
+_log = logging.getLogger("geocobot.workflows")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one training run.
+
+    Attributes:
+        target: where the finished run appears, whole.
+        partial: where it grows, beside the target; an interrupted run stays there.
+        resumed: whether an interrupted run is being continued.
+    """
+
+    target: Path
+    partial: Path
+    resumed: bool
+
+    @classmethod
+    def claim(cls, options: TrainOptions) -> RunFolder:
+        """Find out where a run goes, before any work; create nothing.
+
+        Raises:
+            OutputError: a finished or an interrupted run is there already, or the place cannot
+                be written to.
+            ResumeError: the interrupted run is of another kind than what is asked for.
+        """
+        target = Path(options.out) if options.out else _RUNS / Path(options.labels[0]).stem
+        partial = target.with_name(f"{target.name}.partial")
+        check_output_folder(target, options.overwrite, CONFIG_NAME)
+        if not partial.exists():
+            if options.resume:
+                _log.info("There is no interrupted run at %s: training starts anew.", partial)
+            return cls(target, partial, resumed=False)
+        if not options.resume and not options.overwrite:
+            raise OutputError(
+                partial,
+                "holds an interrupted run",
+                "geocobot does not throw work away unasked",
+                "Pass --resume to go on with it, or --overwrite (-f) to start anew",
+            )
+        check_output_folder(partial, overwrite=True, marker=_STATE_NAME)
+        return cls(target, partial, resumed=options.resume)
+
+    def begin(self, options: TrainOptions, fingerprint: str) -> None:
+        """Make the folder, or check that the interrupted run in it is this one.
+
+        Args:
+            options: resolved options.
+            fingerprint: checksum of scenes and labels.
+
+        Raises:
+            ResumeError: options, scenes or labels have changed since.
+        """
+        state = {"options": _fixed(options), "fingerprint": fingerprint}
+        if self.resumed:
+            self._check_same(json.loads((self.partial / _STATE_NAME).read_text("utf-8")), state)
+            return
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+        (self.partial / _STATE_NAME).write_text(json.dumps(state), encoding="utf-8")
+
+    def finish(self, options: TrainOptions) -> None:
+        """Add the resolved options and put the folder in its place."""
+        (self.partial / CONFIG_NAME).write_text(to_yaml(options), encoding="utf-8")
+        (self.partial / _STATE_NAME).unlink()
+        put_folder(self.partial, self.target)
+
+    def _check_same(self, begun: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+        """Refuse to go on with a run that is not the one asked for."""
+        changed = [
+            f"{name} (was {value!r})"
+            for name, value in begun["options"].items()
+            if asked["options"].get(name) != value
+        ]
+        if not changed and begun["fingerprint"] == asked["fingerprint"]:
+            return
+        raise ResumeError(
+            self.partial,
+            f"was begun with other {', '.join(changed) or 'scenes or labels'}",
+            "A resumed run goes on with exactly what it was begun with",
+            "Repeat the first command with --resume added, or start anew with --overwrite (-f)",
+        )
+
+
+def _fixed(options: TrainOptions) -> dict[str, Any]:
+    """The options that make a run what it is, as JSON gives them back."""
+    kept = {name: v for name, v in asdict(options).items() if name not in _FREE_TO_CHANGE}
+    return dict(json.loads(json.dumps(kept)))

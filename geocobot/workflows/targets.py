@@ -1,0 +1,170 @@
+"""Where the results of a prediction go: names made from the scene's, all checked beforehand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from geocobot.classes import ClassSpec, classify
+from geocobot.errors import OutputError
+from geocobot.grid import GeoGrid, Strip
+from geocobot.io.output import check_output, new_file
+from geocobot.io.polygons import PolygonWriter, check_format, style_beside
+from geocobot.io.scores import ClassWriter, ScoreWriter
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The files of one scene.
+
+    Attributes:
+        polygons: vector file; its extension is the format.
+        style: QGIS style beside it, or None where the file carries its own.
+        scores: scores raster, or None.
+        classes: class raster, or None.
+        config: YAML with the options that gave the result.
+    """
+
+    polygons: Path
+    style: Path | None
+    scores: Path | None
+    classes: Path | None
+    config: Path
+
+    def paths(self) -> Iterator[Path]:
+        """Every file that will be written."""
+        yield self.polygons
+        yield from (p for p in (self.style, self.scores, self.classes) if p is not None)
+        yield self.config
+
+
+@dataclass(frozen=True)
+class OpenTargets:
+    """The files of one scene under their temporary names, open for writing.
+
+    Attributes:
+        polygons: takes frames of polygons.
+        sinks: take strips, one per raster.
+        config: the YAML file, to be written by the caller.
+    """
+
+    polygons: PolygonWriter
+    sinks: tuple[Callable[[Strip], None], ...]
+    config: Path
+
+    def record(self, strips: Iterable[Strip]) -> Iterator[Strip]:
+        """Write strips to the rasters as they pass by."""
+        for strip in strips:
+            for sink in self.sinks:
+                sink(strip)
+            yield strip
+
+
+def choose_targets(
+    rasters: Sequence[str], out: str | None, *, save_scores: bool, save_classes: bool
+) -> tuple[Targets, ...]:
+    """Name the files of every scene.
+
+    Args:
+        rasters: the scenes' paths.
+        out: a vector file, or a folder (one that exists, or a name that ends in a slash or has
+            no extension); default the current folder.
+        save_scores: whether there will be a scores raster.
+        save_classes: whether there will be a class raster.
+
+    Raises:
+        OutputError: one file is to hold several scenes, or two scenes have the same name.
+    """
+    folder = Path() if out is None else Path(out)
+    is_folder = out is None or folder.is_dir() or out.endswith(("/", "\\")) or not folder.suffix
+    if not is_folder and len(rasters) > 1:
+        raise OutputError(
+            f"--out {out}",
+            f"names one file for {len(rasters)} rasters",
+            "Every raster gets a file of its own",
+            "Name a folder, such as --out results/",
+        )
+    names = Counter(Path(r).stem for r in rasters)
+    name, count = names.most_common(1)[0]
+    if count > 1:
+        raise OutputError(
+            f"{name}_pred.gpkg",
+            f"would hold the results of {count} rasters named {name}",
+            "Results are named after their rasters",
+            "Predict them one after the other, each with its own --out",
+        )
+    vectors = [folder / f"{Path(r).stem}_pred.gpkg" for r in rasters] if is_folder else [folder]
+    return tuple(
+        Targets(
+            polygons=vector,
+            style=style_beside(vector),
+            scores=vector.with_name(f"{vector.stem}_scores.tif") if save_scores else None,
+            classes=vector.with_name(f"{vector.stem}_classes.tif") if save_classes else None,
+            config=vector.with_suffix(".yaml"),
+        )
+        for vector in vectors
+    )
+
+
+def check_targets(targets: Sequence[Targets], inputs: Sequence[str], *, overwrite: bool) -> None:
+    """Find out before the work starts whether everything can be written.
+
+    Raises:
+        OutputError: a file exists and may not be replaced, is itself an input, or cannot be
+            written; the vector format is unknown.
+    """
+    for target in targets:
+        check_format(target.polygons)
+    read = {Path(i).resolve() for i in inputs}
+    for path in (p for t in targets for p in t.paths()):
+        if path.resolve() in read:
+            raise OutputError(
+                path,
+                "is one of the inputs",
+                "geocobot never writes over what it reads",
+                "Choose another --out",
+            )
+        check_output(path, overwrite)
+
+
+@contextmanager
+def open_targets(
+    targets: Targets, grid: GeoGrid, classes: Sequence[ClassSpec], *, overwrite: bool
+) -> Iterator[OpenTargets]:
+    """Open all files of a scene; at the end all get their names, or none is left.
+
+    Args:
+        targets: their names.
+        grid: of the scene.
+        classes: with the thresholds in force.
+        overwrite: whether existing files may be replaced.
+
+    Raises:
+        OutputError: a file exists and may not be replaced, or cannot be written.
+    """
+    with ExitStack() as stack:
+        # Opened before the writers, so that every writer is closed before the first rename.
+        unfinished = {
+            path: stack.enter_context(new_file(path, overwrite=overwrite))
+            for path in targets.paths()
+        }
+        polygons = stack.enter_context(
+            PolygonWriter(
+                unfinished[targets.polygons],
+                grid.crs,
+                classes,
+                targets.polygons.stem,
+                style_path=targets.style and unfinished[targets.style],
+            )
+        )
+        sinks: list[Callable[[Strip], None]] = []
+        if targets.scores is not None:
+            writer = stack.enter_context(ScoreWriter(unfinished[targets.scores], grid, classes))
+            sinks.append(writer.write)
+        if targets.classes is not None:
+            raster = stack.enter_context(ClassWriter(unfinished[targets.classes], grid, classes))
+            sinks.append(lambda s: raster.write(s.row_off, classify(s.scores, s.valid, classes)))
+        yield OpenTargets(polygons, tuple(sinks), unfinished[targets.config])

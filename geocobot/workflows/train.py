@@ -1,0 +1,300 @@
+"""From scenes and labels to a model file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from geocobot.adapters.config import AdapterConfig
+from geocobot.classes import ClassSpec
+from geocobot.config import (
+    BATCH_SIZES,
+    CPU_CROP_PX,
+    DEFAULT_CPU_MINUTES,
+    DEFAULT_EPOCHS,
+    DEFAULT_RANKS,
+    MAX_PATCH_PX,
+    BaseName,
+    TrainOptions,
+    check_limits,
+)
+from geocobot.data.module import SceneDataModule
+from geocobot.data.split import Split, choose_patch_px, split_scenes, write_split
+from geocobot.errors import ConfigError
+from geocobot.evaluation.pixels import PixelScores
+from geocobot.models.modelfile import ModelCard, save_model
+from geocobot.models.segmenter import Segmenter, build_segmenter
+from geocobot.progress import Progress, SilentProgress
+from geocobot.training.fit import FitResult, FitSettings, fit
+from geocobot.workflows.device import choose_device
+from geocobot.workflows.ground import Ground, read_ground
+from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
+from geocobot.workflows.validation import judge_blocks
+
+MODEL_NAME = "model.safetensors"
+METRICS_NAME = "metrics.json"
+SPLIT_NAME = "split.gpkg"
+PREVIEW_NAME = "preview.png"
+
+_log = logging.getLogger("geocobot.workflows")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training run left behind.
+
+    Attributes:
+        folder: of the run.
+        model: the model file.
+        config: the resolved options.
+        metrics: scores on the validation blocks and how training went, as JSON.
+        split: vector layer of training and validation areas.
+        preview: image, label and prediction of validation blocks side by side.
+        classes: the classes with their tuned thresholds.
+        scores: of the validation blocks.
+        base: the base that was trained, "auto" resolved.
+        seconds: wall time of the whole run.
+    """
+
+    folder: Path
+    model: Path
+    config: Path
+    metrics: Path
+    split: Path
+    preview: Path
+    classes: tuple[ClassSpec, ...]
+    scores: PixelScores
+    base: str
+    seconds: float
+
+    def summary(self) -> str:
+        """What was written, where, how good it is and how long it took."""
+        rows = [
+            f"  {c.name}: IoU {_percent(c.iou)}, F1 {_percent(c.f1)}" for c in self.scores.classes
+        ]
+        return "\n".join(
+            [
+                f"Trained {self.base} in {self.seconds / 60:.1f} minutes. Validation blocks:",
+                *rows,
+                f"Model:   {self.model}",
+                f"Preview: {self.preview}",
+                f"Next:    geocobot predict --raster other_scene.tif --model {self.model}",
+            ]
+        )
+
+
+def train(options: TrainOptions, progress: Progress | None = None) -> TrainResult:
+    """Fine-tune a base on labelled scenes and write the run's folder.
+
+    Args:
+        options: what to train on, and how.
+        progress: shows how far it is.
+
+    Raises:
+        GeocobotError: input, options or output cannot be used; nothing is left half-written.
+            An interrupted run stays in `<out>.partial` for `resume`.
+    """
+    started = time.perf_counter()
+    progress = progress or SilentProgress()
+    check_limits(options)
+    device = choose_device(options.device)
+    run = RunFolder.claim(options)
+    ground = read_ground(options, progress)
+    options = _resolve(options, device, ground, run)
+    splits = split_scenes(ground.surveys, _patch_px(options), options.seed)
+    segmenter = _build(options, len(ground.labels.classes), progress)
+    run.begin(options, ground.fingerprint)
+    datamodule = _make_datamodule(options, ground, splits)
+    fitted = fit(
+        segmenter, datamodule, _settings(options, device, ground, run), run.partial, progress
+    )
+    classes = _tuned(ground.labels.classes, fitted)
+    scores = judge_blocks(
+        segmenter, datamodule, classes, device, picture=run.partial / PREVIEW_NAME
+    )
+    tile_px = max(_patch_px(options), datamodule.crop_px)
+    card = _make_card(segmenter, ground, tile_px, classes=classes, scores=scores)
+    save_model(run.partial / MODEL_NAME, segmenter, card)
+    _write_metrics(run.partial / METRICS_NAME, scores, fitted, classes)
+    write_split(run.partial / SPLIT_NAME, [(s.name, s.grid) for s in ground.scenes], splits)
+    run.finish(options)
+    return TrainResult(
+        folder=run.target,
+        model=run.target / MODEL_NAME,
+        config=run.target / CONFIG_NAME,
+        metrics=run.target / METRICS_NAME,
+        split=run.target / SPLIT_NAME,
+        preview=run.target / PREVIEW_NAME,
+        classes=classes,
+        scores=scores,
+        base=options.base,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _resolve(
+    options: TrainOptions, device: torch.device, ground: Ground, run: RunFolder
+) -> TrainOptions:
+    """Replace what was left to geocobot by what it chose, and say so."""
+    base: BaseName = options.base
+    if base == "auto":
+        base = "vit_b" if device.type == "cuda" else "tiny"
+        _log.info("Base: %s, because training runs on the %s.", base, device.type.upper())
+    patch_px = options.patch_size
+    if patch_px is None:
+        patch_px = choose_patch_px(ground.surveys, MAX_PATCH_PX[device.type], options.seed)
+        _log.info("Patches: %d px, the largest that leaves enough of them.", patch_px)
+    elif patch_px <= 0 or patch_px % 64:
+        raise ConfigError(
+            "--patch-size",
+            f"is {patch_px}",
+            "A patch side is a multiple of 64 px",
+            "Choose 256, 512 or 1024, or leave it out",
+        )
+    minutes = options.max_minutes
+    if minutes is None and device.type == "cpu":
+        minutes = DEFAULT_CPU_MINUTES
+        _log.info("Training stops after %g minutes; --max-minutes gives it more.", minutes)
+    return replace(
+        options,
+        out=str(run.target),
+        base=base,
+        rank=options.rank or DEFAULT_RANKS[options.adapter],
+        patch_size=patch_px,
+        crop_size=_crop_px(options, device, patch_px),
+        batch_size=options.batch_size or BATCH_SIZES[device.type],
+        epochs=options.epochs or (DEFAULT_EPOCHS if minutes is None else None),
+        max_minutes=minutes,
+    )
+
+
+def _batch_size(options: TrainOptions) -> int:
+    """The batch of resolved options."""
+    assert options.batch_size is not None
+    return options.batch_size
+
+
+def _crop_px(options: TrainOptions, device: torch.device, patch_px: int) -> int:
+    """How much of a patch a training step sees."""
+    if options.crop_size is None:
+        if device.type == "cuda":
+            return patch_px
+        # A patch that was asked for is a limit; one that the scene forced is none.
+        return CPU_CROP_PX if options.patch_size is None else min(patch_px, CPU_CROP_PX)
+    if options.crop_size <= 0 or options.crop_size % 64:
+        raise ConfigError(
+            "--crop-size",
+            f"is {options.crop_size}",
+            "A crop's side is a multiple of 64 px",
+            "Choose 128 or 256, or leave it out",
+        )
+    return options.crop_size
+
+
+def _patch_px(options: TrainOptions) -> int:
+    """The patch side of resolved options."""
+    assert options.patch_size is not None
+    return options.patch_size
+
+
+def _build(options: TrainOptions, n_classes: int, progress: Progress) -> Segmenter:
+    """Build the adapted base with its head."""
+    adapter = AdapterConfig(
+        method=options.adapter,
+        cobot=options.cobot and options.adapter != "none",
+        rank=options.rank,
+    )
+    return build_segmenter(
+        options.base,
+        n_classes,
+        adapter,
+        checkpoint=options.checkpoint,
+        seed=options.seed,
+        progress=progress,
+    )
+
+
+def _make_datamodule(
+    options: TrainOptions, ground: Ground, splits: Sequence[Split]
+) -> SceneDataModule:
+    """Patches to train on and blocks to validate with."""
+    return SceneDataModule(
+        ground.scenes,
+        ground.ranges,
+        ground.rasters,
+        splits,
+        ground.surveys,
+        batch_size=_batch_size(options),
+        workers=options.workers,
+        seed=options.seed,
+        crop_px=options.crop_size,
+    )
+
+
+def _settings(
+    options: TrainOptions, device: torch.device, ground: Ground, run: RunFolder
+) -> FitSettings:
+    """The options that the fit needs."""
+    return FitSettings(
+        n_classes=len(ground.labels.classes),
+        epochs=options.epochs,
+        max_minutes=options.max_minutes,
+        learning_rate=options.learning_rate,
+        patience=options.patience,
+        seed=options.seed,
+        device="cuda" if device.type == "cuda" else "cpu",
+        resume=run.resumed,
+    )
+
+
+def _tuned(classes: Sequence[ClassSpec], fitted: FitResult) -> tuple[ClassSpec, ...]:
+    """The classes with the thresholds that validation chose."""
+    return tuple(
+        replace(spec, threshold=threshold)
+        for spec, threshold in zip(classes, fitted.thresholds, strict=True)
+    )
+
+
+def _make_card(
+    segmenter: Segmenter,
+    ground: Ground,
+    tile_px: int,
+    *,
+    classes: tuple[ClassSpec, ...],
+    scores: PixelScores,
+) -> ModelCard:
+    """What the model file says about itself."""
+    assert segmenter.config is not None
+    return ModelCard(
+        segmenter=segmenter.config,
+        classes=classes,
+        ranges=ground.ranges,
+        ground_pixel_m=ground.scenes[0].grid.ground_pixel_m,
+        patch_px=tile_px,
+        metrics={f"iou {c.name}": c.iou for c in scores.classes if c.iou is not None},
+        data_fingerprint=ground.fingerprint,
+    )
+
+
+def _write_metrics(
+    path: Path, scores: PixelScores, fitted: FitResult, classes: Sequence[ClassSpec]
+) -> None:
+    """Write how good the model is and how training went."""
+    training = {name: value for name, value in asdict(fitted).items() if name != "log"}
+    content = {
+        "validation": asdict(scores),
+        "thresholds": {c.name: c.threshold for c in classes},
+        "training": training,
+    }
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _percent(share: float | None) -> str:
+    """A share for people, or a dash where there is none."""
+    return "-" if share is None else f"{share:.3f}"

@@ -1,0 +1,54 @@
+"""The finished model on its validation blocks: scores and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from geocobot.classes import ClassSpec, classify
+from geocobot.data.module import SceneDataModule
+from geocobot.evaluation.pixels import Confusion, PixelScores
+from geocobot.inference.blend import sigmoid
+from geocobot.inference.tiles import predict_tiles
+from geocobot.workflows.picture import Row, draw_rows
+
+_ROWS = 4
+
+
+def judge_blocks(
+    segmenter: nn.Module,
+    datamodule: SceneDataModule,
+    classes: Sequence[ClassSpec],
+    device: torch.device,
+    *,
+    picture: Path,
+) -> PixelScores:
+    """Map the validation blocks as `predict` would, score them and draw some.
+
+    Args:
+        segmenter: the trained model.
+        datamodule: has the blocks.
+        classes: with tuned thresholds.
+        device: where to compute.
+        picture: PNG to write: image, label and prediction of the blocks with most labels.
+
+    Returns:
+        Scores over all validation blocks; every pixel has one class or none.
+    """
+    confusion = Confusion(classes)
+    rows: list[tuple[int, Row]] = []
+    for batch in datamodule.val_dataloader():
+        tiles = predict_tiles(segmenter, [batch], device, n_classes=len(classes))
+        for tile, image, label in zip(tiles, batch["image"], batch["label"], strict=True):
+            truth = label.numpy().astype(np.uint8)
+            predicted = classify(sigmoid(tile.logits), tile.valid, classes)
+            confusion.add(truth, predicted, tile.valid)
+            labelled = int(np.isin(truth, [c.number for c in classes]).sum())
+            rows.append((labelled, Row(image.numpy(), truth, predicted)))
+            rows = sorted(rows, key=lambda row: -row[0])[:_ROWS]
+    draw_rows([row for _, row in rows], classes, picture)
+    return confusion.scores()

@@ -1,0 +1,38 @@
+from dataclasses import asdict, replace
+
+import pytest
+
+from geocobot.adapters.config import AdapterConfig
+from geocobot.errors import ConfigError
+
+
+def test_none_takes_the_published_values_of_the_method():
+    lora, adaptformer = AdapterConfig("lora"), AdapterConfig("adaptformer")
+    assert (lora.rank, lora.alpha, lora.dropout) == (4, 1.0, 0.0)
+    assert (adaptformer.rank, adaptformer.alpha, adaptformer.dropout) == (16, 0.1, 0.1)
+
+
+def test_given_values_are_kept_even_where_they_are_zero():
+    config = AdapterConfig("adaptformer", rank=8, alpha=2.0, dropout=0.0)
+    assert (config.shape.rank, config.shape.alpha, config.shape.dropout) == (8, 2.0, 0.0)
+
+
+def test_it_is_made_of_primitives_and_survives_a_round_trip():
+    config = AdapterConfig("adaptformer", cobot=False, rank=6)
+    assert AdapterConfig(**asdict(config)) == config
+    assert all(isinstance(value, str | bool | int | float) for value in asdict(config).values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "dora"}, "adapter method is 'dora'. Known are lora, adaptformer, none"),
+        ({"init": "zeros"}, "adapter init is 'zeros'"),
+        ({"rank": 0}, "adapter rank is 0. The rank is at least 1"),
+        ({"rank": 6}, "adapter rank is 6. .* a multiple of 4"),
+        ({"dropout": 1.0}, "adapter dropout is 1.0"),
+    ],
+)
+def test_values_that_no_adapter_can_have_are_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        replace(AdapterConfig(), **change)

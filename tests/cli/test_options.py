@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from geocobot.cli.app import app
+from geocobot.cli.options import command_with_options, gather
+from geocobot.config import DemoOptions, PredictOptions, TrainOptions, make_options, to_yaml
+from geocobot.errors import ConfigError, MissingFileError
+
+KINDS = [TrainOptions, PredictOptions, DemoOptions]
+FLAG_VALUES = {str: "text", int: "3", float: "0.5"}
+NEEDED = ["--raster", "scene.tif", "--labels", "roads.shp"]
+
+
+def run_train(*arguments: str) -> Any:
+    """Run a `train` that only tells which options it was given."""
+    echo = typer.Typer()
+    echo.command()(command_with_options(TrainOptions, lambda options, progress: options))
+    return CliRunner().invoke(echo, [*NEEDED, *arguments, "--json"])
+
+
+def options_of(*arguments: str) -> dict[str, Any]:
+    result = run_train(*arguments)
+    assert result.exit_code == 0, result.stderr
+    options: dict[str, Any] = json.loads(result.stdout)
+    return options
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_help_shows_every_option_with_its_default(kind: type[Any]) -> None:
+    result = CliRunner().invoke(app, [kind.COMMAND, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    for field in fields(kind):
+        assert f"--{field.name.replace('_', '-')}" in result.stdout
+        assert field.metadata["help"].split(";")[0].removesuffix(".") in result.stdout
+        if isinstance(field.default, int | float) and not isinstance(field.default, bool):
+            assert f"default {field.default:g}." in result.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_option_can_be_said_on_the_command_line(kind: type[Any]) -> None:
+    for name, annotation in get_type_hints(kind).items():
+        if name == "COMMAND":
+            continue
+        variants = get_args(annotation) if type(None) in get_args(annotation) else (annotation,)
+        said = variants[0]
+        if get_origin(said) is tuple:
+            flag: Any = ["1,2"] if get_args(said)[0] is int else ["text"]
+        elif said is bool:
+            flag = False
+        else:
+            flag = FLAG_VALUES.get(said) or get_args(said)[0]
+        needed = {"raster": ["a.tif"], "labels": ["b.shp"], "model": "m.safetensors"}
+        flags = {n: v for n, v in needed.items() if n in {f.name for f in fields(kind)}}
+        options = gather(kind, {**flags, name: flag})
+        assert getattr(options, name) is not None
+
+
+def test_unsaid_options_keep_their_defaults() -> None:
+    said = make_options(TrainOptions, {"raster": "scene.tif", "labels": "roads.shp"}, "test")
+    assert options_of() == json.loads(
+        json.dumps({f.name: getattr(said, f.name) for f in fields(said)})
+    )
+
+
+def test_numbers_take_commas_and_repeats() -> None:
+    assert options_of("--bands", "3,2,1")["bands"] == [3, 2, 1]
+    assert options_of("--bands", "3", "--bands", "2", "--bands", "1")["bands"] == [3, 2, 1]
+
+
+def test_files_repeat_and_keep_their_commas() -> None:
+    assert options_of("--raster", "a,b.tif")["raster"] == ["scene.tif", "a,b.tif"]
+
+
+def test_negative_numbers_are_values() -> None:
+    assert options_of("--nodata", "-9999")["nodata"] == -9999
+
+
+def test_switches_work_both_ways() -> None:
+    assert options_of("--no-cobot")["cobot"] is False
+    assert options_of("-f")["overwrite"] is True
+
+
+def test_flags_override_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "roads.yaml"
+    config.write_text("epochs: 7\nbatch-size: 2\noverwrite: true\nbands: [1, 2, 3]\n")
+    options = options_of("-c", str(config), "--epochs", "9", "--no-overwrite", "--bands", "3,2,1")
+    assert (options["epochs"], options["batch_size"], options["overwrite"]) == (9, 2, False)
+    assert options["bands"] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "needed"),
+    [
+        (TrainOptions, {"raster": ["a.tif"], "labels": ["b.shp"]}),
+        (PredictOptions, {"raster": ["a.tif"], "model": "m.safetensors"}),
+        (DemoOptions, {}),
+    ],
+)
+def test_a_saved_configuration_gives_the_options_back(
+    kind: type[Any], needed: dict[str, Any], tmp_path: Path
+) -> None:
+    options = gather(kind, needed)
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(options))
+    assert gather(kind, {"config": str(path)}) == options
+
+
+def test_a_missing_option_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"command line does not say labels.*Add --labels"):
+        gather(TrainOptions, {"raster": ["a.tif"], "labels": []})
+
+
+def test_an_unknown_option_in_the_file_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "roads.yaml"
+    config.write_text("epoch: 7\n")
+    with pytest.raises(ConfigError, match=r"roads\.yaml has the option 'epoch'"):
+        gather(TrainOptions, {"raster": ["a"], "labels": ["b"], "config": str(config)})
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(MissingFileError, match=r"nowhere\.yaml does not exist"):
+        gather(TrainOptions, {"config": "nowhere.yaml"})
+
+
+def test_bands_that_are_no_numbers_are_an_error_of_the_user() -> None:
+    result = run_train("--bands", "3,red,1")
+    assert result.exit_code == 2
+    assert "bands.1 to 'red'" in result.stderr
+    assert result.stdout == ""
+
+
+def test_an_unknown_choice_is_an_error_of_the_user() -> None:
+    result = run_train("--base", "vit_x")
+    assert result.exit_code == 2
+    assert "vit_b" in result.stderr

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from geocobot.cli.progress import (
+    LINE_INTERVAL_S,
+    BarProgress,
+    LineProgress,
+    describe_duration,
+    describe_rate,
+)
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def console(*, terminal: bool) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=160, color_system=None)
+
+
+def last_drawn(to: Console) -> str:
+    """The last line of bars; after it comes only the cursor's return."""
+    return written(to).rpartition("\n")[0].splitlines()[-1]
+
+
+def written(to: Console) -> str:
+    assert isinstance(to.file, io.StringIO)
+    return to.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("steps_per_s", "text"),
+    [
+        (None, ""),
+        (0.0, ""),
+        (0.25, "4.0 s each"),
+        (2.5, "2.5/s"),
+        (20_000, "20.0 k/s"),
+        (3.1e6, "3.1 M/s"),
+    ],
+)
+def test_rates_are_easy_to_read(steps_per_s: float | None, text: str) -> None:
+    assert describe_rate(steps_per_s) == text
+
+
+@given(st.integers(0, 10**6))
+def test_durations_count_the_seconds(seconds: int) -> None:
+    parts = [int(part) for part in describe_duration(seconds).split(":")]
+    assert sum(part * 60**power for power, part in enumerate(reversed(parts))) == seconds
+
+
+def test_lines_come_now_and_then() -> None:
+    to, clock = console(terminal=False), Clock()
+    with LineProgress(to, clock).task("Training", 10) as task:
+        task.note("loss 0.5")
+        for _ in range(4):
+            clock.now_s += LINE_INTERVAL_S / 2
+            task.advance()
+    assert written(to).splitlines() == [
+        "Training: 20%, 7.5 s each, 1:00 left, loss 0.5",
+        "Training: 40%, 7.5 s each, 0:45 left, loss 0.5",
+        "Training: done in 0:30, loss 0.5",
+    ]
+
+
+def test_a_task_that_fails_is_not_called_done() -> None:
+    to = console(terminal=False)
+    with pytest.raises(ValueError, match="broken"), LineProgress(to, Clock()).task("Work", 1):
+        raise ValueError("broken")
+    assert written(to) == ""
+
+
+def test_a_task_without_steps_has_a_line() -> None:
+    to, clock = console(terminal=False), Clock()
+    with LineProgress(to, clock).task("Nothing", 0) as task:
+        clock.now_s = LINE_INTERVAL_S
+        task.advance(0)
+    assert written(to).startswith("Nothing: 100%, 0:00 left\n")
+
+
+def test_bars_show_label_share_and_note() -> None:
+    to = console(terminal=True)
+    with BarProgress(to).task("Training", 4) as task:
+        task.advance(3)
+        task.note("loss [0.5]")
+    last = last_drawn(to)
+    assert "Training" in last
+    assert "75%" in last
+    assert "loss [0.5]" in last
+
+
+def test_a_task_inside_another_disappears() -> None:
+    to = console(terminal=True)
+    progress = BarProgress(to)
+    with progress.task("Outer", 2) as outer:
+        with progress.task("Inner", 1) as inner:
+            inner.advance()
+        outer.advance(2)
+    last = last_drawn(to)
+    assert "Outer" in last
+    assert "100%" in last
+    assert "Inner" not in last
+
+
+def test_a_later_task_does_not_draw_the_earlier_again() -> None:
+    to = console(terminal=True)
+    progress = BarProgress(to)
+    with progress.task("First", 1) as task:
+        task.advance()
+    before = len(written(to))
+    with progress.task("Second", 1) as task:
+        task.advance()
+    assert "First" not in written(to)[before:]

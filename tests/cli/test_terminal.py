@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from geocobot.cli.options import command
+from geocobot.errors import CrsError
+from geocobot.progress import Progress
+
+
+@dataclass(frozen=True)
+class Outcome:
+    path: Path
+    iou: float
+
+
+def invoke(job: Callable[[Progress], Any], *arguments: str) -> Any:
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(command(job))
+    return CliRunner().invoke(app, list(arguments))
+
+
+def fail_by_user(progress: Progress) -> None:
+    raise CrsError("roads.shp", "has no CRS", "geocobot needs one", "Pass --labels-crs")
+
+
+def fail_by_bug(progress: Progress) -> None:
+    raise ZeroDivisionError("division by zero")
+
+
+def be_interrupted(progress: Progress) -> None:
+    raise KeyboardInterrupt
+
+
+def talk(progress: Progress) -> Outcome:
+    log = logging.getLogger("geocobot.io")
+    log.debug("a detail")
+    log.info("a notice with [brackets]")
+    log.warning("a worry")
+    logging.getLogger("elsewhere").warning("chatter")
+    warnings.warn("old function", DeprecationWarning, stacklevel=1)
+    sys.stdout.write("a library prints\n")
+    with progress.task("Working", 2) as task:
+        task.advance(2)
+    return Outcome(Path("out.gpkg"), 0.5)
+
+
+def test_a_users_error_is_one_paragraph() -> None:
+    result = invoke(fail_by_user)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Error: roads.shp has no CRS. geocobot needs one. Pass --labels-crs.\n"
+    )
+    assert result.stdout == ""
+
+
+def test_debug_shows_the_traceback_of_a_users_error() -> None:
+    result = invoke(fail_by_user, "--debug")
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr
+    assert "in fail_by_user" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("Error: roads.shp")
+
+
+def test_a_bug_asks_for_a_report() -> None:
+    result = invoke(fail_by_bug)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "ZeroDivisionError: division by zero" in result.stderr
+    assert "geocobot info" in result.stderr
+    assert "in fail_by_bug" in invoke(fail_by_bug, "--debug").stderr
+
+
+def test_an_interrupt_is_one_line() -> None:
+    result = invoke(be_interrupted)
+    assert (result.exit_code, result.stderr, result.stdout) == (130, "Interrupted.\n", "")
+
+
+@pytest.mark.filterwarnings("default:old function:DeprecationWarning")
+def test_notices_are_shown_and_chatter_is_not() -> None:
+    result = invoke(talk)
+    assert "a notice with [brackets]\n" in result.stderr
+    assert "Warning: a worry\n" in result.stderr
+    assert "Working: done" in result.stderr
+    for unwanted in ("a detail", "chatter", "old function"):
+        assert unwanted not in result.stderr
+
+
+@pytest.mark.filterwarnings("default:old function:DeprecationWarning")
+def test_verbose_shows_everything() -> None:
+    result = invoke(talk, "-v")
+    for wanted in ("a detail", "a notice", "a worry", "chatter", "old function"):
+        assert wanted in result.stderr
+
+
+@pytest.mark.filterwarnings("default:old function:DeprecationWarning")
+def test_quiet_shows_only_warnings() -> None:
+    result = invoke(talk, "-q")
+    assert result.stderr == "Warning: a worry\na library prints\n"
+
+
+def test_verbose_and_quiet_contradict_each_other() -> None:
+    result = invoke(talk, "-v", "-q")
+    assert result.exit_code == 2
+    assert "--verbose and --quiet" in result.stderr
+
+
+@pytest.mark.filterwarnings("default:old function:DeprecationWarning")
+def test_json_is_alone_on_standard_output() -> None:
+    result = invoke(talk, "--json")
+    assert json.loads(result.stdout) == {"path": "out.gpkg", "iou": 0.5}
+    assert "a library prints" in result.stderr
+
+
+@pytest.mark.filterwarnings("default:old function:DeprecationWarning")
+def test_the_process_is_left_as_it_was() -> None:
+    log = logging.getLogger("geocobot")
+    before = (log.level, log.propagate, list(log.handlers), sys.stdout, warnings.showwarning)
+    invoke(talk)
+    invoke(fail_by_bug)
+    after = (log.level, log.propagate, list(log.handlers), sys.stdout, warnings.showwarning)
+    assert after == before

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from rasterio.windows import Window
+
+from geocobot.data.rectangles import area, contains, disjoint, grown, maximal_rectangles, packed
+from geocobot.grid import intersect
+
+SIDE = 24
+
+
+def windows(low: int = 0, high: int = SIDE) -> st.SearchStrategy[Window]:
+    return st.builds(
+        Window, st.integers(low, high), st.integers(low, high), st.integers(1, 9), st.integers(1, 9)
+    )
+
+
+def painted(some: list[Window] | tuple[Window, ...], side: int = 3 * SIDE) -> np.ndarray:
+    image = np.zeros((side, side), dtype=bool)
+    for w in some:
+        rows = slice(SIDE + w.row_off, SIDE + w.row_off + w.height)
+        image[rows, SIDE + w.col_off : SIDE + w.col_off + w.width] = True
+    return image
+
+
+def test_grown_adds_the_margin_on_every_side():
+    assert grown(Window(5, 7, 2, 3), 4) == Window(1, 3, 10, 11)
+
+
+def test_a_window_contains_itself_but_not_its_neighbor():
+    window = Window(2, 3, 4, 5)
+    assert contains(window, window)
+    assert not contains(window, Window(3, 3, 4, 5))
+
+
+@given(st.lists(windows(-4), max_size=5), st.integers(1, 6))
+def test_maximal_rectangles_hold_exactly_the_squares_that_are_free(barred, min_px):
+    extent = Window(0, 0, SIDE, SIDE)
+    found = maximal_rectangles(extent, barred, min_px)
+    for rectangle in found:
+        assert contains(extent, rectangle)
+        assert all(intersect(rectangle, b) is None for b in barred)
+        assert not any(contains(other, rectangle) for other in found if other != rectangle)
+    blocked = painted(barred)
+    for row in range(SIDE - min_px + 1):
+        for col in range(SIDE - min_px + 1):
+            square = Window(col, row, min_px, min_px)
+            free = not (blocked & painted([square])).any()
+            assert free == any(contains(r, square) for r in found)
+
+
+@given(st.lists(windows(-4), max_size=6))
+def test_disjoint_covers_the_same_pixels_each_once(some):
+    pieces = disjoint(some)
+    assert np.array_equal(painted(pieces), painted(some))
+    assert sum(p.width * p.height for p in pieces) == area(some) == painted(some).sum()
+
+
+@given(st.lists(windows(), max_size=5), st.integers(1, 4))
+def test_packed_squares_lie_in_a_region_and_never_overlap(regions, size_px):
+    squares = list(packed(regions, size_px))
+    assert all(any(contains(r, s) for r in regions) for s in squares)
+    assert area(squares) == len(squares) * size_px**2
+    assert bool(squares) == any(min(r.width, r.height) >= size_px for r in regions)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rasterio.windows import Window
+
+from .conftest import blobs
+
+
+def test_counts_on_cell_edges_are_exact(make_survey):
+    numbers = blobs((200, 300), n_classes=2)
+    survey = make_survey((200, 300), numbers=numbers)
+    for window in (Window(0, 0, 64, 32), Window(96, 64, 128, 96), Window(-32, 160, 96, 96)):
+        top, left = max(0, window.row_off), max(0, window.col_off)
+        cut = numbers[top : window.row_off + window.height]
+        cut = cut[:, left : window.col_off + window.width]
+        expected = [(cut == n).sum() for n in survey.class_numbers]
+        assert survey.counts([window])[0].tolist() == expected
+    assert survey.class_numbers == (0, 1, 2)
+    assert survey.totals.sum() == 200 * 300
+
+
+def test_counts_between_cell_edges_are_shared_evenly(make_survey):
+    survey = make_survey((64, 64), numbers=np.ones((64, 64), dtype=np.uint8))
+    assert survey.counts([Window(5, 7, 11, 13)])[0] == pytest.approx([11 * 13])
+
+
+def test_pixels_without_data_do_not_count(make_survey):
+    mask = np.zeros((96, 96), dtype=bool)
+    mask[40:80, 8:16] = True
+    survey = make_survey((96, 96), mask=mask)
+    assert survey.totals.sum() == mask.sum()
+
+
+def test_scenes_larger_than_a_block_are_counted_whole(make_survey):
+    numbers = blobs((1100, 70), n_classes=3)
+    survey = make_survey((1100, 70), numbers=numbers)
+    assert survey.totals.tolist() == np.bincount(numbers.ravel(), minlength=4).tolist()
+
+
+def test_has_labelled_believes_only_cells_within_the_window(make_survey):
+    mask = np.zeros((128, 128), dtype=bool)
+    mask[0:32, 0:32] = True
+    survey = make_survey((128, 128), mask=mask)
+    assert survey.has_labelled(Window(0, 0, 64, 64))
+    assert not survey.has_labelled(Window(31, 31, 64, 64))
+    assert not survey.has_labelled(Window(64, 64, 64, 64))
+    assert survey.has_labelled(Window(16, 16, 10, 10))
+
+
+def test_a_scene_without_any_data_has_no_classes(make_survey):
+    survey = make_survey((64, 64), mask=np.zeros((64, 64), dtype=bool))
+    assert survey.class_numbers == ()
+    assert not survey.has_labelled(Window(0, 0, 64, 64))

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import sqlite3
+from contextlib import closing
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import pytest
+import shapely
+from pyproj import CRS
+
+from geocobot.classes import name_classes
+from geocobot.errors import OutputError
+from geocobot.io import polygons
+from geocobot.io.polygons import PolygonWriter, check_format, style_beside
+
+CLASSES = name_classes(["road", "roof"])
+UTM = CRS.from_epsg(32633)
+COLUMNS = ["class_id", "class_name", "score", "area_m2", "perimeter_m", "geometry"]
+needs_pyarrow = pytest.mark.skipif(
+    importlib.util.find_spec("pyarrow") is None, reason="GeoParquet needs pyarrow"
+)
+FORMATS = [".gpkg", ".fgb", ".geojson", pytest.param(".parquet", marks=needs_pyarrow)]
+
+
+def frame_of(n: int, first: int = 0, crs: CRS = UTM) -> gpd.GeoDataFrame:
+    at = np.arange(first, first + n)
+    number = at % 2 + 1
+    return gpd.GeoDataFrame(
+        {
+            "class_id": number,
+            "class_name": pd.array([CLASSES[i - 1].name for i in number], dtype="str"),
+            "score": at / 1000,
+            "area_m2": at + 0.5,
+            "perimeter_m": at + 0.25,
+        },
+        geometry=shapely.box(500_000 + 10 * at, 5_000_000, 500_005 + 10 * at, 5_000_005),
+        crs=crs,
+    )
+
+
+def read(path, layer: str = "result") -> gpd.GeoDataFrame:
+    if path.suffix == ".parquet":
+        return gpd.read_parquet(path)
+    return gpd.read_file(path, layer=layer)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_chunks_come_back_as_one_layer(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(polygons, "BATCH_ROWS", 25)
+    path = tmp_path / f"result{suffix}"
+    with PolygonWriter(path, UTM, CLASSES, "result") as writer:
+        for first in range(0, 100, 10):
+            writer.append(frame_of(10, first))
+        assert not path.exists()
+    assert writer.count == 100
+    found = read(path).to_crs(UTM).sort_values("score", ignore_index=True)
+    assert list(found.columns) == COLUMNS
+    expected = frame_of(100)
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(found.drop(columns="geometry")),
+        pd.DataFrame(expected.drop(columns="geometry")),
+        check_dtype=False,
+    )
+    # GeoJSON holds degrees to nine decimals: a tenth of a millimetre.
+    assert found.geometry.hausdorff_distance(expected.geometry).max() < 2e-4
+    beside = [".qml"] if suffix != ".gpkg" else []
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        [path.name, *(f"result{s}" for s in beside)]
+    )
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_no_polygons_make_an_empty_layer_with_all_columns(tmp_path, suffix):
+    path = tmp_path / f"result{suffix}"
+    with PolygonWriter(path, UTM, CLASSES, "result"):
+        pass
+    assert len(read(path)) == 0
+    if suffix == ".geojson":
+        # GeoJSON has no place for columns without features.
+        assert json.loads(path.read_text())["features"] == []
+    elif suffix == ".parquet":
+        assert list(read(path).columns) == COLUMNS
+    else:
+        info = pyogrio.read_info(path, layer="result")
+        assert info["fields"].tolist() == COLUMNS[:-1]
+        assert info["dtypes"].tolist() == ["int64", "object", "float64", "float64", "float64"]
+        assert info["geometry_type"] == "Polygon"
+        assert CRS(info["crs"]) == UTM
+
+
+def test_geopackage_is_what_qgis_opens_without_a_question(tmp_path):
+    path = tmp_path / "result.gpkg"
+    with PolygonWriter(path, UTM, CLASSES, "result") as writer:
+        writer.append(frame_of(3))
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (10300,)
+        contents = db.execute("SELECT table_name, data_type, description FROM gpkg_contents")
+        layers = {name: (kind, text) for name, kind, text in contents}
+        indexed = db.execute("SELECT count(*) FROM rtree_result_geom").fetchone()
+        default = db.execute("SELECT f_table_name FROM layer_styles WHERE useAsDefault").fetchall()
+    assert layers["result"][0] == "features"
+    assert "road, roof" in layers["result"][1]
+    assert [n for n, (kind, _) in layers.items() if kind == "features"] == ["result"]
+    assert indexed == (3,)
+    assert default == [("result",)]
+
+
+@pytest.mark.parametrize("suffix", [".fgb", ".geojson"])
+def test_other_formats_have_their_style_beside_them(tmp_path, suffix):
+    path = tmp_path / f"result{suffix}"
+    with PolygonWriter(path, UTM, CLASSES, "result") as writer:
+        writer.append(frame_of(3))
+    assert style_beside(path) == tmp_path / "result.qml"
+    assert 'value="roof"' in (tmp_path / "result.qml").read_text(encoding="utf-8")
+    elsewhere = tmp_path / "named.qml"
+    with PolygonWriter(tmp_path / f"b{suffix}", UTM, CLASSES, "b", style_path=elsewhere):
+        pass
+    assert elsewhere.exists()
+    assert not (tmp_path / "b.qml").exists()
+
+
+def test_geojson_is_written_in_degrees_and_says_so(tmp_path, caplog):
+    path = tmp_path / "result.geojson"
+    with (
+        caplog.at_level(logging.INFO, "geocobot.io"),
+        PolygonWriter(path, UTM, CLASSES, "result") as writer,
+    ):
+        writer.append(frame_of(2))
+    assert "result.geojson is written in WGS 84 degrees (EPSG:4326)" in caplog.text
+    content = json.loads(path.read_text())
+    assert "crs" not in content
+    ring = np.array(content["features"][0]["geometry"]["coordinates"][0])
+    np.testing.assert_allclose(ring[:, 0], 15, atol=1e-3)
+    np.testing.assert_allclose(ring[:, 1], 45.15, atol=1e-2)
+
+
+def test_a_crs_without_a_code_is_kept(tmp_path):
+    albers = CRS.from_proj4("+proj=aea +lat_1=30 +lat_2=50 +lat_0=40 +lon_0=-100 +datum=WGS84")
+    path = tmp_path / "result.gpkg"
+    with PolygonWriter(path, albers, CLASSES, "result") as writer:
+        writer.append(frame_of(1, crs=albers))
+    found = CRS(read(path).crs)
+    assert found.coordinate_operation.method_name == "Albers Equal Area"
+    assert found.to_epsg() is None
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".geojson"])
+def test_an_error_leaves_nothing_behind(tmp_path, suffix):
+    def interrupted():
+        with PolygonWriter(tmp_path / f"result{suffix}", UTM, CLASSES, "result") as writer:
+            writer.append(frame_of(3))
+            raise KeyboardInterrupt("stopped")
+
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_files_are_replaced_only_when_asked(tmp_path):
+    path = tmp_path / "result.gpkg"
+    path.write_text("mine")
+    with (
+        pytest.raises(OutputError, match=r"result\.gpkg exists already"),
+        PolygonWriter(path, UTM, CLASSES, "result"),
+    ):
+        pass
+    assert path.read_text() == "mine"
+    with PolygonWriter(path, UTM, CLASSES, "result", overwrite=True) as writer:
+        writer.append(frame_of(2))
+    assert len(read(path)) == 2
+
+
+def test_an_existing_style_is_not_replaced_unasked(tmp_path):
+    (tmp_path / "result.qml").write_text("mine")
+    with (
+        pytest.raises(OutputError, match=r"result\.qml exists already"),
+        PolygonWriter(tmp_path / "result.fgb", UTM, CLASSES, "result"),
+    ):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["result.qml"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.shp", r"a\.shp has the extension '\.shp'.*\.gpkg, \.fgb, \.parquet, \.geojson"),
+        ("a", r"a has no extension.*\.gpkg"),
+    ],
+)
+def test_unknown_formats_are_refused_with_the_known_ones(name, message):
+    with pytest.raises(OutputError, match=message):
+        check_format(name)
+    with pytest.raises(OutputError, match=message):
+        PolygonWriter(name, UTM, CLASSES, "a")
+
+
+def test_geoparquet_without_pyarrow_is_refused(monkeypatch):
+    monkeypatch.setattr(polygons, "find_spec", lambda _: None)
+    with pytest.raises(OutputError, match=r'pip install "geocobot\[parquet\]"'):
+        check_format("a.parquet")
+
+
+def test_a_failing_disk_is_said_in_the_users_words(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError("No space left on device")
+
+    def fill_it():
+        with PolygonWriter(tmp_path / "result.gpkg", UTM, CLASSES, "result") as writer:
+            monkeypatch.setattr(pyogrio, "write_dataframe", full)
+            writer.append(frame_of(1))
+
+    with pytest.raises(OutputError, match=r"result\.gpkg cannot be written \(No space left"):
+        fill_it()
+    assert list(tmp_path.iterdir()) == []

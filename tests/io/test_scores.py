@@ -1,0 +1,132 @@
+"""Score and class rasters: what is written strip by strip is what other tools read."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyproj import CRS
+
+from geocobot.classes import ClassSpec, name_classes
+from geocobot.errors import OutputError
+from geocobot.grid import GeoGrid, Strip
+from geocobot.io.scores import NODATA, SCORE_SCALE, ClassWriter, ScoreWriter, encode_scores
+
+CLASSES = name_classes(["road", "roof"])
+
+
+def make_grid(height, width):
+    return GeoGrid(CRS("EPSG:32631"), Affine(0.5, 0, 5e5, 0, -0.5, 5e6), (height, width))
+
+
+def cut(height, cuts):
+    edges = [0, *sorted({c % height for c in cuts} - {0}), height]
+    return pairwise(edges)
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    height=st.integers(1, 700),
+    width=st.integers(1, 600),
+    cuts=st.lists(st.integers(0, 700), max_size=6),
+)
+def test_scores_survive_any_cut_into_strips(tmp_path, height, width, cuts):
+    rng = np.random.default_rng(height)
+    scores = rng.random((2, height, width), dtype=np.float32)
+    valid = rng.random((height, width)) < 0.8
+    path = tmp_path / "scores.tif"
+    with ScoreWriter(path, make_grid(height, width), CLASSES) as writer:
+        for top, bottom in cut(height, cuts):
+            writer.write(Strip(top, scores[:, top:bottom], valid[top:bottom]))
+    with rasterio.open(path) as dataset:
+        stored = dataset.read()
+    np.testing.assert_array_equal(stored == NODATA, np.broadcast_to(~valid, stored.shape))
+    assert (
+        np.abs(stored / SCORE_SCALE - scores)[:, valid].max(initial=0) <= 0.5 / SCORE_SCALE + 1e-6
+    )
+
+
+def test_the_score_raster_says_what_it_holds(tmp_path):
+    path = tmp_path / "scores.tif"
+    grid = make_grid(300, 600)
+    with ScoreWriter(path, grid, CLASSES) as writer:
+        writer.write(Strip(0, np.zeros((2, 300, 600), np.float32), np.ones((300, 600), bool)))
+    with rasterio.open(path) as dataset:
+        assert dataset.descriptions == ("road", "roof")
+        assert dataset.nodata == NODATA
+        assert dataset.scales == pytest.approx((1 / 254, 1 / 254))
+        assert dataset.transform == grid.transform
+        assert dataset.crs.to_epsg() == 32631
+        assert dataset.block_shapes == [(256, 256), (256, 256)]
+        assert dataset.compression.name == "deflate"
+
+
+def test_the_class_raster_carries_colors_and_names(tmp_path):
+    path = tmp_path / "classes.tif"
+    classes = (ClassSpec(1, "road", "#e69f00"), ClassSpec(7, "roof", "#0072b2"))
+    labels = np.random.default_rng(0).choice([0, 1, 7, 255], size=(520, 300)).astype(np.uint8)
+    with ClassWriter(path, make_grid(520, 300), classes) as writer:
+        writer.write(0, labels[:100])
+        writer.write(100, labels[100:])
+    with rasterio.open(path) as dataset:
+        np.testing.assert_array_equal(dataset.read(1), labels)
+        colors = dataset.colormap(1)
+        assert colors[1] == (230, 159, 0, 255)
+        assert colors[7] == (0, 114, 178, 255)
+        assert dataset.nodata == NODATA
+        assert dataset.colorinterp[0].name == "palette"
+        assert dataset.tags(1)["CLASS_7"] == "roof"
+
+
+def test_bytes_do_not_depend_on_the_strips(tmp_path):
+    labels = np.random.default_rng(1).integers(0, 3, size=(600, 400)).astype(np.uint8)
+    for name, step in (("high", 600), ("low", 7)):
+        with ClassWriter(tmp_path / name, make_grid(600, 400), CLASSES) as writer:
+            for top in range(0, 600, step):
+                writer.write(top, labels[top : top + step])
+    assert (tmp_path / "high").read_bytes() == (tmp_path / "low").read_bytes()
+
+
+def test_encoding_keeps_the_ends_of_the_scale():
+    scores = np.array([[[0.0, 0.5, 1.0, 0.3]]], np.float32)
+    valid = np.array([[True, True, True, False]])
+    assert encode_scores(scores, valid).tolist() == [[[0, 127, 254, 255]]]
+
+
+def write_rows(path, *row_offs, stop=None):
+    """Write ten rows at each offset into a class raster of 50; then stop with an error."""
+    with ClassWriter(path, make_grid(50, 40), CLASSES) as writer:
+        for row_off in row_offs:
+            writer.write(row_off, np.zeros((10, 40), np.uint8))
+        if stop:
+            raise stop
+
+
+def test_a_gap_between_strips_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="row 20 after row 10"):
+        write_rows(tmp_path / "c.tif", 0, 20)
+
+
+def test_a_raster_that_ends_early_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="10 of 50 rows were written"):
+        write_rows(tmp_path / "c.tif", 0)
+
+
+def test_a_failure_of_the_caller_is_not_hidden(tmp_path):
+    with pytest.raises(KeyboardInterrupt, match="stop"):
+        write_rows(tmp_path / "c.tif", 0, stop=KeyboardInterrupt("stop"))
+
+
+def test_a_folder_that_is_not_there_is_an_output_error(tmp_path):
+    with (
+        pytest.raises(OutputError, match="cannot be written"),
+        ScoreWriter(tmp_path / "none" / "s.tif", make_grid(5, 5), CLASSES),
+    ):
+        pass

@@ -1,0 +1,169 @@
+"""Vector files: formats, layers, fields, and files that are none."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import os
+
+import geopandas as gpd
+import pandas as pd
+import pyogrio
+import pytest
+import shapely
+from pyproj import CRS
+
+from geocobot.errors import CrsError, FieldError, LayerError, MissingFileError, UnreadableFileError
+from geocobot.io.vectors import parse_crs, read_vector
+
+BOX = shapely.box(10.0, 50.0, 10.1, 50.1)
+
+
+@pytest.mark.parametrize("ending", [".shp", ".gpkg", ".geojson", ".fgb"])
+def test_every_format_gives_the_same(labels_factory, ending):
+    path = labels_factory([BOX, BOX], "EPSG:4326", f"roads{ending}", kind=["a", "b"], other=[1, 2])
+    frame, name = read_vector(path, field="kind")
+    assert name == "roads"
+    assert [c for c in frame.columns if c != frame.geometry.name] == ["kind"]
+    assert frame["kind"].tolist() == ["a", "b"]
+    assert frame.crs == CRS(4326)
+    assert frame.geometry[0].symmetric_difference(BOX).area == 0
+
+
+def test_without_a_field_only_geometry_is_read(labels_factory):
+    frame, _ = read_vector(labels_factory([BOX], "EPSG:4326", kind=["a"]))
+    assert frame.columns.tolist() == ["geometry"]
+
+
+class TestLayers:
+    def two(self, labels_factory):
+        labels_factory([BOX], name="town.gpkg", layer="roads")
+        return labels_factory([BOX], name="town.gpkg", layer="houses")
+
+    def test_several_layers_are_listed(self, labels_factory):
+        path = self.two(labels_factory)
+        with pytest.raises(LayerError, match=r"has 2 layers: roads, houses.*--labels-layer roads"):
+            read_vector(path)
+
+    def test_the_named_one_is_read_and_names_it(self, labels_factory):
+        assert read_vector(self.two(labels_factory), layer="houses")[1] == "houses"
+
+    def test_an_unknown_one_is_refused(self, labels_factory):
+        path = self.two(labels_factory)
+        with pytest.raises(LayerError, match=r"has no layer 'rivers'.*It has roads, houses"):
+            read_vector(path, layer="rivers")
+
+    def test_the_only_one_with_geometry_is_taken_aloud(self, labels_factory, caplog):
+        path = labels_factory([BOX], name="town.gpkg", layer="roads")
+        pyogrio.write_dataframe(pd.DataFrame({"a": [1]}), path, layer="notes", append=False)
+        with caplog.at_level(logging.INFO, logger="geocobot"):
+            _, name = read_vector(path)
+        assert name == "town"
+        assert "reading layer roads, the only one with geometry" in caplog.text
+
+    def test_a_table_is_refused(self, tmp_path):
+        path = tmp_path / "table.csv"
+        path.write_text("a,b\n1,2\n")
+        with pytest.raises(LayerError, match="has no layer with geometry"):
+            read_vector(path)
+        with pytest.raises(LayerError, match=r"no layer 'table'.*no layer with geometry at all"):
+            read_vector(path, layer="table")
+
+
+class TestFields:
+    def test_missing_field_lists_the_others(self, labels_factory):
+        path = labels_factory([BOX], kind=["a"], width=[3])
+        with pytest.raises(FieldError, match=r"has no field 'type'.*fields are kind, width"):
+            read_vector(path, field="type")
+
+    def test_no_fields_at_all(self, labels_factory):
+        path = labels_factory([BOX], name="bare.geojson", crs="EPSG:4326")
+        with pytest.raises(FieldError, match=r"has no fields at all.*Leave --class-field out"):
+            read_vector(path, field="type")
+
+
+class TestRefused:
+    def test_missing(self, tmp_path):
+        with pytest.raises(MissingFileError, match=r"roads\.shp does not exist"):
+            read_vector(tmp_path / "roads.shp")
+
+    def test_folder(self, tmp_path):
+        with pytest.raises(UnreadableFileError, match="is a folder"):
+            read_vector(tmp_path)
+
+    @pytest.mark.parametrize("name", ["a.gpkg", "a.shp", "a.geojson", "a.fgb", "a.txt"])
+    def test_rubbish(self, tmp_path, name):
+        path = tmp_path / name
+        path.write_bytes(b"this is no vector file\n" * 50)
+        with pytest.raises(UnreadableFileError, match="cannot be read"):
+            read_vector(path)
+
+    @pytest.mark.parametrize("name", ["a.gpkg", "a.geojson", "a.fgb"])
+    def test_truncated(self, labels_factory, name):
+        path = labels_factory([BOX] * 5000, "EPSG:4326", name, a=list(range(5000)))
+        os.truncate(path, path.stat().st_size // 2)
+        with pytest.raises(UnreadableFileError, match="cannot be read"):
+            read_vector(path)
+
+    def test_truncated_shapefile(self, labels_factory):
+        path = labels_factory([BOX] * 500, "EPSG:4326", "a.shp", a=list(range(500)))
+        os.truncate(path, path.stat().st_size // 2)
+        with pytest.raises(UnreadableFileError, match=r"is truncated \(34050 of 68100 bytes\)"):
+            read_vector(path)
+
+    def test_shapefile_without_index(self, labels_factory):
+        path = labels_factory([BOX], "EPSG:4326", "a.shp", a=[1])
+        path.with_suffix(".shx").unlink()
+        with pytest.raises(UnreadableFileError, match=r"cannot be read.*\.shx"):
+            read_vector(path)
+
+    def test_corrupt_water(self, real_data):
+        with pytest.raises(UnreadableFileError, match=r"water\.shp cannot be read \(Corrupted"):
+            read_vector(real_data / "swellendam_roads" / "water.shp")
+
+
+class TestParquet:
+    def test_without_pyarrow(self, tmp_path, monkeypatch):
+        path = tmp_path / "roads.parquet"
+        path.write_bytes(b"PAR1")
+        real_import = builtins.__import__
+
+        def no_pyarrow(name, *args, **kwargs):
+            if name.startswith("pyarrow"):
+                raise ImportError(name)
+            return real_import(name, *args, **kwargs)
+
+        monkeypatch.setattr(builtins, "__import__", no_pyarrow)
+        with pytest.raises(UnreadableFileError, match=r"pyarrow is not installed.*pip install"):
+            read_vector(path)
+
+    def test_with_pyarrow(self, tmp_path):
+        pytest.importorskip("pyarrow", reason="GeoParquet needs pyarrow, which is optional")
+        path = tmp_path / "roads.parquet"
+        gpd.GeoDataFrame({"kind": ["a"], "b": [1]}, geometry=[BOX], crs=4326).to_parquet(path)
+        frame, name = read_vector(path, field="kind")
+        assert name == "roads"
+        assert frame["kind"].tolist() == ["a"]
+        with pytest.raises(FieldError, match="fields are kind, b"):
+            read_vector(path, field="type")
+        os.truncate(path, path.stat().st_size // 2)
+        with pytest.raises(UnreadableFileError, match="cannot be read"):
+            read_vector(path)
+
+
+class TestCrs:
+    def test_code_and_proj_string(self):
+        assert parse_crs("EPSG:32633") == CRS(32633)
+        assert parse_crs("+proj=utm +zone=33 +datum=WGS84").to_epsg() == 32633
+
+    def test_a_raster_lends_its_own(self, scene_factory):
+        assert parse_crs(str(scene_factory(crs="EPSG:3857"))) == CRS(3857)
+
+    @pytest.mark.parametrize("text", ["EPSG:99999999", "nonsense", ""])
+    def test_nonsense(self, text):
+        with pytest.raises(CrsError, match=r"--labels-crs is .*which is no CRS"):
+            parse_crs(text)
+
+    def test_a_raster_without_one(self, scene_factory):
+        with pytest.raises(CrsError, match="which is no CRS"):
+            parse_crs(str(scene_factory(crs=None)))

@@ -1,0 +1,277 @@
+import json
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from geocobot._version import __version__
+from geocobot.adapters.attach import adapter_state
+from geocobot.adapters.config import AdapterConfig
+from geocobot.bands import BandRange
+from geocobot.classes import ClassSpec
+from geocobot.errors import CheckpointError, MissingFileError, ModelFileError, OutputError
+from geocobot.models import modelfile
+from geocobot.models.card import FORMAT_VERSION
+from geocobot.models.modelfile import ModelCard, load_model, read_card, save_model
+from geocobot.models.segmenter import build_segmenter
+
+from .mini import MINI, official_sam
+
+
+def make_card(segmenter):
+    return ModelCard(
+        segmenter=segmenter.config,
+        classes=(
+            ClassSpec(1, "Straße", "#e69f00", threshold=0.37),
+            ClassSpec(2, "roof", "#56b4e9"),
+        ),
+        ranges=tuple(
+            BandRange(band, f"band {band}", "uint16", 12.5 * band, 3001.25) for band in (3, 2, 1)
+        ),
+        ground_pixel_m=(0.242, 0.3),
+        patch_px=256,
+        metrics={"iou": 0.7125, "iou/roof": 1 / 3},
+        data_fingerprint="ab" * 32,
+    )
+
+
+def stir(segmenter):
+    """Move every trainable parameter, as training does."""
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in segmenter.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
+    return segmenter.eval()
+
+
+@pytest.fixture(params=["lora", "adaptformer", "none"])
+def segmenter(request, mini):
+    return stir(build_segmenter("mini", 2, AdapterConfig(request.param), seed=1))
+
+
+@pytest.fixture
+def lora(mini):
+    return stir(build_segmenter("mini", 2, AdapterConfig("lora"), seed=1))
+
+
+@pytest.fixture
+def saved(lora, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, lora, make_card(lora))
+    return path
+
+
+def rewrite(path, change, tensors=None):
+    """Write the file again with another card or other tensors."""
+    with safe_open(path, framework="numpy") as file:
+        card = json.loads(file.metadata()["geocobot"])
+    change(card)
+    save_file(tensors or load_file(path), path, metadata={"geocobot": json.dumps(card)})
+
+
+def test_a_round_trip_gives_the_same_logits_and_card(segmenter, tmp_path):
+    path = tmp_path / "model.safetensors"
+    card = make_card(segmenter)
+    save_model(path, segmenter, card)
+    loaded, read = load_model(path)
+    image = torch.rand(2, 3, 96, 64)
+    assert torch.equal(loaded(image), segmenter(image))
+    assert read == card == read_card(path)
+    assert not loaded.training
+
+
+def test_a_trained_encoder_is_in_the_file(tmp_path, monkeypatch):
+    segmenter = stir(build_segmenter("tiny", 1, AdapterConfig()))
+    path = tmp_path / "model.safetensors"
+    card = replace(make_card(segmenter), classes=make_card(segmenter).classes[:1])
+    save_model(path, segmenter, card)
+    monkeypatch.setattr(modelfile, "load_checkpoint", None)
+    loaded, _ = load_model(path)
+    image = torch.rand(1, 3, 64, 64)
+    assert torch.equal(loaded(image), segmenter(image))
+    assert load_file(path).keys() == segmenter.state_dict().keys()
+    assert card.segmenter.encoder_trained
+    assert card.segmenter.base_sha256 is None
+
+
+def test_the_file_holds_adapter_and_head_and_nothing_else(saved, lora):
+    sites = [f"encoder.blocks.{i}.attn.qkv.{part}" for i in range(2) for part in "qv"]
+    per_site = ("A", "B", "cobot.gamma", "cobot.W.letters")
+    expected = {f"{site}.{name}" for site in sites for name in per_site}
+    expected |= {"encoder.cobot_relation.C", "encoder.cobot_relation.S"}
+    expected |= {f"head.{name}" for name in lora.head.state_dict()}
+    assert load_file(saved).keys() == expected
+    assert len(adapter_state(lora.encoder)) == 4 * 4 + 2
+
+
+def test_metadata_are_one_key_and_the_same_bytes_each_time(saved, lora, tmp_path):
+    with safe_open(saved, framework="numpy") as file:
+        assert list(file.metadata()) == ["geocobot"]
+    again = tmp_path / "again.safetensors"
+    save_model(again, lora, make_card(lora))
+    assert again.read_bytes() == saved.read_bytes()
+
+
+def test_the_card_says_what_design_asks(saved, mini):
+    card = read_card(saved)
+    assert card.geocobot_version == __version__
+    assert card.format_version == FORMAT_VERSION
+    assert card.segmenter.base_sha256 == mini.weights.sha256
+    assert card.classes[0].threshold == 0.37
+    assert card.ranges[0] == BandRange(3, "band 3", "uint16", 37.5, 3001.25)
+    assert card.metrics["iou/roof"] == 1 / 3
+
+
+def test_reading_the_card_needs_no_torch(saved):
+    code = (
+        "import sys; from geocobot.models import bases, card;"
+        "bases.BASES['mini'] = bases.BASES['tiny'];"
+        f"card.read_card({str(saved)!r}); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_saving_replaces_and_leaves_nothing_beside(saved, lora):
+    save_model(saved, lora, replace(make_card(lora), patch_px=512))
+    assert read_card(saved).patch_px == 512
+    assert [p.name for p in saved.parent.glob("*model*")] == ["model.safetensors"]
+    assert [p.name for p in saved.parent.glob(".*")] == []
+
+
+def test_a_failed_save_keeps_the_old_file(saved, lora, monkeypatch):
+    def interrupted(_tensors, path, metadata):
+        path.write_text(metadata["geocobot"][:10])
+        raise KeyboardInterrupt
+
+    before = saved.read_bytes()
+    monkeypatch.setattr(modelfile, "save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(saved, lora, make_card(lora))
+    assert saved.read_bytes() == before
+    assert list(saved.parent.glob(".*")) == []
+
+
+def test_a_missing_folder(lora, tmp_path):
+    with pytest.raises(OutputError, match=r"model.safetensors cannot be written"):
+        save_model(tmp_path / "none" / "model.safetensors", lora, make_card(lora))
+
+
+def test_a_card_of_another_segmenter_is_refused(lora, tmp_path):
+    card = make_card(lora)
+    other = replace(card, segmenter=replace(card.segmenter, adapter=AdapterConfig("none")))
+    with pytest.raises(ValueError, match="the card describes SegmenterConfig"):
+        save_model(tmp_path / "model.safetensors", lora, other)
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(MissingFileError, match=r"none.safetensors does not exist"):
+        load_model(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("keep", [0, 7, 500, -1, -1000])
+def test_a_truncated_file(saved, keep):
+    saved.write_bytes(saved.read_bytes()[:keep])
+    with pytest.raises(ModelFileError, match=r"cannot be read as a model file .*may be truncated"):
+        load_model(saved)
+
+
+def test_a_file_of_another_kind(tmp_path):
+    path = tmp_path / "roads.gpkg"
+    path.write_bytes(b"SQLite format 3\x00" * 100)
+    with pytest.raises(ModelFileError, match=r"roads.gpkg cannot be read as a model file"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
+def test_a_foreign_safetensors_file(tmp_path, metadata):
+    path = tmp_path / "llm.safetensors"
+    save_file({"weight": torch.zeros(3)}, path, metadata=metadata)
+    with pytest.raises(ModelFileError, match="was not written by geocobot"):
+        load_model(path)
+
+
+def test_a_newer_format(saved):
+    rewrite(saved, lambda card: card.update(format_version=2, geocobot_version="9.1"))
+    with pytest.raises(ModelFileError, match=r"written by geocobot 9.1 in format 2.*pip install"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("format_version"), "format_version"),
+        (lambda c: c.pop("classes"), "classes: Field required"),
+        (lambda c: c.update(patch_px="wide"), "patch_px: Input should be a valid integer"),
+        (lambda c: c["ranges"][0].update(high=0.0), r"ranges.0: Value error.* is not above low"),
+        (lambda c: c["segmenter"]["adapter"].update(rank=6), "adapter rank is 6"),
+    ],
+)
+def test_a_card_that_makes_no_sense(saved, change, message):
+    rewrite(saved, change)
+    with pytest.raises(ModelFileError, match=rf"card that makes no sense .*{message}"):
+        read_card(saved)
+
+
+def test_a_card_that_is_no_json(saved):
+    save_file(load_file(saved), saved, metadata={"geocobot": "{"})
+    with pytest.raises(ModelFileError, match=r"makes no sense .*JSONDecodeError"):
+        read_card(saved)
+
+
+def test_a_base_of_a_later_version(saved):
+    rewrite(saved, lambda card: card["segmenter"].update(base="sam_9"))
+    with pytest.raises(ModelFileError, match="was trained on the base sam_9"):
+        load_model(saved)
+
+
+def test_weights_of_another_base(saved, tmp_path, caplog):
+    other = tmp_path / "other.pth"
+    torch.save(official_sam(MINI, seed=9).state_dict(), other)
+    caplog.set_level(logging.CRITICAL)
+    with pytest.raises(ModelFileError, match=r"was trained on mini weights .*--checkpoint FILE"):
+        load_model(saved, checkpoint=other)
+
+
+def test_the_checkpoint_it_was_trained_with(mini, tmp_path):
+    own = tmp_path / "own.pth"
+    torch.save(official_sam(MINI, seed=9).state_dict(), own)
+    segmenter = stir(build_segmenter("mini", 2, AdapterConfig(), checkpoint=own))
+    path = tmp_path / "model.safetensors"
+    save_model(path, segmenter, make_card(segmenter))
+    image = torch.rand(1, 3, 64, 64)
+    loaded, _ = load_model(path, checkpoint=own)
+    assert torch.equal(loaded(image), segmenter(image))
+    with pytest.raises(ModelFileError, match="was trained on mini weights"):
+        load_model(path)
+
+
+def test_the_base_cannot_be_had(saved, cache, mini, monkeypatch):
+    (cache / "sam_mini.pth").unlink()
+    lost = replace(mini, weights=replace(mini.weights, url="http://127.0.0.1:9/sam_mini.pth"))
+    monkeypatch.setitem(sys.modules["geocobot.models.bases"].BASES, "mini", lost)
+    with pytest.raises(CheckpointError, match="cannot be downloaded"):
+        load_model(saved)
+
+
+def test_a_missing_tensor(saved):
+    tensors = load_file(saved)
+    del tensors["encoder.cobot_relation.S"]
+    rewrite(saved, lambda _: None, tensors)
+    with pytest.raises(ModelFileError, match=r"1 tensors differ, .*S \(missing in the file"):
+        load_model(saved)
+
+
+def test_a_tensor_too_many_or_of_another_shape(saved):
+    tensors = load_file(saved)
+    rewrite(saved, lambda _: None, tensors | {"head.extra": torch.zeros(2)})
+    with pytest.raises(ModelFileError, match=r"head.extra \(\(2,\) in the file, unknown by"):
+        load_model(saved)
+    rewrite(saved, lambda card: card["segmenter"]["adapter"].update(rank=8), tensors)
+    with pytest.raises(ModelFileError, match="does not fit its own card"):
+        load_model(saved)

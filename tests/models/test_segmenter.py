@@ -1,0 +1,155 @@
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from geocobot.adapters.attach import adapter_state
+from geocobot.adapters.config import AdapterConfig
+from geocobot.errors import CheckpointError, ConfigError
+from geocobot.models.architecture import HeadConfig, SegmenterConfig
+from geocobot.models.segmenter import Segmenter, build_segmenter
+
+CONFIGS = [
+    AdapterConfig("lora", cobot=False),
+    AdapterConfig("lora"),
+    AdapterConfig("adaptformer", cobot=False),
+    AdapterConfig("adaptformer"),
+    AdapterConfig("none"),
+]
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda c: f"{c.method}{'-cobot' * c.cobot}")
+def adapter(request):
+    return request.param
+
+
+class Echo(nn.Module):
+    """An encoder or head that hands its last input on."""
+
+    def forward(self, *inputs):
+        return inputs[-1]
+
+
+def test_values_are_normalized_as_sam_does(sam):
+    image = torch.rand(2, 3, 32, 32)
+    official = (255 * image - sam.pixel_mean) / sam.pixel_std
+    torch.testing.assert_close(Segmenter(Echo(), Echo())(image), official)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 32, 32), (1, 3, 40, 32), (1, 3, 32, 40)])
+def test_an_image_that_tokens_do_not_divide_is_refused(shape):
+    with pytest.raises(ValueError, match=r"needed is \(B, 3, H, W\), H and W multiples of 16"):
+        Segmenter(Echo(), Echo())(torch.zeros(shape))
+
+
+def test_a_pretrained_base_is_frozen_but_for_adapters_and_head(mini, adapter):
+    segmenter = build_segmenter("mini", 2, adapter)
+    assert not segmenter.encoder_trained
+    trainable = {n for n, p in segmenter.named_parameters() if p.requires_grad}
+    adapters = {f"encoder.{n}" for n in adapter_state(segmenter.encoder)}
+    head = {f"head.{n}" for n, _ in segmenter.head.named_parameters()}
+    assert trainable == adapters | head
+    assert bool(adapters) == (adapter.method != "none")
+
+
+def test_gradients_reach_adapters_and_head_only(mini, adapter):
+    segmenter = build_segmenter("mini", 2, adapter)
+    with torch.no_grad():
+        for tensor in adapter_state(segmenter.encoder).values():
+            tensor.add_(torch.randn(tensor.shape), alpha=0.1)
+    segmenter(torch.rand(2, 3, 64, 64)).square().mean().backward()
+    reached = {n for n, p in segmenter.named_parameters() if p.grad is not None}
+    assert reached == {n for n, p in segmenter.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("size", [128, 96])
+def test_at_the_start_the_adapted_segmenter_is_the_frozen_one_bit_for_bit(mini, adapter, size):
+    image = torch.rand(1, 3, size, size)
+    frozen = build_segmenter("mini", 2, None).eval()
+    adapted = build_segmenter("mini", 2, adapter).eval()
+    assert torch.equal(adapted(image), frozen(image))
+
+
+def test_under_autocast_it_starts_at_the_frozen_one_too(mini, adapter):
+    image = torch.rand(1, 3, 64, 64)
+    frozen = build_segmenter("mini", 2, None).eval()
+    adapted = build_segmenter("mini", 2, adapter).eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough, also_rough = frozen(image), adapted(image)
+    assert torch.equal(also_rough, rough)
+    torch.testing.assert_close(rough.float(), frozen(image), atol=0.1, rtol=0.1)
+
+
+def test_the_pretrained_encoder_is_sams(mini, sam):
+    segmenter = build_segmenter("mini", 1, AdapterConfig()).eval()
+    image = torch.rand(1, 3, 128, 128)
+    normalized = (image - segmenter.pixel_mean) / segmenter.pixel_std
+    assert torch.equal(segmenter.encoder(normalized), sam.image_encoder(normalized))
+
+
+def test_the_configuration_says_what_was_built(mini):
+    adapter = AdapterConfig("adaptformer", rank=8)
+    segmenter = build_segmenter("mini", 3, adapter)
+    assert segmenter.config == SegmenterConfig(
+        base="mini",
+        base_sha256=mini.weights.sha256,
+        adapter=adapter,
+        head=HeadConfig(3, width=32),
+        encoder_trained=False,
+    )
+
+
+def test_tiny_is_trained_whole_and_says_so(caplog):
+    with caplog.at_level(logging.INFO, "geocobot.models"):
+        segmenter = build_segmenter("tiny", 2, AdapterConfig())
+    assert "tiny has no pretrained weights: its encoder is trained as well" in caplog.text
+    assert segmenter.encoder_trained
+    assert all(p.requires_grad for p in segmenter.parameters())
+    assert segmenter.config.base_sha256 is None
+    assert segmenter(torch.rand(1, 3, 64, 128)).shape == (1, 2, 64, 128)
+
+
+def test_tiny_takes_no_checkpoint(tmp_path):
+    with pytest.raises(ConfigError, match="is given for --base tiny, which has no official"):
+        build_segmenter("tiny", 1, checkpoint=tmp_path / "sam.pth")
+
+
+def test_an_unknown_base():
+    with pytest.raises(ConfigError, match="--base huge is not known"):
+        build_segmenter("huge", 1)
+
+
+def test_a_checkpoint_of_another_kind(mini, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("no weights")
+    with pytest.raises(CheckpointError, match="cannot be read as PyTorch weights"):
+        build_segmenter("mini", 1, checkpoint=path)
+
+
+def test_the_seed_decides_and_the_global_generator_is_left_alone():
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    first, again, other = (build_segmenter("tiny", 1, AdapterConfig(), seed=s) for s in (5, 5, 6))
+    assert torch.equal(torch.rand(3), expected)
+    states = [m.state_dict() for m in (first, again, other)]
+    assert all(torch.equal(states[0][n], states[1][n]) for n in states[0])
+    name = "head.mask_tokens.weight"
+    assert not torch.equal(states[0][name], states[2][name])
+
+
+def test_a_head_of_many_classes_learns_to_tell_them_apart(mini):
+    # Classes beyond the fourth start from the same token; their labels part them.
+    torch.manual_seed(0)
+    segmenter = build_segmenter("mini", 5, AdapterConfig())
+    image = torch.rand(1, 3, 64, 64)
+    start = segmenter(image)
+    assert torch.equal(start[:, 0], start[:, 4])
+    optimizer = torch.optim.SGD([p for p in segmenter.parameters() if p.requires_grad], lr=0.01)
+    target = torch.zeros(1, 5, 64, 64)
+    target[:, 0] = 1
+    nn.functional.binary_cross_entropy_with_logits(start, target).backward()
+    optimizer.step()
+    after = segmenter(image)
+    assert after[:, 0].mean() > after[:, 4].mean()

@@ -1,0 +1,129 @@
+import hashlib
+import logging
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from geocobot.errors import CheckpointError, ConfigError
+from geocobot.models import weights
+from geocobot.models.bases import BASES
+from geocobot.models.weights import cache_folder, cached_path, fetch_weights, sha256_of
+
+
+class Recorder:
+    """A progress that remembers."""
+
+    def __init__(self):
+        self.label, self.total, self.done = "", 0, 0
+
+    @contextmanager
+    def task(self, label, total):
+        self.label, self.total = label, total
+        yield self
+
+    def advance(self, steps=1):
+        self.done += steps
+
+    def note(self, text):
+        pass
+
+
+def test_the_variable_names_the_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("GEOCOBOT_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path
+    assert cached_path(BASES["vit_b"]) == tmp_path / "sam_vit_b_01ec64.pth"
+    assert cached_path(BASES["tiny"]) is None
+
+
+def test_a_home_is_expanded(monkeypatch):
+    monkeypatch.setenv("GEOCOBOT_HOME", "~/weights")
+    assert cache_folder() == Path.home() / "weights"
+
+
+def test_without_it_the_platform_decides(monkeypatch):
+    monkeypatch.delenv("GEOCOBOT_HOME", raising=False)
+    assert cache_folder().name.lower() == "geocobot"
+
+
+def test_weights_are_downloaded_once_and_checked(mini, cache, checkpoint, caplog):
+    progress = Recorder()
+    with caplog.at_level(logging.INFO, "geocobot.models"):
+        path = fetch_weights(mini, progress)
+    assert path == cache / "sam_mini.pth"
+    assert path.read_bytes() == checkpoint.read_bytes()
+    assert [p.name for p in cache.iterdir()] == ["sam_mini.pth"]
+    assert progress.done == progress.total == mini.weights.size_bytes
+    assert "sam_mini.pth" in progress.label
+    assert mini.weights.url in caplog.text
+
+
+def test_the_cache_needs_no_network(mini, monkeypatch):
+    path = fetch_weights(mini)
+    monkeypatch.setattr(weights, "_download", None)
+    assert fetch_weights(mini) == path
+
+
+def test_without_network_the_error_says_all_ways_out(mini, cache):
+    lost = replace(mini, weights=replace(mini.weights, url="http://127.0.0.1:9/sam_mini.pth"))
+    with pytest.raises(CheckpointError, match="cannot be downloaded") as caught:
+        fetch_weights(lost)
+    message = str(caught.value)
+    for part in (
+        "http://127.0.0.1:9/sam_mini.pth",
+        str(cache / "sam_mini.pth"),
+        "--base tiny",
+        "--checkpoint",
+    ):
+        assert part in message
+    assert list(cache.iterdir()) == []
+
+
+def test_a_missing_page_is_the_same_error(mini):
+    lost = replace(mini, weights=replace(mini.weights, url=mini.weights.url + "x"))
+    with pytest.raises(CheckpointError, match=r"cannot be downloaded there \(.*File not found"):
+        fetch_weights(lost)
+
+
+def test_a_file_with_another_checksum_never_reaches_the_cache(mini, cache):
+    other = replace(mini, weights=replace(mini.weights, sha256="0" * 64))
+    with pytest.raises(CheckpointError, match=r"SHA-256 .* official file has 000000000000"):
+        fetch_weights(other)
+    assert list(cache.iterdir()) == []
+
+
+def test_an_interrupt_leaves_nothing(mini, cache, monkeypatch):
+    def interrupted(_source, path, _progress):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(weights, "_download", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch_weights(mini)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_is_an_error(mini, cache):
+    cache.write_text("a file where the folder should be")
+    with pytest.raises(CheckpointError, match="File exists"):
+        fetch_weights(mini)
+
+
+def test_tiny_has_nothing_to_fetch():
+    with pytest.raises(ConfigError, match="--base tiny has no pretrained weights"):
+        fetch_weights(BASES["tiny"])
+
+
+def test_the_checksum_is_that_of_the_content(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"content" * 1000)
+    assert sha256_of(path) == hashlib.sha256(b"content" * 1000).hexdigest()
+
+
+@pytest.mark.parametrize("module", ["weights", "bases", "cost", "card", "architecture"])
+def test_what_the_command_line_lists_needs_no_torch(module):
+    code = f"import sys, geocobot.models.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

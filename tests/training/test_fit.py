@@ -1,0 +1,237 @@
+import csv
+import logging
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from geocobot.errors import ConfigError, ResumeError
+from geocobot.training.fit import FitSettings, fit
+
+from .squares import SquaresModule, TinySegmenter
+
+
+class PowerCutError(Exception):
+    """Stands for a power cut in the same process."""
+
+
+class StoppingSegmenter(TinySegmenter):
+    """Raises when it has trained for so many steps."""
+
+    def __init__(self, last, error=PowerCutError):
+        super().__init__()
+        self.left = last
+        self.error = error
+
+    def forward(self, image):
+        if self.training:
+            if self.left == 0:
+                raise self.error
+            self.left -= 1
+        return super().forward(image)
+
+
+class HeardProgress:
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.label = None
+        self.total = 0.0
+        self.done = 0.0
+        self.notes = []
+
+    @contextmanager
+    def task(self, label, total):
+        self.label, self.total = label, total
+        yield self
+
+    def advance(self, steps=1):
+        self.done += steps
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+@pytest.fixture
+def squares():
+    return SquaresModule()
+
+
+@pytest.fixture
+def segmenter():
+    return TinySegmenter()
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def settings(**changed):
+    return FitSettings(
+        **({"n_classes": 1, "epochs": 5, "seed": 3, "learning_rate": 1e-2} | changed)
+    )
+
+
+def rows(path):
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def same_weights(a, b):
+    return all(torch.equal(v, b.state_dict()[n]) for n, v in a.state_dict().items())
+
+
+def test_it_learns_and_reports(tmp_path, segmenter, squares):
+    frozen = segmenter.stem.weight.clone()
+    progress = HeardProgress()
+    result = fit(segmenter, squares, settings(epochs=12), tmp_path, progress)
+    assert result.best_iou > 0.6
+    assert result.iou == pytest.approx((result.best_iou,))
+    assert 0 < result.thresholds[0] < 1
+    assert (result.epochs, result.steps, result.stopped_by) == (12, 72, "epochs")
+    assert 1 <= result.best_epoch <= 12
+    assert torch.equal(segmenter.stem.weight, frozen)
+    assert not segmenter.training
+    assert progress.label == "Training"
+    assert progress.done == pytest.approx(progress.total)
+    assert "epoch 12, loss 0." in progress.notes[-1]
+    assert "IoU 0." in progress.notes[-1]
+    assert progress.notes[-1].endswith("0:00 left")
+
+
+def test_logs_hold_every_step_and_every_epoch(tmp_path, segmenter, squares):
+    result = fit(segmenter, squares, settings(epochs=2), tmp_path)
+    logged = rows(result.log)
+    losses = [r for r in logged if r["train_loss"]]
+    assert [int(r["step"]) for r in losses] == list(range(12))
+    assert all(0 < float(r["learning_rate"]) <= 1e-2 for r in losses)
+    assert [int(r["epoch"]) for r in logged if r["val_iou"]] == [0, 1]
+    assert list((tmp_path / "logs" / "tensorboard").glob("events.out.tfevents.*"))
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_the_best_state_is_kept_not_the_last(tmp_path, segmenter, squares):
+    result = fit(segmenter, squares, settings(epochs=6), tmp_path)
+    ious = [float(r["val_iou"]) for r in rows(result.log) if r["val_iou"]]
+    assert result.best_iou == pytest.approx(max(ious), abs=1e-6)
+    assert result.best_epoch == 1 + ious.index(max(ious))
+
+
+def test_same_seed_same_run(tmp_path, squares):
+    ours, again, other = TinySegmenter(), TinySegmenter(), TinySegmenter()
+    a = fit(ours, squares, settings(epochs=2), tmp_path / "a")
+    b = fit(again, SquaresModule(), settings(epochs=2), tmp_path / "b")
+    c = fit(other, SquaresModule(), settings(epochs=2, seed=4), tmp_path / "c")
+    assert rows(a.log) == rows(b.log)
+    assert same_weights(ours, again)
+    assert rows(a.log) != rows(c.log)
+
+
+@pytest.mark.parametrize("steps", [6, 9, 17])
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, squares, steps):
+    whole, resumed = TinySegmenter(), TinySegmenter(seed=99)
+    # The frozen part is not in the checkpoints; it comes with the base.
+    resumed.stem.load_state_dict(whole.stem.state_dict())
+    expected = fit(whole, squares, settings(), tmp_path / "whole")
+    with pytest.raises(PowerCutError):
+        fit(StoppingSegmenter(steps), SquaresModule(), settings(), tmp_path / "cut")
+    result = fit(resumed, SquaresModule(), settings(resume=True), tmp_path / "cut")
+    assert rows(result.log) == rows(expected.log)
+    assert same_weights(whole, resumed)
+    assert result.steps == expected.steps
+    assert result.thresholds == expected.thresholds
+    assert result.best_epoch == expected.best_epoch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [7, 20])
+def test_a_killed_run_resumes_as_if_nothing_had_been(tmp_path, squares, steps):
+    whole, resumed = TinySegmenter(), TinySegmenter()
+    expected = fit(whole, squares, settings(), tmp_path / "whole")
+    script = Path(__file__).with_name("killed_run.py")
+    killed = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "cut"), str(steps)], check=False
+    )
+    assert killed.returncode == -9
+    result = fit(resumed, SquaresModule(), settings(resume=True), tmp_path / "cut")
+    assert rows(result.log) == rows(expected.log)
+    assert same_weights(whole, resumed)
+
+
+def test_checkpoints_leave_out_what_is_frozen(tmp_path, squares):
+    with pytest.raises(PowerCutError):
+        fit(StoppingSegmenter(8), squares, settings(), tmp_path)
+    for name in ("best", "last"):
+        saved = torch.load(tmp_path / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        names = set(saved["state_dict"])
+        assert "segmenter.body.weight" in names
+        assert not any(n.startswith("segmenter.stem") for n in names)
+
+
+def test_time_ends_a_run_and_its_best_state_stands(tmp_path, segmenter, squares):
+    result = fit(segmenter, squares, settings(epochs=None, max_minutes=0.02), tmp_path)
+    assert result.stopped_by == "time"
+    assert result.steps > 0
+    rates = [float(r["learning_rate"]) for r in rows(result.log) if r["learning_rate"]]
+    assert rates[-1] < 0.2 * max(rates)
+    assert result.best_iou > 0
+
+
+def test_no_time_at_all_still_gives_a_state(tmp_path, segmenter, squares):
+    result = fit(segmenter, squares, settings(max_minutes=0.0), tmp_path)
+    assert result.stopped_by == "time"
+    assert result.steps == 1
+    assert len([r for r in rows(result.log) if r["val_iou"]]) == 1
+
+
+def test_patience_ends_a_run(tmp_path, segmenter, squares):
+    result = fit(segmenter, squares, settings(epochs=50, patience=2, learning_rate=1e-9), tmp_path)
+    assert result.stopped_by == "patience"
+    assert result.epochs < 50
+
+
+def test_nothing_to_resume(tmp_path, segmenter, squares):
+    with pytest.raises(ResumeError, match="holds no interrupted training"):
+        fit(segmenter, squares, settings(resume=True), tmp_path)
+
+
+def test_a_finished_run_has_nothing_to_resume(tmp_path, segmenter, squares):
+    fit(segmenter, squares, settings(epochs=1), tmp_path)
+    with pytest.raises(ResumeError, match="or it is finished"):
+        fit(segmenter, squares, settings(resume=True), tmp_path)
+
+
+def test_a_run_needs_an_end():
+    with pytest.raises(ValueError, match="needs epochs or max_minutes"):
+        FitSettings(n_classes=1, epochs=None)
+
+
+def test_a_lost_run_says_so(tmp_path, segmenter, squares):
+    with pytest.raises(ConfigError, match=r"lost its way at step .* Lower --learning-rate"):
+        fit(segmenter, squares, settings(learning_rate=float("inf")), tmp_path)
+
+
+def test_ctrl_c_stays_what_it_is(tmp_path, squares):
+    with pytest.raises(KeyboardInterrupt):
+        fit(StoppingSegmenter(8, KeyboardInterrupt), squares, settings(), tmp_path)
+    assert (tmp_path / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_nothing_is_said_to_the_terminal(tmp_path, segmenter, squares, capfd):
+    fit(segmenter, squares, settings(epochs=1), tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_resuming_is_said_aloud(tmp_path, squares, caplog):
+    with pytest.raises(PowerCutError):
+        fit(StoppingSegmenter(8), squares, settings(), tmp_path)
+    with caplog.at_level(logging.INFO, logger="geocobot"):
+        fit(TinySegmenter(), SquaresModule(), settings(resume=True), tmp_path)
+    assert "Resuming after epoch 1, step 6." in caplog.text

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geocobot.classes import IGNORE
+from geocobot.training.thresholds import ScoreHistograms
+
+
+def logit(scores):
+    return torch.logit(torch.as_tensor(scores, dtype=torch.float32))
+
+
+def tuned(scores, label, valid=None):
+    """Tune one class on a row of scores and labels."""
+    histograms = ScoreHistograms(1)
+    label = torch.tensor(label).view(1, 1, -1)
+    valid = torch.ones_like(label, dtype=torch.bool) if valid is None else torch.tensor(valid)
+    histograms.add(logit(scores).view(1, 1, 1, -1), label, valid.view(1, 1, -1))
+    return histograms.tune()
+
+
+def test_the_middle_of_a_clean_gap_is_chosen():
+    found = tuned([0.11, 0.21, 0.81, 0.91], [0, 0, 1, 1])
+    assert found.thresholds[0] == pytest.approx(0.51, abs=0.01)
+    assert found.iou == (1.0,)
+    assert found.mean_iou == 1.0
+
+
+def test_a_shy_model_gets_a_low_threshold():
+    found = tuned([0.02, 0.04, 0.21, 0.31], [0, 0, 1, 1])
+    assert 0.04 < found.thresholds[0] < 0.21
+
+
+def test_a_class_that_is_nowhere_keeps_its_threshold():
+    found = tuned([0.9, 0.8], [0, 0])
+    assert found.thresholds == (0.5,)
+    assert found.iou == (None,)
+    assert found.mean_iou == 0.0
+
+
+def test_ignored_and_invalid_pixels_do_not_count():
+    clean = tuned([0.11, 0.81], [0, 1])
+    noisy = tuned([0.11, 0.81, 0.99, 0.01], [0, 1, IGNORE, 1], valid=[True, True, True, False])
+    assert noisy == clean
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_iou_is_the_one_at_that_threshold_and_nearly_the_best(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.random(300) < 0.3
+    scores = np.clip(rng.normal(0.4 + 0.2 * truth, 0.15), 0.01, 0.99)
+    found = tuned(scores, truth.astype(np.int64))
+
+    def iou(threshold):
+        mapped = scores >= threshold
+        return (mapped & truth).sum() / (mapped | truth).sum()
+
+    assert found.iou[0] == pytest.approx(iou(found.thresholds[0]), abs=0.02)
+    assert found.iou[0] >= max(iou(t) for t in np.arange(0, 1, 0.005)) - 0.02
+
+
+def test_batches_add_up():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 2, 6, 6, generator=generator)
+    label = torch.randint(0, 3, (4, 6, 6), generator=generator)
+    valid = torch.rand(4, 6, 6, generator=generator) < 0.9
+    whole, parts = ScoreHistograms(2), ScoreHistograms(2)
+    whole.add(logits, label, valid)
+    parts.add(logits[:1], label[:1], valid[:1])
+    parts.add(logits[1:], label[1:], valid[1:])
+    assert torch.equal(whole.counts, parts.counts)
+    assert whole.counts.sum() == 2 * valid.sum()

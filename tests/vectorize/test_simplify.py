@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import shapely
+
+from geocobot.vectorize.simplify import is_sound, simplify_pieces
+from geocobot.vectorize.trace import trace_block
+
+from .rasters import parse, trace
+from .test_trace import block_of
+
+
+def staircase(side: int) -> np.ndarray:
+    return np.where(np.tri(side), 1, 2).astype(np.uint8)
+
+
+def test_shared_borders_stay_shared():
+    pieces = trace_block(block_of(staircase(20)))
+    smooth = simplify_pieces(pieces, (0.3, 0.3), 1.0)
+    assert shapely.coverage_is_valid(pieces.geometry)
+    assert shapely.coverage_is_valid(smooth)
+    assert shapely.get_num_coordinates(smooth).max() < 10
+    assert shapely.union_all(smooth).area == pytest.approx(shapely.area(smooth).sum())
+    assert shapely.intersection(*smooth).length > 20
+
+
+def test_points_on_a_seam_stay_where_they_are():
+    block = block_of(parse("111..\n1111.\n.1111\n..111"), above="1....", below="..11.")
+    smooth = simplify_pieces(trace_block(block), (1.0, 1.0), 5.0)
+    vertices = shapely.get_coordinates(smooth[0]).tolist()
+    for seam_point in ([0, 100], [1, 100], [2, 104], [4, 104]):
+        assert seam_point in vertices
+
+
+def test_tolerance_is_measured_on_the_ground():
+    # Pixels three times as high as wide on the ground: a bump one pixel high is 3 m.
+    labels = np.zeros((6, 12), dtype=np.uint8)
+    labels[2:5, 1:11] = labels[1, 5:7] = 1
+    pieces = trace_block(block_of(labels))
+    flat = simplify_pieces(pieces, (1.0, 0.3), 1.2)
+    kept = simplify_pieces(pieces, (1.0, 3.0), 1.2)
+    assert shapely.area(flat[0]) == pytest.approx(30, abs=1)
+    assert shapely.get_num_coordinates(kept[0]) > shapely.get_num_coordinates(flat[0])
+
+
+def test_unsound_results_are_replaced_by_the_traced_polygons(monkeypatch, caplog):
+    pieces = trace_block(block_of(staircase(6)))
+    broken = np.array([shapely.box(0, 0, 2, 2), shapely.box(1, 1, 3, 3)])
+    monkeypatch.setattr(shapely, "coverage_simplify", lambda *_: broken)
+    with caplog.at_level(logging.WARNING, "geocobot.vectorize"):
+        kept = simplify_pieces(pieces, (1.0, 1.0), 1.0)
+    assert kept is pieces.geometry
+    assert "2 polygons could not be simplified" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "polygons",
+    [
+        [shapely.Polygon()],
+        [shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])],
+        [shapely.MultiPolygon([shapely.box(0, 0, 1, 1)])],
+        [shapely.box(0, 0, 2, 2), shapely.box(1, 1, 3, 3)],
+    ],
+    ids=["empty", "crossing itself", "of two parts", "overlapping"],
+)
+def test_unsound_polygons_are_recognized(polygons):
+    assert not is_sound(np.array(polygons))
+    assert is_sound(np.array([shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1)]))
+
+
+def test_scaling_does_not_move_vertices_onto_chords(caplog):
+    # Ground pixel sizes of no short binary fraction once let chords run through vertices.
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        labels = rng.choice([0, 1, 2], size=(11, 11)).astype(np.uint8)
+        assert shapely.coverage_is_valid(np.asarray(trace(labels, simplify_m=1.3).geometry))
+    assert not caplog.records

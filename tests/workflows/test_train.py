@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from shapely import LineString, box
+
+from geocobot.config import TrainOptions, make_options, read_yaml
+from geocobot.errors import ConfigError, OutputError, ResumeError
+from geocobot.models.modelfile import load_model, read_card
+from geocobot.workflows import train as train_module
+from geocobot.workflows.train import train
+
+WEST, NORTH = 500_000.0, 5_000_000.0
+SIDE_PX = 320
+
+
+@pytest.fixture
+def options(
+    scene_factory: Callable[..., Path], labels_factory: Callable[..., Path], tmp_path: Path
+) -> TrainOptions:
+    """Two epochs of 64 px patches on bright bars over dark ground, lines labelled."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(20, 60, (3, SIDE_PX, SIDE_PX)).astype("uint8")
+    for row in range(16, SIDE_PX, 64):
+        image[:, row : row + 16] += 120
+    lines = [
+        LineString([(WEST, NORTH - row - 8), (WEST + SIDE_PX, NORTH - row - 8)])
+        for row in range(16, SIDE_PX, 64)
+    ]
+    return TrainOptions(
+        raster=(str(scene_factory(image=image)),),
+        labels=(str(labels_factory(lines, name="bars.gpkg")),),
+        line_width=16.0,
+        out=str(tmp_path / "runs" / "bars"),
+        patch_size=64,
+        batch_size=2,
+        epochs=2,
+        device="cpu",
+    )
+
+
+def test_a_run_leaves_everything_it_promises(options: TrainOptions) -> None:
+    result = train(options)
+    assert {p.name for p in result.folder.iterdir()} >= {
+        "model.safetensors",
+        "config.yaml",
+        "metrics.json",
+        "split.gpkg",
+        "preview.png",
+    }
+    assert not result.folder.with_name("bars.partial").exists()
+    metrics = json.loads(result.metrics.read_text())
+    assert metrics["validation"]["classes"][0]["name"] == "bars"
+    assert metrics["training"]["epochs"] == 2
+    split = gpd.read_file(result.split)
+    assert set(split.role) >= {"train", "validation"}
+    assert "bars" in result.summary()
+    assert str(result.model) in result.summary()
+
+
+def test_the_model_file_knows_its_scene(options: TrainOptions) -> None:
+    result = train(options)
+    card = read_card(result.model)
+    assert card.segmenter.base == "tiny"
+    assert card.segmenter.adapter.method == "lora"
+    assert card.segmenter.adapter.cobot
+    assert [c.name for c in card.classes] == ["bars"]
+    assert card.classes == result.classes
+    assert [r.band for r in card.ranges] == [1, 2, 3]
+    assert card.ground_pixel_m == pytest.approx((1.0, 1.0), rel=2e-3)
+    assert card.patch_px == 64
+    segmenter, _ = load_model(result.model)
+    assert segmenter.encoder_trained
+
+
+def test_the_saved_configuration_repeats_the_run(options: TrainOptions) -> None:
+    result = train(options)
+    saved = make_options(TrainOptions, read_yaml(result.config), str(result.config))
+    assert saved.base == "tiny"
+    assert saved.rank == 4
+    assert saved.raster == options.raster
+    first = json.loads(result.metrics.read_text())["validation"]
+    again = train(replace(saved, overwrite=True))
+    assert json.loads(again.metrics.read_text())["validation"] == first
+
+
+def test_two_scenes_and_two_classes(
+    options: TrainOptions, scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+) -> None:
+    other = scene_factory("other.tif", shape_hw=(192, 256), origin_xy=(WEST + 1000, NORTH))
+    shapes = [
+        box(x, NORTH - y - 40, x + 40, NORTH - y)
+        for x in range(int(WEST), int(WEST) + 1256, 80)
+        for y in range(0, SIDE_PX, 80)
+    ]
+    kinds = ["roof" if i % 2 else "tree" for i in range(len(shapes))]
+    labels = labels_factory(shapes, name="things.gpkg", kind=kinds)
+    result = train(
+        replace(
+            options,
+            raster=(*options.raster, str(other)),
+            labels=(str(labels),),
+            class_field="kind",
+            epochs=1,
+        )
+    )
+    assert [c.name for c in result.classes] == ["roof", "tree"]
+    assert set(gpd.read_file(result.split).scene) == {"scene", "other"}
+
+
+def test_an_existing_run_is_kept_unless_asked(options: TrainOptions) -> None:
+    assert options.out is not None
+    folder = Path(options.out)
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("kept")
+    with pytest.raises(OutputError, match=r"exists already.*--overwrite"):
+        train(options)
+    assert (folder / "config.yaml").read_text() == "kept"
+
+
+@pytest.fixture
+def interrupted(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> TrainOptions:
+    """A run that was stopped by Ctrl-C when its second epoch began."""
+    real_fit = train_module.fit
+
+    def fit_and_stop(*args: Any, **kwargs: Any) -> Any:
+        module = args[1]
+        begin = module.train_sampler.set_epoch
+
+        def stop_at_second(epoch: int) -> None:
+            if epoch == 1:
+                raise KeyboardInterrupt
+            begin(epoch)
+
+        monkeypatch.setattr(module.train_sampler, "set_epoch", stop_at_second)
+        return real_fit(*args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train_module, "fit", fit_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(options)
+    assert options.out is not None
+    assert not Path(options.out).exists()
+    return options
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
+    interrupted: TrainOptions, tmp_path: Path
+) -> None:
+    resumed = train(replace(interrupted, resume=True))
+    whole = train(replace(interrupted, out=str(tmp_path / "whole")))
+    assert resumed.model.read_bytes() == whole.model.read_bytes()
+    assert resumed.scores == whole.scores
+
+
+def test_an_interrupted_run_is_not_thrown_away_unasked(interrupted: TrainOptions) -> None:
+    with pytest.raises(OutputError, match=r"interrupted run.*--resume.*--overwrite"):
+        train(interrupted)
+
+
+def test_another_run_is_not_resumed(interrupted: TrainOptions) -> None:
+    with pytest.raises(ResumeError, match=r"line_width \(was 16.0\).*--overwrite"):
+        train(replace(interrupted, resume=True, line_width=10.0))
+
+
+def test_changed_labels_are_not_resumed(
+    interrupted: TrainOptions, labels_factory: Callable[..., Path]
+) -> None:
+    line = LineString([(WEST, NORTH - 150), (WEST + SIDE_PX, NORTH - 150)])
+    labels_factory([line], name="bars.gpkg")
+    with pytest.raises(ResumeError, match="other scenes or labels"):
+        train(replace(interrupted, resume=True))
+
+
+def test_an_odd_patch_size_is_refused(options: TrainOptions) -> None:
+    with pytest.raises(ConfigError, match=r"--patch-size is 100.*multiple of 64"):
+        train(replace(options, patch_size=100))
