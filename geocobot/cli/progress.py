@@ -24,9 +24,12 @@ from geocobot.progress import Task
 LINE_INTERVAL_S = 15.0
 
 
-def describe_rate(steps_per_s: float | None) -> str:
-    """Write a rate so that its number is easy to read: 2.5/s, 3.1 M/s, or 4.0 s each."""
-    if not steps_per_s:
+def describe_rate(steps_per_s: float | None, total: float) -> str:
+    """Write a rate so that its number is easy to read: 2.5/s, 3.1 M/s, or 4.0 s each.
+
+    Work that is counted as one whole has none.
+    """
+    if not steps_per_s or total <= 1:
         return ""
     if steps_per_s < 1:
         return f"{1 / steps_per_s:.1f} s each"
@@ -49,7 +52,8 @@ class _RateColumn(ProgressColumn):
 
     def render(self, task: RichTask) -> Text:
         """Show the rate of one task."""
-        return Text(describe_rate(task.finished_speed or task.speed), style="progress.data.speed")
+        rate = describe_rate(task.finished_speed or task.speed, task.total or 0)
+        return Text(rate, style="progress.data.speed")
 
 
 class _Bar:
@@ -143,7 +147,7 @@ class _Line:
         share = self._done / self._total if self._total else 1.0
         rate = self._done / spent_s
         left_s = max(self._total - self._done, 0) / rate if rate else 0.0
-        parts = [f"{self._label}: {share:.0%}", describe_rate(rate)]
+        parts = [f"{self._label}: {share:.0%}", describe_rate(rate, self._total)]
         parts += [f"{describe_duration(left_s)} left", self._note]
         return ", ".join(filter(None, parts))
 

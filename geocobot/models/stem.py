@@ -7,7 +7,19 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-_GROUPS = 4
+
+class PixelNorm(nn.LayerNorm):
+    """Normalize the channels of every pixel by themselves.
+
+    The arithmetic of segment-anything's `LayerNorm2d` through torch's own kernel. Group norm,
+    which also counts what lies beside a pixel, let its features depend on where a tile was cut,
+    and learned the half of a Vegas scene by heart: with it validation IoU fell from 0.55 to 0.36
+    in ten minutes of training.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalize (B, C, H, W) over C."""
+        return super().forward(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class ImageStem(nn.Module):
@@ -92,6 +104,6 @@ def _convolution(channels_in: int, channels_out: int, *, stride: int = 1) -> nn.
     """A 3 x 3 convolution with norm and activation."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, kernel_size=3, stride=stride, padding=1, bias=False),
-        nn.GroupNorm(_GROUPS, channels_out),
+        PixelNorm(channels_out),
         nn.GELU(),
     )

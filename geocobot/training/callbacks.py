@@ -73,7 +73,7 @@ class TimeBudget(Callback):
 
 
 class ProgressReport(Callback):
-    """Tells a progress task how far the run is, with loss, IoU and time left.
+    """Tells a progress task how far the run is, with rate, loss and IoU.
 
     Args:
         task: with a total of 1.0, the whole run.
@@ -104,12 +104,10 @@ class ProgressReport(Callback):
         self.task.note(self._figures(trainer, pl_module))
 
     def _figures(self, trainer: Trainer, module: LightningModule) -> str:
-        """Epoch, loss, IoU and time left in one line."""
-        parts = [f"epoch {trainer.current_epoch + 1}", f"loss {self._loss:.3f}"]
+        """Epoch, steps per second, loss and IoU in one line."""
+        rate = trainer.global_step / self.clock.elapsed_s
+        parts = [f"epoch {trainer.current_epoch + 1}", f"{rate:.1f} steps/s"]
+        parts.append(f"loss {self._loss:.3f}")
         if isinstance(module, SegmentationTask) and module.tuning is not None:
             parts.append(f"IoU {module.tuning.mean_iou:.3f}")
-        left_s = self.clock.left_s(trainer.global_step)
-        if left_s is not None:
-            minutes, seconds = divmod(round(left_s), 60)
-            parts.append(f"{minutes}:{seconds:02d} left")
         return ", ".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,8 +123,9 @@ def fit(
         datamodule: training and validation batches with "image", "label" and "valid"; its
             training sampler draws by `set_epoch`.
         settings: how to train.
-        folder: of the run; logs and checkpoints go there. The checkpoints are removed at the end.
-        progress: shows loss, IoU and time left.
+        folder: of the run; logs and checkpoints go there. The checkpoints stay until
+            `remove_checkpoints`, so that nothing is lost until the result is in a safe place.
+        progress: shows rate, loss and IoU.
 
     Raises:
         ResumeError: there is nothing to resume in the folder.
@@ -154,6 +156,16 @@ def fit(
         return _finish(trainer, task, folder)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds a training that `fit` can resume."""
+    return _last(folder).is_file()
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what `fit` kept for a resume."""
+    shutil.rmtree(folder / _CHECKPOINTS)
+
+
 def _last(folder: Path) -> Path:
     """The checkpoint to resume from."""
     return folder / _CHECKPOINTS / f"{_LAST}.ckpt"
@@ -163,7 +175,7 @@ def _read_begun(folder: Path, settings: FitSettings) -> dict[str, Any] | None:
     """The checkpoint of an interrupted run, if that is what is asked for."""
     if not settings.resume:
         return None
-    if not _last(folder).is_file():
+    if not has_checkpoint(folder):
         raise ResumeError(
             folder,
             "holds no interrupted training (no checkpoint was written, or it is finished)",
@@ -244,9 +256,6 @@ def _finish(trainer: Trainer, task: SegmentationTask, folder: Path) -> FitResult
     task.cpu()
     task.load_state_dict(best["state_dict"], strict=False)
     task.segmenter.eval()
-    for checkpoint in (folder / _CHECKPOINTS).glob("*.ckpt"):
-        checkpoint.unlink()
-    (folder / _CHECKPOINTS).rmdir()
     iou = tuple(best["class_iou"])
     defined = [v for v in iou if v is not None]
     return FitResult(

@@ -60,11 +60,6 @@ class RunClock:
         """Share of the run that is over, 0 to 1, when `step` steps are done."""
         return min(1.0, max(step / max(self.total_steps, 1), self._time_share()))
 
-    def left_s(self, step: float) -> float | None:
-        """Seconds left as far as one can tell, or None before there is anything to tell from."""
-        progress = self.progress(step)
-        return self.elapsed_s * (1.0 - progress) / progress if progress > 0 else None
-
     def _time_share(self) -> float:
         """Share of the budget that is spent; 0 without a budget."""
         if self.budget_s is None:

@@ -14,9 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
 from geocobot.errors import OutputError
 
-_MAX_SIDE_PX = 700
+_MIN_SIDE_PX, _MAX_SIDE_PX = 256, 700
 _GAP_PX = 8
-_HEADER_PX = 26
+_LINE_PX = 26
+_FONT_PX = 14
 _TINT = 0.55
 _PAPER = (255, 255, 255)
 _INK = (40, 40, 40)
@@ -52,10 +53,11 @@ def draw_rows(rows: Sequence[Row], classes: Sequence[ClassSpec], path: str | Pat
     """
     strips = [_draw_row(row, classes) for row in rows]
     width = max(s.width for s in strips)
-    height = _HEADER_PX + sum(s.height + _GAP_PX for s in strips)
+    legend = _legend(classes, width)
+    top = _LINE_PX * (2 + max(line for _, line, _ in legend))
+    height = top + sum(s.height + _GAP_PX for s in strips)
     sheet = Image.new("RGB", (width, height), _PAPER)
-    _draw_header(sheet, classes, panel_px=(strips[0].width - 2 * _GAP_PX) // 3)
-    top = _HEADER_PX
+    _draw_header(sheet, legend, panel_px=(strips[0].width - 2 * _GAP_PX) // 3)
     for strip in strips:
         sheet.paste(strip, (0, top))
         top += strip.height + _GAP_PX
@@ -67,13 +69,21 @@ def _draw_row(row: Row, classes: Sequence[ClassSpec]) -> Image.Image:
     base = _as_rgb(row.image)
     panels = [base, _tinted(base, row.truth, classes), _tinted(base, row.predicted, classes)]
     height, width = base.shape[:2]
-    scale = min(1.0, _MAX_SIDE_PX / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = _shown_size(width, height)
     strip = Image.new("RGB", (3 * size[0] + 2 * _GAP_PX, size[1]), _PAPER)
     for n, panel in enumerate(panels):
-        shown = Image.fromarray(panel).resize(size, Image.Resampling.LANCZOS)
+        larger = size[0] > width
+        how = Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
+        shown = Image.fromarray(panel).resize(size, how)
         strip.paste(shown, (n * (size[0] + _GAP_PX), 0))
     return strip
+
+
+def _shown_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of a panel: small places by whole factors, large ones shrunk."""
+    larger = max(1, _MIN_SIDE_PX // max(height, width))
+    scale = min(larger, _MAX_SIDE_PX / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _as_rgb(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -97,20 +107,33 @@ def _tinted(
     return np.rint(shown).astype(np.uint8)
 
 
-def _draw_header(sheet: Image.Image, classes: Sequence[ClassSpec], panel_px: int) -> None:
-    """Titles over the panels, and the legend at the right where it fits."""
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=14)
-    for n, title in enumerate(_TITLES):
-        draw.text((n * (panel_px + _GAP_PX) + 2, 4), title, fill=_INK, font=font)
-    left = 2 * (panel_px + _GAP_PX) + 14 + draw.textlength(_TITLES[2], font=font)
+def _legend(classes: Sequence[ClassSpec], width_px: int) -> list[tuple[ClassSpec, int, float]]:
+    """Every class with its line and its left edge in pixels, as many on a line as fit."""
+    font = ImageFont.load_default(size=_FONT_PX)
+    places: list[tuple[ClassSpec, int, float]] = []
+    line, left = 0, 2.0
     for spec in classes:
-        need = 18 + draw.textlength(spec.name, font=font)
-        if left + need > sheet.width:
-            break
-        draw.rectangle((left, 7, left + 12, 19), fill=spec.rgb)
-        draw.text((left + 16, 4), spec.name, fill=_INK, font=font)
-        left += need + 12
+        need = 28 + font.getlength(spec.name)
+        if left > 2 and left + need > width_px:
+            line, left = line + 1, 2.0
+        places.append((spec, line, left))
+        left += need
+    return places
+
+
+def _draw_header(
+    sheet: Image.Image, legend: Sequence[tuple[ClassSpec, int, float]], panel_px: int
+) -> None:
+    """Draw the legend, and the titles of the panels below it."""
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=_FONT_PX)
+    for spec, line, left in legend:
+        top = line * _LINE_PX
+        draw.rectangle((left, top + 7, left + 12, top + 19), fill=spec.rgb)
+        draw.text((left + 16, top + 4), spec.name, fill=_INK, font=font)
+    top = _LINE_PX * (1 + legend[-1][1])
+    for n, title in enumerate(_TITLES):
+        draw.text((n * (panel_px + _GAP_PX) + 2, top + 4), title, fill=_INK, font=font)
 
 
 def _save(sheet: Image.Image, path: Path) -> None:

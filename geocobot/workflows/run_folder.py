@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from geocobot.config import TrainOptions, to_yaml
 from geocobot.errors import OutputError, ResumeError
 from geocobot.io.output import check_output_folder, put_folder
+from geocobot.training.fit import has_checkpoint, remove_checkpoints
 
 CONFIG_NAME = "config.yaml"
 """The resolved options of a run, as written into its folder."""
@@ -64,7 +66,10 @@ class RunFolder:
                 "Pass --resume to go on with it, or --overwrite (-f) to start anew",
             )
         check_output_folder(partial, overwrite=True, marker=_STATE_NAME)
-        return cls(target, partial, resumed=options.resume)
+        resumed = options.resume and has_checkpoint(partial)
+        if options.resume and not resumed:
+            _log.info("%s was stopped before its first epoch ended: it starts anew.", partial)
+        return cls(target, partial, resumed)
 
     def begin(self, options: TrainOptions, fingerprint: str) -> None:
         """Make the folder, or check that the interrupted run in it is this one.
@@ -85,10 +90,25 @@ class RunFolder:
         (self.partial / _STATE_NAME).write_text(json.dumps(state), encoding="utf-8")
 
     def finish(self, options: TrainOptions) -> None:
-        """Add the resolved options and put the folder in its place."""
+        """Add the resolved options, drop what only a resume needs, put the folder in its place."""
         (self.partial / CONFIG_NAME).write_text(to_yaml(options), encoding="utf-8")
+        remove_checkpoints(self.partial)
         (self.partial / _STATE_NAME).unlink()
         put_folder(self.partial, self.target)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Tell whoever interrupts the run inside the `with` block how it can go on."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if has_checkpoint(self.partial):
+                _log.warning(
+                    "%s keeps the run up to its last finished epoch. To go on with it, repeat the "
+                    "command with --resume.",
+                    self.partial,
+                )
+            raise
 
     def _check_same(self, begun: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         """Refuse to go on with a run that is not the one asked for."""

@@ -111,19 +111,20 @@ def train(options: TrainOptions, progress: Progress | None = None) -> TrainResul
     segmenter = _build(options, len(ground.labels.classes), progress)
     run.begin(options, ground.fingerprint)
     datamodule = _make_datamodule(options, ground, splits)
-    fitted = fit(
-        segmenter, datamodule, _settings(options, device, ground, run), run.partial, progress
-    )
-    classes = _tuned(ground.labels.classes, fitted)
-    scores = judge_blocks(
-        segmenter, datamodule, classes, device, picture=run.partial / PREVIEW_NAME
-    )
-    tile_px = max(_patch_px(options), datamodule.crop_px)
-    card = _make_card(segmenter, ground, tile_px, classes=classes, scores=scores)
-    save_model(run.partial / MODEL_NAME, segmenter, card)
-    _write_metrics(run.partial / METRICS_NAME, scores, fitted, classes)
-    write_split(run.partial / SPLIT_NAME, [(s.name, s.grid) for s in ground.scenes], splits)
-    run.finish(options)
+    with run.kept():
+        fitted = fit(
+            segmenter, datamodule, _settings(options, device, ground, run), run.partial, progress
+        )
+        classes = _tuned(ground.labels.classes, fitted)
+        scores = judge_blocks(
+            segmenter, datamodule, classes, device, picture=run.partial / PREVIEW_NAME
+        )
+        tile_px = max(_patch_px(options), datamodule.crop_px)
+        card = _make_card(segmenter, ground, tile_px, classes=classes, scores=scores)
+        save_model(run.partial / MODEL_NAME, segmenter, card)
+        _write_metrics(run.partial / METRICS_NAME, scores, fitted, classes)
+        write_split(run.partial / SPLIT_NAME, [(s.name, s.grid) for s in ground.scenes], splits)
+        run.finish(options)
     return TrainResult(
         folder=run.target,
         model=run.target / MODEL_NAME,

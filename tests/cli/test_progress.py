@@ -49,7 +49,11 @@ def written(to: Console) -> str:
     ],
 )
 def test_rates_are_easy_to_read(steps_per_s: float | None, text: str) -> None:
-    assert describe_rate(steps_per_s) == text
+    assert describe_rate(steps_per_s, total=100) == text
+
+
+def test_a_whole_has_no_rate() -> None:
+    assert describe_rate(0.01, total=1.0) == ""
 
 
 @given(st.integers(0, 10**6))

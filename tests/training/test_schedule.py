@@ -44,7 +44,6 @@ def test_the_clock_counts_where_it_is_ahead(monkeypatch):
     now[0] += 30
     assert clock.progress(1) == pytest.approx(0.5)
     assert clock.progress(8) == pytest.approx(0.8)
-    assert clock.left_s(1) == pytest.approx(30)
     clock.reserved_s = 20
     assert clock.progress(1) == pytest.approx(0.75)
     assert not clock.out_of_time
@@ -60,7 +59,3 @@ def test_interrupted_parts_count(monkeypatch):
     now[0] = 10.0
     assert clock.elapsed_s == 55
     assert clock.progress(0) == pytest.approx(55 / 60)
-
-
-def test_time_left_is_unknown_at_the_start():
-    assert RunClock(total_steps=10).left_s(0) is None

@@ -177,7 +177,7 @@ def test_a_forest_that_sees_colors_alone_does_not_find_the_roads(tmp_path: Path)
 def test_the_demo_finds_the_roads_it_never_saw(tmp_path: Path) -> None:
     result = workflow.demo(DemoOptions(out=str(tmp_path / "demo"), device="cpu"))
     assert result.iou >= 0.60
-    found = gpd.read_file(result.polygons)
+    found = gpd.read_file(result.polygons, layer=result.polygons.stem)
     assert len(found) > 0
     assert found.crs.to_epsg() == 32632
     assert result.model.is_file()

@@ -450,7 +450,7 @@ def test_impossible_numbers_are_refused(scene_factory, model_file, name, value):
 
 @pytest.mark.parametrize("name", ["min_area", "simplify", "close_holes"])
 def test_negative_measures_are_refused(scene_factory, tmp_path, model_file, name):
-    with pytest.raises(ConfigError, match="0 or more"):
+    with pytest.raises(ConfigError, match="at least 0"):
         predict(
             options_for(model_file, scene_factory(), **{name: -1.0}, out=str(tmp_path / "o.gpkg"))
         )

@@ -160,6 +160,39 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     assert resumed.scores == whole.scores
 
 
+def test_whoever_interrupts_learns_how_to_go_on(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train_module, "judge_blocks", stop)
+        with caplog.at_level("WARNING", "geocobot"), pytest.raises(KeyboardInterrupt):
+            train(options)
+    assert f"{options.out}.partial keeps the run" in caplog.text
+    assert "--resume" in caplog.text
+    resumed = train(replace(options, resume=True))
+    assert resumed.model.is_file()
+    assert not list(resumed.folder.rglob("*.ckpt"))
+
+
+def test_a_run_stopped_in_its_first_epoch_starts_anew(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train_module, "fit", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(options)
+    assert not caplog.messages
+    with caplog.at_level("INFO", "geocobot"):
+        assert train(replace(options, resume=True)).model.is_file()
+    assert "stopped before its first epoch ended: it starts anew" in caplog.text
+
+
 def test_an_interrupted_run_is_not_thrown_away_unasked(interrupted: TrainOptions) -> None:
     with pytest.raises(OutputError, match=r"interrupted run.*--resume.*--overwrite"):
         train(interrupted)
