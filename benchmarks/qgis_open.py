@@ -2,7 +2,7 @@
 
 Needs the Python that QGIS brings, not geocobot's:
 
-    QT_QPA_PLATFORM=offscreen python3 benchmarks/qgis_open.py result.gpkg --raster scene.tif \
+    QT_QPA_PLATFORM=offscreen /usr/bin/python3 benchmarks/qgis_open.py result.gpkg --raster scene.tif \
         --png result.png
 """
 

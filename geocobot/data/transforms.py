@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 NO_DATA_FILL = 0.5
 """Value of an image where it is not valid; the mid-gray of `bands.normalize`."""
 
-_CONTRAST = 0.15
-_BRIGHTNESS = 0.1
 _LOWEST, _HIGHEST = -0.5, 1.5  # where `bands.normalize` cuts
+
+
+@dataclass(frozen=True)
+class Light:
+    """How a sample's light differs from the scene's.
+
+    The ranges are wide because one scene shows one sun and one season, and a network that may
+    rely on them does: benchmarks/README.md has the figures.
+
+    Attributes:
+        contrast: factor of the distance to mid-gray.
+        brightness: added to every band, in units of the normalized range.
+        balance: added to each band, C values; empty for none.
+        saturation: factor of each band's distance to the mean of the bands.
+        gamma: exponent of the normalized value.
+    """
+
+    contrast: float = 1.0
+    brightness: float = 0.0
+    balance: tuple[float, ...] = ()
+    saturation: float = 1.0
+    gamma: float = 1.0
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, bands: int) -> Light:
+        """Draw a light for so many bands."""
+        return cls(
+            contrast=float(rng.uniform(0.65, 1.35)),
+            brightness=float(rng.uniform(-0.2, 0.2)),
+            balance=tuple(float(v) for v in rng.uniform(-0.1, 0.1, bands)),
+            saturation=float(rng.uniform(0.3, 1.4)),
+            gamma=float(np.exp(rng.uniform(-0.4, 0.4))),
+        )
 
 
 def augment(sample: dict[str, torch.Tensor], rng: np.random.Generator) -> dict[str, torch.Tensor]:
@@ -31,9 +64,8 @@ def augment(sample: dict[str, torch.Tensor], rng: np.random.Generator) -> dict[s
         name: dihedral(value, turn) if name in ("image", "label", "valid") else value
         for name, value in sample.items()
     }
-    contrast = 1.0 + float(rng.uniform(-_CONTRAST, _CONTRAST))
-    brightness = float(rng.uniform(-_BRIGHTNESS, _BRIGHTNESS))
-    turned["image"] = relight(turned["image"], turned["valid"], contrast, brightness)
+    light = Light.draw(rng, len(turned["image"]))
+    turned["image"] = relight(turned["image"], turned["valid"], light)
     return turned
 
 
@@ -48,16 +80,18 @@ def dihedral(tensor: torch.Tensor, turn: int) -> torch.Tensor:
     return torch.rot90(flipped, turn & 3, dims=(-2, -1)).contiguous()
 
 
-def relight(
-    image: torch.Tensor, valid: torch.Tensor, contrast: float, brightness: float
-) -> torch.Tensor:
-    """Change contrast about mid-gray and brightness where there is data.
+def relight(image: torch.Tensor, valid: torch.Tensor, light: Light) -> torch.Tensor:
+    """Show an image in another light where there is data.
 
     Args:
         image: (C, H, W) float32 as `bands.normalize` makes it.
         valid: (H, W) bool, True where there is data.
-        contrast: factor of the distance to mid-gray.
-        brightness: added, in units of the normalized range.
+        light: the other light.
     """
-    lit = (image - NO_DATA_FILL) * contrast + (NO_DATA_FILL + brightness)
+    lit = image.sign() * image.abs() ** light.gamma
+    mean = lit.mean(dim=0, keepdim=True)
+    lit = mean + (lit - mean) * light.saturation
+    lit = (lit - NO_DATA_FILL) * light.contrast + (NO_DATA_FILL + light.brightness)
+    if light.balance:
+        lit = lit + torch.tensor(light.balance)[:, None, None]
     return torch.where(valid, lit.clamp(_LOWEST, _HIGHEST), image)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from geocobot.classes import IGNORE
-from geocobot.data.transforms import NO_DATA_FILL, augment, dihedral, relight
+from geocobot.data.transforms import NO_DATA_FILL, Light, augment, dihedral, relight
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def test_image_label_and_valid_stay_aligned_to_the_pixel(sample, seed):
     assert (after["image"][:, ~after["valid"]] == NO_DATA_FILL).all()
     order = torch.argsort(after["label"][after["valid"]])
     light = after["image"][:, after["valid"]][:, order]
-    # The light is one line for all pixels, so sorted by label it rises evenly.
-    steps = light.diff() / sample["label"][sample["valid"]].sort().values.diff()
-    assert torch.allclose(steps, steps[0, 0].expand_as(steps), atol=1e-5)
+    # No light swaps dark and bright, so sorted by label every band rises until it saturates.
+    assert (light.diff() >= 0).all()
+    assert (light[:, 1:] > light[:, :1]).all()
     assert torch.equal(after["window"], sample["window"])
 
 
@@ -57,10 +57,53 @@ def test_all_turns_occur(sample):
     assert len(seen) == 8
 
 
+def lit(light: Light, *pixels: tuple[float, ...]) -> list[tuple[float, ...]]:
+    """Valid pixels of as many bands in another light."""
+    image = torch.tensor(pixels).T[:, None]
+    valid = torch.ones(1, len(pixels), dtype=torch.bool)
+    return [tuple(p) for p in relight(image, valid, light)[:, 0].T.tolist()]
+
+
+def test_no_other_light_leaves_the_image():
+    assert lit(Light(), (-0.5, 0.25, 1.5))[0] == pytest.approx((-0.5, 0.25, 1.5))
+
+
 def test_relight_keeps_the_range_and_the_fill():
     image = torch.tensor([[[-0.5, 0.5, 1.5]]])
     valid = torch.tensor([[True, False, True]])
-    lit = relight(image, valid, contrast=1.15, brightness=0.1)
-    assert torch.equal(lit, torch.tensor([[[-0.5, 0.5, 1.5]]]))
-    assert relight(image, valid, contrast=0.9, brightness=0.1)[0, 0, 2] == pytest.approx(1.5)
-    assert relight(image, valid, contrast=0.9, brightness=0.0)[0, 0, 2] == pytest.approx(1.4)
+    bright = relight(image, valid, Light(contrast=1.3, brightness=0.2, gamma=1.4))
+    assert bright[0, 0, 1] == NO_DATA_FILL
+    assert bright.min() >= -0.5
+    assert bright[0, 0, 2] == 1.5
+
+
+def test_contrast_turns_about_mid_gray():
+    assert lit(Light(contrast=0.5, brightness=0.1), (0.5,), (0.9,)) == [
+        pytest.approx((0.6,)),
+        pytest.approx((0.8,)),
+    ]
+
+
+def test_gamma_keeps_black_and_white():
+    assert lit(Light(gamma=2.0), (0.0,), (0.5,), (1.0,), (-0.5,)) == [
+        pytest.approx((v,)) for v in (0.0, 0.25, 1.0, -0.25)
+    ]
+
+
+def test_saturation_moves_bands_towards_their_mean():
+    assert lit(Light(saturation=0.5), (0.2, 0.4, 0.6))[0] == pytest.approx((0.3, 0.4, 0.5))
+
+
+def test_balance_is_one_number_per_band():
+    assert lit(Light(balance=(0.1, 0.0, -0.1)), (0.5, 0.5, 0.5))[0] == pytest.approx(
+        (0.6, 0.5, 0.4)
+    )
+
+
+def test_lights_differ_and_stay_in_their_ranges():
+    lights = [Light.draw(np.random.default_rng(s), bands=8) for s in range(200)]
+    assert len(set(lights)) == 200
+    assert all(len(light.balance) == 8 for light in lights)
+    assert min(light.contrast for light in lights) > 0.6
+    assert max(light.contrast for light in lights) < 1.4
+    assert min(light.saturation for light in lights) >= 0.3
