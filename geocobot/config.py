@@ -21,8 +21,8 @@ MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
 
 BATCH_SIZES: Mapping[str, int] = {"cuda": 4, "cpu": 8}
 
-# Ten minutes of a CPU are some 1,500 steps of eight crops of this side, but a hundred of four
-# patches of 512 px, which is not enough to learn anything from a random start.
+# Ten minutes on two cores are some 1,200 steps of eight crops of this side, but only a few hundred
+# of four patches of 512 px: not enough to learn anything from a random start.
 CPU_CROP_PX = 128
 
 
