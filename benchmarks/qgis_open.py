@@ -2,8 +2,8 @@
 
 Needs the Python that QGIS brings, not geocobot's:
 
-    QT_QPA_PLATFORM=offscreen /usr/bin/python3 benchmarks/qgis_open.py result.gpkg --raster scene.tif \
-        --png result.png
+    QT_QPA_PLATFORM=offscreen /usr/bin/python3 benchmarks/qgis_open.py result.gpkg \
+        --raster scene.tif --png result.png
 """
 
 from __future__ import annotations

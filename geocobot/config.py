@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
@@ -18,6 +19,11 @@ DEFAULT_RANKS: Mapping[str, int] = {"lora": 4, "adaptformer": 16, "none": 4}
 DEFAULT_CPU_MINUTES = 10.0
 DEFAULT_EPOCHS = 60
 MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
+
+_CONSENTS = {"overwrite", "resume"}
+
+# A folded path is harder to find and to copy.
+_ONE_LINE = 1_000_000
 
 BATCH_SIZES: Mapping[str, int] = {"cuda": 4, "cpu": 8}
 
@@ -323,12 +329,19 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     import yaml
 
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise MissingFileError(
             path, "does not exist", "--config names a YAML file", "Check the path"
         )
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            path,
+            f"cannot be read ({error.strerror})",
+            "--config names a YAML file that you may read",
+            "Change its permissions",
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(
             path,
@@ -344,11 +357,15 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def to_yaml(options: TrainOptions | PredictOptions | DemoOptions) -> str:
-    """Write options so that `read_yaml` and `make_options` give them back."""
+    """Write options so that `read_yaml` and `make_options` give them back.
+
+    Without consent to replace or to resume, which holds for one call and not for its repetition.
+    """
     import yaml
 
     plain = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(options).items()}
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    plain = {n: v for n, v in plain.items() if n not in _CONSENTS}
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=_ONE_LINE)
 
 
 def _as_list(annotation: Any, value: Any) -> Any:

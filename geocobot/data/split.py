@@ -20,7 +20,7 @@ from geocobot.grid import GeoGrid
 from geocobot.io.regions import Region, write_regions
 
 PATCH_STEP_PX = 64
-"""Patch sides are multiples of this: the patch size of SAM's encoder times its window."""
+"""Patch sides are multiples of this: 16 px of a token times four, `tiny`'s window."""
 
 MIN_TRAIN_PATCHES = 8
 MIN_VAL_PATCHES = 2

@@ -28,11 +28,11 @@ def check_output(path: str | Path, overwrite: bool) -> None:
             written to.
     """
     target = Path(path)
-    if target.is_dir():
+    if os.path.isdir(target):
         raise OutputError(
             path, "is a folder", "The output is a single file", "Name a file inside it"
         )
-    if target.exists() and not overwrite:
+    if os.path.exists(target) and not overwrite:
         raise _exists(path)
     _check_writable(target)
 
@@ -51,10 +51,10 @@ def check_output_folder(path: str | Path, overwrite: bool, marker: str = "config
             written to.
     """
     target = Path(path)
-    if target.exists() and not target.is_dir():
+    if os.path.exists(target) and not os.path.isdir(target):
         raise OutputError(path, "is a file", "The output is a folder", "Choose another name")
     _check_writable(target)
-    if not target.is_dir() or not any(target.iterdir()):
+    if not os.path.isdir(target) or not any(target.iterdir()):
         return
     if not overwrite:
         raise _exists(path)
@@ -158,8 +158,8 @@ def _exists(path: str | Path) -> OutputError:
 
 def _check_writable(target: Path) -> None:
     """Refuse a target whose nearest existing parent is no folder or may not be written to."""
-    parent = next(p for p in target.absolute().parents if p.exists())
-    if not parent.is_dir():
+    parent = next(p for p in target.absolute().parents if os.path.exists(p))
+    if not os.path.isdir(parent):
         raise OutputError(
             target,
             f"lies in {parent}, which is a file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -41,14 +42,14 @@ def check_path(path: str | Path) -> None:
         MissingFileError: there is no such file.
         UnreadableFileError: it is a folder.
     """
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         raise UnreadableFileError(
             path,
             "is a folder",
             "--raster names a raster file",
             "Name the files in it, or join them with: gdalbuildvrt scene.vrt folder/*.tif",
         )
-    if not Path(path).exists() and not GDAL_NAME.match(str(path)):
+    if not os.path.exists(path) and not GDAL_NAME.match(str(path)):
         raise MissingFileError(
             path, "does not exist", "--raster names a raster file", "Check the path"
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
 
 from geocobot.errors import FieldError
 
@@ -61,7 +62,7 @@ def _by_size_then_alphabet(name: str) -> tuple[bool, float, str]:
 
 def _as_text(value: Any) -> str:
     """A value as a class name: 3.0 is "3", nothing is ""."""
-    if value is None or value != value:  # noqa: PLR0124 - NaN and NaT alone differ from themselves
+    if pd.isna(value):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -60,7 +61,7 @@ def read_card(path: str | Path) -> ModelCard:
         ModelFileError: it is no model file, truncated, or of a newer geocobot.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MissingFileError(
             path,
             "does not exist",

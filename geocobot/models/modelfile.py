@@ -60,6 +60,8 @@ def save_model(path: str | Path, segmenter: Segmenter, card: ModelCard) -> None:
     try:
         with replacing(path) as temporary:
             save_file(tensors, temporary, metadata={METADATA_KEY: card.to_json()})
+            # safetensors lets its owner alone read; a model may be read by whoever may enter.
+            temporary.chmod(path.parent.stat().st_mode & 0o666)
     except (OSError, SafetensorError) as error:
         raise OutputError(
             path,

@@ -152,6 +152,11 @@ def fit(
             trainer = _make_trainer(
                 settings, folder, begun, [ProgressReport(shown, clock), *callbacks]
             )
+            if begun is not None:
+                # Workers draw ahead once their loader is iterated, and Lightning does that
+                # before it tells the sampler which epoch it resumes.
+                sampler: Any = datamodule.train_dataloader().sampler
+                sampler.set_epoch(begun["epoch"] + 1)
             trainer.fit(task, datamodule, ckpt_path=_last(folder) if begun else None)
         return _finish(trainer, task, folder)
 
@@ -224,7 +229,7 @@ def _make_trainer(
 ) -> Trainer:
     """A quiet trainer on one device."""
     on_gpu = settings.device == "cuda"
-    half = on_gpu and torch.cuda.is_bf16_supported()
+    half = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
     return Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=1,

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from geocobot.adapters.part import AdapterPart
 from geocobot.errors import ConfigError
 from geocobot.training.losses import segmentation_loss
 from geocobot.training.schedule import RunClock, learning_rate_factor
@@ -148,6 +149,8 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
         weight_decay: of the first group.
     """
     decayed = {id(module.weight) for module in model.modules() if isinstance(module, _MATRICES)}
+    adapters = [module for module in model.modules() if isinstance(module, AdapterPart)]
+    decayed -= {id(parameter) for module in adapters for parameter in module.parameters()}
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if id(p) in decayed], "weight_decay": weight_decay},

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from geocobot.bands import BandRange
 from geocobot.config import TrainOptions
 from geocobot.data.survey import Survey, survey_scene
+from geocobot.errors import BandError
 from geocobot.io.labels import LabelRaster, Labels, read_labels
 from geocobot.io.scene import Scene
+from geocobot.io.source import N_INPUT_BANDS
 from geocobot.io.statistics import check_pixel_size, measure_ranges
 from geocobot.progress import Progress
 
@@ -47,8 +49,24 @@ class Ground:
         return digest.hexdigest()
 
 
+def _check_bands(bands: tuple[int, ...] | None) -> None:
+    """Refuse what the model cannot read."""
+    if bands is not None and len(bands) != N_INPUT_BANDS:
+        raise BandError(
+            "--bands",
+            f"names {len(bands)} band{'s' if len(bands) != 1 else ''}",
+            f"The model reads {N_INPUT_BANDS}",
+            "Name as many; one may be repeated, such as --bands 1,2,2",
+        )
+
+
 def read_ground(options: TrainOptions, progress: Progress) -> Ground:
-    """Open the scenes, read the labels and look where both are."""
+    """Open the scenes, read the labels and look where both are.
+
+    Raises:
+        GeocobotError: scenes, labels or bands cannot be used.
+    """
+    _check_bands(options.bands)
     scenes = tuple(
         Scene.open(path, bands=options.bands, nodata=options.nodata) for path in options.raster
     )

@@ -55,7 +55,8 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         save_scores=options.save_scores,
         save_classes=options.save_classes,
     )
-    check_targets(targets, (*options.raster, options.model), overwrite=options.overwrite)
+    inputs = [*options.raster, options.model, *filter(None, [options.checkpoint])]
+    check_targets(targets, inputs, overwrite=options.overwrite)
     device = choose_device(options.device)
     card = read_card(options.model)
     scenes = [

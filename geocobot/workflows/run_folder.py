@@ -36,11 +36,13 @@ class RunFolder:
         target: where the finished run appears, whole.
         partial: where it grows, beside the target; an interrupted run stays there.
         resumed: whether an interrupted run is being continued.
+        overwrite: whether a finished run at the target may be replaced.
     """
 
     target: Path
     partial: Path
     resumed: bool
+    overwrite: bool
 
     @classmethod
     def claim(cls, options: TrainOptions) -> RunFolder:
@@ -52,12 +54,14 @@ class RunFolder:
             ResumeError: the interrupted run is of another kind than what is asked for.
         """
         target = Path(options.out) if options.out else _RUNS / Path(options.labels[0]).stem
+        if not target.name:  # "." and "/" have none
+            target = target.absolute()
         partial = target.with_name(f"{target.name}.partial")
         check_output_folder(target, options.overwrite, CONFIG_NAME)
         if not partial.exists():
             if options.resume:
                 _log.info("There is no interrupted run at %s: training starts anew.", partial)
-            return cls(target, partial, resumed=False)
+            return cls(target, partial, resumed=False, overwrite=options.overwrite)
         if not options.resume and not options.overwrite:
             raise OutputError(
                 partial,
@@ -69,7 +73,7 @@ class RunFolder:
         resumed = options.resume and has_checkpoint(partial)
         if options.resume and not resumed:
             _log.info("%s was stopped before its first epoch ended: it starts anew.", partial)
-        return cls(target, partial, resumed)
+        return cls(target, partial, resumed, options.overwrite)
 
     def begin(self, options: TrainOptions, fingerprint: str) -> None:
         """Make the folder, or check that the interrupted run in it is this one.
@@ -90,11 +94,17 @@ class RunFolder:
         (self.partial / _STATE_NAME).write_text(json.dumps(state), encoding="utf-8")
 
     def finish(self, options: TrainOptions) -> None:
-        """Add the resolved options, drop what only a resume needs, put the folder in its place."""
+        """Add the resolved options, put the folder in its place, drop what only a resume needs.
+
+        Raises:
+            OutputError: something has come to lie at the target since, or it cannot be renamed;
+                the run can still be resumed.
+        """
+        check_output_folder(self.target, self.overwrite, CONFIG_NAME)
         (self.partial / CONFIG_NAME).write_text(to_yaml(options), encoding="utf-8")
-        remove_checkpoints(self.partial)
-        (self.partial / _STATE_NAME).unlink()
         put_folder(self.partial, self.target)
+        remove_checkpoints(self.target)
+        (self.target / _STATE_NAME).unlink()
 
     @contextmanager
     def kept(self) -> Iterator[None]:

@@ -103,7 +103,7 @@ def choose_targets(
             style=style_beside(vector),
             scores=vector.with_name(f"{vector.stem}_scores.tif") if save_scores else None,
             classes=vector.with_name(f"{vector.stem}_classes.tif") if save_classes else None,
-            config=vector.with_suffix(".yaml"),
+            config=vector.with_name(f"{vector.stem}_options.yaml"),
         )
         for vector in vectors
     )

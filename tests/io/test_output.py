@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from pathlib import Path
 
 import geopandas as gpd
 import pytest
@@ -253,3 +254,18 @@ class TestNewFolder:
             put_folder(finished, target)
         assert (target / "config.yaml").read_text() == "old"
         assert files_in(tmp_path) == ["finished", "roads"]
+
+
+def test_a_folder_that_may_not_be_entered_is_told_of(tmp_path, monkeypatch):
+    private = tmp_path / "private"
+    private.mkdir()
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # What an unprivileged user meets; root, who runs many a test, enters everywhere.
+    for name in ("exists", "is_dir", "is_file"):
+        monkeypatch.setattr(Path, name, refused)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != private)
+    with pytest.raises(OutputError, match="where you may not write"):
+        check_output(private / "sub" / "roads.gpkg", overwrite=False)

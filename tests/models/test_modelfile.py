@@ -275,3 +275,10 @@ def test_a_tensor_too_many_or_of_another_shape(saved):
     rewrite(saved, lambda card: card["segmenter"]["adapter"].update(rank=8), tensors)
     with pytest.raises(ModelFileError, match="does not fit its own card"):
         load_model(saved)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_whoever_may_enter_the_folder_may_read_the_model(lora, tmp_path):
+    tmp_path.chmod(0o755)
+    save_model(tmp_path / "m.safetensors", lora, make_card(lora))
+    assert (tmp_path / "m.safetensors").stat().st_mode & 0o777 == 0o644

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from geocobot.adapters.part import AdapterPart
 from geocobot.training.module import SegmentationTask, parameter_groups
 from geocobot.training.schedule import RunClock
 
@@ -76,3 +77,14 @@ def test_validation_tunes_every_class():
     assert task.tuning.iou[1] is None
     assert logged["val_iou"] == pytest.approx(task.tuning.iou[0])
     assert set(logged) == {"val_loss", "val_iou", "val_iou_1"}
+
+
+def test_matrices_of_an_adapter_do_not_decay():
+    class Down(AdapterPart):
+        def __init__(self):
+            super().__init__()
+            self.down = nn.Linear(3, 2)
+
+    model = nn.Sequential(nn.Linear(3, 3), Down())
+    decayed, _ = parameter_groups(model, 0.1)
+    assert [id(p) for p in decayed["params"]] == [id(model[0].weight)]

@@ -127,3 +127,11 @@ def test_a_mismatched_torchvision_is_reported(monkeypatch: pytest.MonkeyPatch) -
     info = collect_info()
     assert info.machine.threads is None
     assert any("matching pair from the same source" in text for text in info.warnings)
+
+
+def test_a_user_without_a_home_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert hide("/data/scene.tif") == "/data/scene.tif"

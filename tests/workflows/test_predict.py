@@ -265,7 +265,13 @@ def test_old_results_are_replaced_when_asked(scene_factory, tmp_path, card):
     run(raster, tmp_path / "o.gpkg", card)
     again = run(raster, tmp_path / "o.gpkg", card, lambda x: -bright(x), overwrite=True)
     assert len(read(again.polygons)) == again.n_polygons
-    assert names_in(tmp_path) == ["o.gpkg", "o.yaml", "o_classes.tif", "o_scores.tif", "scene.tif"]
+    assert names_in(tmp_path) == [
+        "o.gpkg",
+        "o_classes.tif",
+        "o_options.yaml",
+        "o_scores.tif",
+        "scene.tif",
+    ]
 
 
 def test_the_saved_options_give_the_result_again(scene_factory, tmp_path, card):
@@ -305,7 +311,7 @@ class TestTargets:
         assert [str(p) for p in target.paths()] == [
             "big_pred.gpkg",
             "big_pred_scores.tif",
-            "big_pred.yaml",
+            "big_pred_options.yaml",
         ]
 
     def test_a_file_names_the_rest(self):
@@ -314,7 +320,7 @@ class TestTargets:
             str(Path("out/roads.fgb")),
             str(Path("out/roads.qml")),
             str(Path("out/roads_scores.tif")),
-            str(Path("out/roads.yaml")),
+            str(Path("out/roads_options.yaml")),
         ]
 
     def test_a_folder_takes_one_file_per_scene(self, tmp_path):
@@ -357,10 +363,10 @@ def test_a_model_file_maps_several_scenes(scene_factory, tmp_path, model_file, m
     assert [s.polygons for s in result.scenes] == [Path("out/a_pred.gpkg"), Path("out/b_pred.gpkg")]
     assert names_in(tmp_path / "out") == [
         "a_pred.gpkg",
-        "a_pred.yaml",
+        "a_pred_options.yaml",
         "a_pred_scores.tif",
         "b_pred.gpkg",
-        "b_pred.yaml",
+        "b_pred_options.yaml",
         "b_pred_scores.tif",
     ]
     assert result.scenes[0].totals[0].area_m2 == pytest.approx(64 * 80, rel=0.01)
@@ -464,3 +470,10 @@ def test_the_pixel_size_is_the_ground_s_in_web_mercator(scene_factory, tmp_path,
     with rasterio.open(result.classes) as classes:
         n_pixels = (classes.read(1) == 1).sum()
     assert result.totals[0].area_m2 == pytest.approx(n_pixels, rel=0.01)
+
+
+def test_a_configuration_of_the_same_name_is_kept(scene_factory, tmp_path, card):
+    raster = scene_factory(image=blobs(100, 100))
+    (tmp_path / "roads.yaml").write_text("# written by hand", encoding="utf-8")
+    run(raster, tmp_path / "roads.gpkg", card, overwrite=True)
+    assert (tmp_path / "roads.yaml").read_text(encoding="utf-8") == "# written by hand"

@@ -12,7 +12,7 @@ import pytest
 from shapely import LineString, box
 
 from geocobot.config import TrainOptions, make_options, read_yaml
-from geocobot.errors import ConfigError, OutputError, ResumeError
+from geocobot.errors import BandError, ConfigError, OutputError, ResumeError
 from geocobot.models.modelfile import load_model, read_card
 from geocobot.workflows import train as train_module
 from geocobot.workflows.train import train
@@ -151,10 +151,11 @@ def interrupted(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> Train
     return options
 
 
+@pytest.mark.parametrize("workers", [0, 1])
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
-    interrupted: TrainOptions, tmp_path: Path
+    interrupted: TrainOptions, tmp_path: Path, workers: int
 ) -> None:
-    resumed = train(replace(interrupted, resume=True))
+    resumed = train(replace(interrupted, resume=True, workers=workers))
     whole = train(replace(interrupted, out=str(tmp_path / "whole")))
     assert resumed.model.read_bytes() == whole.model.read_bytes()
     assert resumed.scores == whole.scores
@@ -215,3 +216,28 @@ def test_changed_labels_are_not_resumed(
 def test_an_odd_patch_size_is_refused(options: TrainOptions) -> None:
     with pytest.raises(ConfigError, match=r"--patch-size is 100.*multiple of 64"):
         train(replace(options, patch_size=100))
+
+
+def test_what_came_to_lie_at_the_target_is_kept(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_fit, target = train_module.fit, Path(str(options.out))
+
+    def fit_while_somebody_writes(*args: Any, **kwargs: Any) -> Any:
+        target.mkdir(parents=True)
+        (target / "thesis.txt").write_text("years of work", encoding="utf-8")
+        return real_fit(*args, **kwargs)
+
+    monkeypatch.setattr(train_module, "fit", fit_while_somebody_writes)
+    with pytest.raises(OutputError, match="exists already"):
+        train(options)
+    assert (target / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+    monkeypatch.undo()
+    (target / "thesis.txt").unlink()
+    assert train(replace(options, resume=True)).model.is_file()
+
+
+@pytest.mark.parametrize("bands", [(1,), (1, 2), (1, 2, 3, 3)])
+def test_other_than_three_bands_are_refused(options: TrainOptions, bands: tuple[int, ...]) -> None:
+    with pytest.raises(BandError, match=r"--bands names . band.*reads 3.*1,2,2"):
+        train(replace(options, bands=bands))
