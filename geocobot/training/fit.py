@@ -259,7 +259,7 @@ def _finish(trainer: Trainer, task: SegmentationTask, folder: Path) -> FitResult
         folder / _CHECKPOINTS / f"{_BEST}.ckpt", map_location="cpu", weights_only=True
     )
     task.cpu()
-    task.load_state_dict(best["state_dict"], strict=False)
+    task.segmenter.load_state_dict(best["average"], strict=False)
     task.segmenter.eval()
     iou = tuple(best["class_iou"])
     defined = [v for v in iou if v is not None]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from geocobot.adapters.part import AdapterPart
 from geocobot.errors import ConfigError
+from geocobot.training.averaging import WeightAverage
 from geocobot.training.losses import segmentation_loss
 from geocobot.training.schedule import RunClock, learning_rate_factor
 from geocobot.training.thresholds import ScoreHistograms, Tuning
@@ -29,6 +30,8 @@ class Batch(Protocol):
 
 class SegmentationTask(LightningModule):
     """Trains a segmenter; keeps the frozen weights out of its checkpoints.
+
+    What is validated is the running average of the trained weights.
 
     Args:
         segmenter: (B, C, H, W) image to (B, K, H, W) logits.
@@ -62,6 +65,7 @@ class SegmentationTask(LightningModule):
         self.warmup = warmup
         self.dice_weight = dice_weight
         self.strict_loading = False
+        self.average = WeightAverage(segmenter)
         self.histograms = ScoreHistograms(n_classes)
         self.tuning: Tuning | None = None
 
@@ -88,9 +92,14 @@ class SegmentationTask(LightningModule):
         self.log("learning_rate", rate, on_step=True, on_epoch=False, batch_size=size)
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 # Lightning's
+        """Take the step into the average."""
+        self.average.update(self.global_step)
+
     def on_validation_epoch_start(self) -> None:
-        """Forget the scores of the epoch before."""
+        """Forget the scores of the epoch before; judge the average."""
         self.histograms = ScoreHistograms(self.n_classes)
+        self.average.swap()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 # Lightning's
         """Count the scores of a batch."""
@@ -101,7 +110,8 @@ class SegmentationTask(LightningModule):
         self.log("val_loss", loss, batch_size=len(label))
 
     def on_validation_epoch_end(self) -> None:
-        """Tune the thresholds and log the IoU that they give."""
+        """Tune the thresholds and log the IoU that they give; go on with the weights themselves."""
+        self.average.swap()
         self.tuning = self.histograms.tune()
         self.log(VALIDATION_IOU, self.tuning.mean_iou)
         for number, iou in enumerate(self.tuning.iou, start=1):
@@ -124,17 +134,19 @@ class SegmentationTask(LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave out the frozen weights; add the clock and the thresholds."""
+        """Leave out the frozen weights; add the average, the clock and the thresholds."""
         frozen = {n for n, p in self.named_parameters() if not p.requires_grad}
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {n: v for n, v in state.items() if n not in frozen}
+        checkpoint["average"] = self.average.state_dict()
         checkpoint["elapsed_s"] = self.clock.elapsed_s
         if self.tuning is not None:
             checkpoint["thresholds"] = list(self.tuning.thresholds)
             checkpoint["class_iou"] = list(self.tuning.iou)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set the clock to where the interrupted run was."""
+        """Set the clock and the average to where the interrupted run was."""
+        self.average.load_state_dict(checkpoint["average"])
         self.clock.elapsed_before_s = cast("float", checkpoint["elapsed_s"])
 
 

@@ -16,6 +16,9 @@ _DEFAULT = 0.5
 # An IoU within this of the best is as good; of such thresholds the middle one is the safest.
 _PLATEAU = 0.002
 
+# Validation samples are counted in so many groups, to see how much a threshold hangs on a few.
+_GROUPS = 20
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -46,7 +49,8 @@ class ScoreHistograms:
     """
 
     def __init__(self, n_classes: int) -> None:
-        self.counts = torch.zeros(2, n_classes, _BINS, dtype=torch.int64)
+        self.counts = torch.zeros(_GROUPS, 2, n_classes, _BINS, dtype=torch.int64)
+        self._samples = 0
 
     def add(self, logits: Tensor, label: Tensor, valid: Tensor) -> None:
         """Count a batch.
@@ -61,36 +65,84 @@ class ScoreHistograms:
         is_class = binary_targets(label, n_classes).long()
         bins = (logits.float().sigmoid() * _BINS).long().clamp(max=_BINS - 1)
         plane = torch.arange(n_classes, device=logits.device).view(1, -1, 1, 1)
-        cells = ((is_class * n_classes + plane) * _BINS + bins)[counted]
+        sample = self._samples + torch.arange(len(logits), device=logits.device)
+        group = (sample % _GROUPS).view(-1, 1, 1, 1)
+        cells = (((group * 2 + is_class) * n_classes + plane) * _BINS + bins)[counted]
         counts = torch.bincount(cells, minlength=self.counts.numel())
         self.counts += counts.reshape(self.counts.shape).cpu()
+        self._samples += len(logits)
 
     def tune(self) -> Tuning:
-        """Find the threshold with the best IoU for every class."""
-        # Entry t of these sums counts the pixels whose score is at least t / _BINS.
-        at_least = self.counts.flip(-1).cumsum(-1).flip(-1)
-        false, hit = at_least[0], at_least[1]
-        truth = hit[:, :1]
-        iou = hit / (truth + false).clamp(min=1)
+        """Find a threshold for every class: the best on these samples, as far as they can tell.
+
+        A handful of samples prefers extreme thresholds by chance. So the threshold moves from the
+        best towards 0.5 as long as that costs less IoU than the standard error of the cost, as
+        known from leaving out each group of samples in turn (jackknife); the rule is that of
+        Breiman et al., "Classification and Regression Trees", 1984. Many samples that agree leave
+        it where it is.
+        """
+        counts = self.counts[self.counts.flatten(1).any(dim=1)]
+        whole = counts.sum(dim=0)
+        iou, truth = _iou_by_threshold(whole), whole[1].sum(dim=-1)
+        without = torch.stack([_iou_by_threshold(whole - group) for group in counts] or [iou])
         found = [
-            _safest(row) if int(pixels) else (_DEFAULT, None)
-            for row, pixels in zip(iou, truth, strict=True)
+            _choose(iou[k], _cost_error(without[:, k], int(iou[k].argmax())))
+            if int(truth[k])
+            else (_DEFAULT, None)
+            for k in range(len(truth))
         ]
         return Tuning(tuple(t for t, _ in found), tuple(v for _, v in found))
 
 
-def _safest(iou: Tensor) -> tuple[float, float]:
-    """The middle of the plateau around the best threshold, and the IoU there.
+def _iou_by_threshold(counts: Tensor) -> Tensor:
+    """IoU of every class at every threshold.
+
+    Args:
+        counts: (2, K, bins) int64, scores of other and of true pixels.
+
+    Returns:
+        (K, bins) float; entry t is for pixels whose score is at least t / bins.
+    """
+    false, hit = counts.flip(-1).cumsum(-1).flip(-1)
+    return hit / (hit[:, :1] + false).clamp(min=1)
+
+
+def _cost_error(iou: Tensor, best: int) -> Tensor:
+    """Standard error of what each threshold costs against the best one, by the jackknife.
+
+    Args:
+        iou: (G, bins) IoU without each of G groups of samples.
+        best: position of the best threshold.
+
+    Returns:
+        (bins,) float; 0 where there is one group only.
+    """
+    cost = iou[:, best : best + 1] - iou
+    spread = ((cost - cost.mean(dim=0)) ** 2).sum(dim=0)
+    return (spread * (len(iou) - 1) / len(iou)).sqrt()
+
+
+def _choose(iou: Tensor, error: Tensor) -> tuple[float, float]:
+    """The threshold to use, and the IoU there.
 
     Args:
         iou: (bins,) IoU when a pixel needs a score of at least bin / bins.
+        error: (bins,) standard error of what a threshold costs.
     """
     best = int(iou.argmax())
+    chosen, default = _middle_of_plateau(iou, best), round(_DEFAULT * _BINS)
+    step = 1 if chosen < default else -1
+    while chosen != default and iou[best] - iou[chosen + step] < error[chosen + step]:
+        chosen += step
+    return chosen / _BINS, float(iou[chosen])
+
+
+def _middle_of_plateau(iou: Tensor, best: int) -> int:
+    """The middle of the thresholds around the best that are as good."""
     good = (iou >= iou[best] - _PLATEAU).tolist()
     first = last = best
     while first > 0 and good[first - 1]:
         first -= 1
     while last < len(good) - 1 and good[last + 1]:
         last += 1
-    middle = (first + last) // 2
-    return middle / _BINS, float(iou[middle])
+    return (first + last) // 2

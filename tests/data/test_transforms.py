@@ -3,9 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geocobot.classes import IGNORE
-from geocobot.data.transforms import NO_DATA_FILL, Light, augment, dihedral, relight
+from geocobot.data import transforms
+from geocobot.data.transforms import NO_DATA_FILL, Light, Warp, augment, dihedral, relight, warp
+
+warps = st.builds(Warp, st.floats(-np.pi, np.pi), st.floats(0.5, 2.0))
 
 
 @pytest.fixture
@@ -30,6 +35,13 @@ def test_the_eight_turns_are_all_different_and_move_pixels_only():
     assert all(sorted(t) == list(range(9)) for t in turned)
 
 
+@pytest.fixture
+def unwarped(monkeypatch):
+    """Augmentation that moves whole pixels only."""
+    monkeypatch.setattr(transforms, "_WARPED_SHARE", 0.0)
+
+
+@pytest.mark.usefixtures("unwarped")
 @pytest.mark.parametrize("seed", range(24))
 def test_image_label_and_valid_stay_aligned_to_the_pixel(sample, seed):
     after = augment(sample, np.random.default_rng(seed))
@@ -49,12 +61,77 @@ def test_augmentation_follows_from_the_generator_alone(sample):
     assert not torch.equal(first["image"], other["image"])
 
 
+@pytest.mark.usefixtures("unwarped")
 def test_all_turns_occur(sample):
     seen = {
         tuple(augment(sample, np.random.default_rng(s))["label"].flatten().tolist())
         for s in range(100)
     }
     assert len(seen) == 8
+
+
+def test_some_samples_are_warped_or_relit_and_some_are_neither(sample):
+    inside = torch.zeros(8, 8, dtype=torch.bool)
+    inside[3:5, 3:5] = True
+    turned = {
+        tuple(dihedral(sample["image"][0], turn)[inside].tolist()) for turn in range(8)
+    }
+    after = [augment(sample, np.random.default_rng(s))["image"] for s in range(200)]
+    untouched = sum(tuple(image[0][inside].tolist()) in turned for image in after)
+    gray = sum(bool((image[0] == image[1]).all()) for image in after)
+    assert 0.06 < untouched / 200 < 0.2  # a quarter of a half
+    assert 0.4 < gray / 200 < 0.6
+
+
+def test_no_warp_leaves_the_sample(sample):
+    after = warp(sample, Warp())
+    assert torch.allclose(after["image"], sample["image"], atol=1e-6)
+    assert torch.equal(after["label"], sample["label"])
+    assert torch.equal(after["valid"], sample["valid"])
+    assert torch.equal(after["window"], sample["window"])
+
+
+def test_a_quarter_of_a_circle_is_a_quarter_turn(sample):
+    after = warp(sample, Warp(angle_rad=np.pi / 2))
+    turns = [torch.rot90(sample["label"], k) for k in (1, 3)]
+    assert any(torch.equal(after["label"], turned) for turned in turns)
+
+
+def test_zoom_makes_things_larger():
+    label = torch.zeros(16, 16, dtype=torch.int64)
+    label[4:12, 4:12] = 1
+    square = {"image": label.float()[None], "label": label, "valid": label >= 0}
+    assert int(warp(square, Warp(zoom=1.5))["label"].sum()) == 12**2
+    assert int(warp(square, Warp(zoom=0.5))["label"].sum()) > 4**2  # mirrored in around it
+    assert warp(square, Warp(zoom=0.5))["label"][6:10, 6:10].all()
+    assert not warp(square, Warp(zoom=0.5))["label"][5, 6:10].any()
+
+
+@given(warps)
+def test_what_has_no_data_never_seeps_into_what_has(how):
+    valid = torch.ones(12, 12, dtype=torch.bool)
+    valid[:4, :5] = False
+    image = torch.where(valid, 1.0, NO_DATA_FILL)[None]
+    after = warp({"image": image, "valid": valid, "label": torch.where(valid, 1, IGNORE)}, how)
+    assert torch.allclose(after["image"][:, after["valid"]], torch.tensor(1.0), atol=2e-3)
+    assert (after["image"][:, ~after["valid"]] == NO_DATA_FILL).all()
+    assert (after["label"][after["valid"]] == 1).all()
+    assert (after["label"][~after["valid"]] == IGNORE).all()
+
+
+@given(warps)
+def test_image_and_label_are_warped_alike(how):
+    label = torch.zeros(32, 32, dtype=torch.int64)
+    label[:, 12:] = 1
+    label[20:, :] = 2
+    image = label.float()[None]
+    after = warp({"image": image, "label": label, "valid": label >= 0}, how)
+    assert after["valid"].all()
+    # Interpolation blends a pixel about each border; a pixel whose neighbors agree is not one.
+    edges = torch.nn.functional.max_pool2d(after["label"].float()[None], 3, 1, 1)[0]
+    edges = edges != -torch.nn.functional.max_pool2d(-after["label"].float()[None], 3, 1, 1)[0]
+    away = torch.nn.functional.max_pool2d(edges.float()[None], 3, 1, 1)[0] == 0
+    assert torch.allclose(after["image"][0][away], after["label"].float()[away], atol=1e-4)
 
 
 def lit(light: Light, *pixels: tuple[float, ...]) -> list[tuple[float, ...]]:

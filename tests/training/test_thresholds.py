@@ -46,6 +46,40 @@ def test_ignored_and_invalid_pixels_do_not_count():
     assert noisy == clean
 
 
+def rows_of(*rows):
+    """Tune one class on rows (scores, label), each a sample of its own."""
+    histograms = ScoreHistograms(1)
+    for scores, label in rows:
+        label = torch.tensor(label).view(1, 1, -1)
+        valid = torch.ones_like(label, dtype=torch.bool)
+        histograms.add(logit(scores).view(1, 1, 1, -1), label, valid)
+    return histograms.tune()
+
+
+SHY = ([0.02, 0.04, 0.21, 0.31], [0, 0, 1, 1])
+BOLD = ([0.02, 0.60, 0.91, 0.95], [0, 0, 1, 1])
+PLAIN = ([0.02, 0.30, 0.70, 0.95], [0, 0, 1, 1])
+
+
+def test_samples_that_agree_keep_an_extreme_threshold():
+    assert rows_of(*[SHY] * 10).thresholds == rows_of(SHY).thresholds
+    assert rows_of(*[BOLD] * 10).thresholds == rows_of(BOLD).thresholds
+
+
+@pytest.mark.parametrize("odd", [SHY, BOLD])
+def test_one_odd_sample_does_not_pull_the_threshold_far(odd):
+    alone, among = rows_of(odd).thresholds[0], rows_of(odd, *[PLAIN] * 3).thresholds[0]
+    assert abs(among - 0.5) < abs(alone - 0.5)
+    assert 0.3 <= among <= 0.7
+
+
+def test_the_iou_told_is_that_of_the_threshold_told():
+    found = rows_of(BOLD, PLAIN, PLAIN)
+    mapped = np.array(BOLD[0] + PLAIN[0] * 2) >= found.thresholds[0]
+    truth = np.array(BOLD[1] + PLAIN[1] * 2) == 1
+    assert found.iou[0] == pytest.approx((mapped & truth).sum() / (mapped | truth).sum())
+
+
 @settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_iou_is_the_one_at_that_threshold_and_nearly_the_best(seed):
