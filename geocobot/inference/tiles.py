@@ -16,6 +16,7 @@ from geocobot.data.dataset import Sample, SceneDataset
 from geocobot.data.samplers import TileSampler
 from geocobot.errors import DeviceError, ModelFileError
 from geocobot.grid import TilePlan
+from geocobot.models.precision import has_bfloat16
 
 Predictor: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 """Image (B, C, H, W) float32 as `bands.normalize` makes it to logits (B, K, H, W)."""
@@ -124,7 +125,7 @@ def _predict_batch(
     has_data = valid.flatten(1).any(dim=1)
     if not has_data.any():
         return logits
-    half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    half = device.type == "cuda" and has_bfloat16(device)
     # Entered per batch: a generator that stops between tiles must not leave them switched on.
     try:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):

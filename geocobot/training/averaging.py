@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,8 @@ class WeightAverage:
             return
         decay = min(_DECAY, step / (step + _RAMP_STEPS - 1))
         averages = [self._average[n].to(p.device) for n, p in self._trained.items()]
-        get_ema_multi_avg_fn(decay)(averages, list(self._trained.values()), step)
+        update: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call] # torch's
+        update(averages, list(self._trained.values()), step)
         self._average = dict(zip(self._trained, averages, strict=True))
 
     @torch.no_grad()

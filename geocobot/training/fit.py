@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import nn
 
 from geocobot.errors import ResumeError
+from geocobot.models.precision import has_bfloat16
 from geocobot.progress import Progress, SilentProgress
 from geocobot.training.callbacks import ProgressReport, StepSeeds, TimeBudget
 from geocobot.training.logs import csv_path, make_loggers, quiet_lightning
@@ -229,7 +230,7 @@ def _make_trainer(
 ) -> Trainer:
     """A quiet trainer on one device."""
     on_gpu = settings.device == "cuda"
-    half = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    half = has_bfloat16(torch.device(settings.device))
     return Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=1,

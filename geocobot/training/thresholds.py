@@ -104,7 +104,8 @@ def _iou_by_threshold(counts: Tensor) -> Tensor:
         (K, bins) float; entry t is for pixels whose score is at least t / bins.
     """
     false, hit = counts.flip(-1).cumsum(-1).flip(-1)
-    return hit / (hit[:, :1] + false).clamp(min=1)
+    iou: Tensor = hit / (hit[:, :1] + false).clamp(min=1)
+    return iou
 
 
 def _cost_error(iou: Tensor, best: int) -> Tensor:

@@ -73,9 +73,7 @@ def test_all_turns_occur(sample):
 def test_some_samples_are_warped_or_relit_and_some_are_neither(sample):
     inside = torch.zeros(8, 8, dtype=torch.bool)
     inside[3:5, 3:5] = True
-    turned = {
-        tuple(dihedral(sample["image"][0], turn)[inside].tolist()) for turn in range(8)
-    }
+    turned = {tuple(dihedral(sample["image"][0], turn)[inside].tolist()) for turn in range(8)}
     after = [augment(sample, np.random.default_rng(s))["image"] for s in range(200)]
     untouched = sum(tuple(image[0][inside].tolist()) in turned for image in after)
     gray = sum(bool((image[0] == image[1]).all()) for image in after)

@@ -126,6 +126,15 @@ def test_the_best_state_is_kept_not_the_last(tmp_path, segmenter, squares):
     assert result.best_epoch == 1 + ious.index(max(ious))
 
 
+def test_the_average_of_the_steps_is_kept_not_the_last_step(tmp_path, segmenter, squares):
+    fit(segmenter, squares, settings(epochs=2), tmp_path)
+    best = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
+    for name, parameter in segmenter.named_parameters():
+        if parameter.requires_grad:
+            assert torch.equal(parameter, best["average"][name])
+            assert not torch.equal(parameter, best["state_dict"][f"segmenter.{name}"])
+
+
 def test_same_seed_same_run(tmp_path, squares):
     ours, again, other = TinySegmenter(), TinySegmenter(), TinySegmenter()
     a = fit(ours, squares, settings(epochs=2), tmp_path / "a")

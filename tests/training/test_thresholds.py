@@ -50,9 +50,9 @@ def rows_of(*rows):
     """Tune one class on rows (scores, label), each a sample of its own."""
     histograms = ScoreHistograms(1)
     for scores, label in rows:
-        label = torch.tensor(label).view(1, 1, -1)
-        valid = torch.ones_like(label, dtype=torch.bool)
-        histograms.add(logit(scores).view(1, 1, 1, -1), label, valid)
+        truth = torch.tensor(label).view(1, 1, -1)
+        valid = torch.ones_like(truth, dtype=torch.bool)
+        histograms.add(logit(scores).view(1, 1, 1, -1), truth, valid)
     return histograms.tune()
 
 
