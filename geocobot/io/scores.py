@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.errors import RasterioIOError
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.windows import Window
 
 from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
@@ -43,6 +44,7 @@ class _RasterWriter(ABC):
         self._written = 0
         self._held = 0
         self._block_row = np.empty((n_bands, BLOCK_PX, grid.width), dtype=np.uint8)
+        self._checksums: list[int] = []
         self._dataset: Any = None
 
     def __enter__(self) -> Self:
@@ -60,16 +62,19 @@ class _RasterWriter(ABC):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the file; a file that ends early is an error unless another one is on its way.
+        """Close the file and check it, unless an error is on its way.
 
         Raises:
             ValueError: rows are missing.
+            OutputError: the file on the disk is not what was written.
         """
         try:
             if kind is None:
                 self._finish()
         finally:
             self._dataset.close()
+        if kind is None:
+            self._check_whole()
 
     @abstractmethod
     def _describe(self, dataset: Any) -> None:
@@ -89,11 +94,12 @@ class _RasterWriter(ABC):
 
     def _flush(self) -> None:
         """Write the rows held back."""
-        window = Window(0, self._written, self._grid.width, self._held)
+        planes = self._block_row[:, : self._held]
         try:
-            self._dataset.write(self._block_row[:, : self._held], window=window)
+            self._dataset.write(planes, window=self._rows_at(self._written))
         except RasterioIOError as error:
             raise self._cannot_write(error) from error
+        self._checksums.append(_checksum(planes))
         self._written += self._held
         self._held = 0
 
@@ -103,6 +109,27 @@ class _RasterWriter(ABC):
             self._flush()
         if self._written != self._grid.height:
             raise ValueError(f"{self._written} of {self._grid.height} rows were written")
+
+    def _check_whole(self) -> None:
+        """Read the closed file again.
+
+        GDAL keeps blocks in memory and may write all of them only when the file is closed;
+        rasterio does not say if that fails.
+        """
+        try:
+            with rasterio.open(self._path) as dataset:
+                is_whole = all(
+                    _checksum(dataset.read(window=self._rows_at(i * BLOCK_PX))) == checksum
+                    for i, checksum in enumerate(self._checksums)
+                )
+        except RasterioError as error:
+            raise self._cannot_write("parts of it did not reach the disk") from error
+        if not is_whole:
+            raise self._cannot_write("parts of it did not reach the disk")
+
+    def _rows_at(self, row_off: int) -> Window:
+        """The block row that begins there; the last one may be lower."""
+        return Window(0, row_off, self._grid.width, min(BLOCK_PX, self._grid.height - row_off))
 
     def _profile(self) -> dict[str, Any]:
         """What rasterio needs to know of the file."""
@@ -126,7 +153,7 @@ class _RasterWriter(ABC):
             "BIGTIFF": "IF_SAFER",
         }
 
-    def _cannot_write(self, error: Exception) -> OutputError:
+    def _cannot_write(self, error: Exception | str) -> OutputError:
         """The error for a full disk or a missing permission."""
         return OutputError(
             self._path,
@@ -212,6 +239,11 @@ class ClassWriter(_RasterWriter):
         dataset.write_colormap(1, colors)
         dataset.set_band_description(1, "class")
         dataset.update_tags(1, **{f"CLASS_{c.number}": c.name for c in self._classes})
+
+
+def _checksum(planes: npt.NDArray[np.uint8]) -> int:
+    """A number that tells planes apart."""
+    return zlib.crc32(np.ascontiguousarray(planes).data)
 
 
 def encode_scores(

@@ -1,0 +1,91 @@
+"""Write a file again and again with less room than it needs, and say as JSON what became of it.
+
+The tests run this in a process of its own: a limit on the size of files stands in for a full disk,
+and pytest's own files must not feel it.
+
+    python full_disk.py FOLDER scores.tif|classes.tif|result.gpkg|result.fgb|...
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from pyproj import CRS
+
+from geocobot.classes import name_classes
+from geocobot.errors import OutputError
+from geocobot.grid import GeoGrid, Strip
+from geocobot.io.output import new_file
+from geocobot.io.scores import ClassWriter, ScoreWriter
+
+CLASSES = name_classes(["road", "roof"])
+GRID = GeoGrid(CRS("EPSG:32631"), Affine(0.5, 0, 5e5, 0, -0.5, 5e6), (600, 300))
+
+
+@contextmanager
+def room(n_bytes: int) -> Iterator[None]:
+    """Let no file grow larger."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def write_scores(path: Path, n_bytes: int) -> None:
+    scores = np.random.default_rng(0).random((2, *GRID.shape), dtype=np.float32)
+    valid = np.ones(GRID.shape, bool)
+    with room(n_bytes), new_file(path) as temporary, ScoreWriter(temporary, GRID, CLASSES) as w:
+        w.write(Strip(0, scores, valid))
+
+
+def write_classes(path: Path, n_bytes: int) -> None:
+    labels = np.random.default_rng(0).integers(0, 3, GRID.shape, dtype=np.uint8)
+    with room(n_bytes), new_file(path) as temporary, ClassWriter(temporary, GRID, CLASSES) as w:
+        w.write(0, labels)
+
+
+def same_bytes(path: Path) -> Callable[[], bool]:
+    whole = path.read_bytes()
+    return lambda: path.read_bytes() == whole
+
+
+KINDS = {
+    "scores.tif": (write_scores, same_bytes),
+    "classes.tif": (write_classes, same_bytes),
+}
+
+
+def limits(size: int) -> list[int]:
+    """Limits all the way up, most of them where the last bytes are written."""
+    return sorted({*range(0, size, size // 30 + 1), *range(max(0, size - 400), size, 19), size})
+
+
+def main(folder: Path, kind: str) -> dict[str, list[int]]:
+    write, comparison = KINDS[kind]
+    path = folder / kind
+    write(path, resource.RLIM_INFINITY)
+    is_whole = comparison(path)
+    found: dict[str, list[int]] = {"whole": [], "refused": [], "broken": [], "left behind": []}
+    for n_bytes in limits(path.stat().st_size):
+        for file in folder.iterdir():
+            file.unlink()
+        try:
+            write(path, n_bytes)
+        except OutputError:
+            found["left behind" if any(folder.iterdir()) else "refused"].append(n_bytes)
+        else:
+            found["whole" if is_whole() else "broken"].append(n_bytes)
+    return found
+
+
+if __name__ == "__main__":
+    json.dump(main(Path(sys.argv[1]), sys.argv[2]), sys.stdout)
