@@ -220,7 +220,10 @@ class PolygonWriter:
         frame.astype(_SCHEMA).to_parquet(self._target, index=False, write_covering_bbox=True)
 
     def _convert(self, driver: str, options: dict[str, str]) -> None:
-        """Stream the staged layer into its format."""
+        """Stream the staged layer into its format, and read it back.
+
+        These drivers do not say when the last bytes of a file find no room.
+        """
         with pyogrio.open_arrow(self._stage, layer=self._layer, use_pyarrow=False) as opened:
             meta, stream = opened
             pyogrio.write_arrow(
@@ -233,8 +236,14 @@ class PolygonWriter:
                 crs=meta["crs"],
                 layer_options=options,
             )
+        try:
+            found, _ = pyogrio.read_bounds(self._target)
+        except _WRITE_ERRORS as cause:
+            raise self._cannot_write("parts of it did not reach the disk") from cause
+        if len(found) != self.count:
+            raise self._cannot_write("parts of it did not reach the disk")
 
-    def _cannot_write(self, error: Exception) -> OutputError:
+    def _cannot_write(self, error: Exception | str) -> OutputError:
         """The error in the user's words."""
         return OutputError(
             self._path,

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import json
 import resource
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
+import shapely
 from affine import Affine
 from pyproj import CRS
 
@@ -23,6 +27,7 @@ from geocobot.classes import name_classes
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid, Strip
 from geocobot.io.output import new_file
+from geocobot.io.polygons import PolygonWriter
 from geocobot.io.scores import ClassWriter, ScoreWriter
 
 CLASSES = name_classes(["road", "roof"])
@@ -53,14 +58,70 @@ def write_classes(path: Path, n_bytes: int) -> None:
         w.write(0, labels)
 
 
+def write_polygons(path: Path, n_bytes: int) -> None:
+    """Other formats than GeoPackage lack room only at the end: their stage is larger than they."""
+    at = np.arange(300)
+    frame = gpd.GeoDataFrame(
+        {"class_id": 1, "class_name": pd.array(["road"] * 300, dtype="str"), "score": at / 300}
+        | {"area_m2": at + 0.5, "perimeter_m": at + 0.25},
+        geometry=shapely.box(5e5 + 10 * at, 5e6, 5e5 + 10 * at + 5, 5e6 + 5),
+        crs=GRID.crs,
+    )
+    is_staged = path.suffix != ".gpkg"
+    with (
+        room(resource.RLIM_INFINITY if is_staged else n_bytes),
+        PolygonWriter(path, GRID.crs, CLASSES, "result") as writer,
+    ):
+        writer.append(frame)
+        if is_staged:
+            writer._finish = in_room(writer._finish, n_bytes)
+
+
+def in_room(
+    finish: Callable[[PolygonWriter], None], n_bytes: int
+) -> Callable[[PolygonWriter], None]:
+    def finish_in_room(writer: PolygonWriter) -> None:
+        with room(n_bytes):
+            finish(writer)
+
+    return finish_in_room
+
+
 def same_bytes(path: Path) -> Callable[[], bool]:
     whole = path.read_bytes()
     return lambda: path.read_bytes() == whole
 
 
+def same_polygons(path: Path) -> Callable[[], bool]:
+    whole = read_polygons(path)
+    return lambda: read_polygons(path).equals(whole) and is_sound(path)
+
+
+def read_polygons(path: Path) -> gpd.GeoDataFrame:
+    if path.suffix == ".parquet":
+        return gpd.read_parquet(path)
+    return gpd.read_file(path, layer="result")
+
+
+def is_sound(path: Path) -> bool:
+    """Whether what belongs to the polygons is there, too: their index and their style."""
+    if path.suffix != ".gpkg":
+        return "</qgis>" in path.with_suffix(".qml").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(path)) as db:
+        return (
+            db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            and db.execute("SELECT count(*) FROM rtree_result_geom").fetchone() == (300,)
+            and db.execute("SELECT count(*) FROM layer_styles").fetchone() == (1,)
+        )
+
+
 KINDS = {
     "scores.tif": (write_scores, same_bytes),
     "classes.tif": (write_classes, same_bytes),
+    "result.gpkg": (write_polygons, same_polygons),
+    "result.fgb": (write_polygons, same_polygons),
+    "result.geojson": (write_polygons, same_polygons),
+    "result.parquet": (write_polygons, same_polygons),
 }
 
 
@@ -70,6 +131,7 @@ def limits(size: int) -> list[int]:
 
 
 def main(folder: Path, kind: str) -> dict[str, list[int]]:
+    """Sort the limits by what became of the file."""
     write, comparison = KINDS[kind]
     path = folder / kind
     write(path, resource.RLIM_INFINITY)

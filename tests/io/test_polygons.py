@@ -218,3 +218,11 @@ def test_a_failing_disk_is_said_in_the_users_words(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"result\.gpkg cannot be written \(No space left"):
         fill_it()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_disk_that_is_full_at_any_byte_is_an_error_and_no_file(tmp_path, fill_the_disk, suffix):
+    found = fill_the_disk(tmp_path, f"result{suffix}")
+    assert found["broken"] == found["left behind"] == []
+    assert found["whole"]
+    assert len(found["refused"]) > 40

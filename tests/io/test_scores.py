@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,16 +133,11 @@ def test_a_folder_that_is_not_there_is_an_output_error(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["scores.tif", "classes.tif"])
-def test_a_disk_that_is_full_at_any_byte_is_an_error_and_no_file(tmp_path, kind):
-    pytest.importorskip("resource", reason="Windows cannot limit the size of files")
-    script = Path(__file__).with_name("full_disk.py")
-    command = [sys.executable, str(script), str(tmp_path), kind]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
-    assert found["broken"] == []
-    assert found["left behind"] == []
-    assert len(found["refused"]) > 40
+def test_a_disk_that_is_full_at_any_byte_is_an_error_and_no_file(tmp_path, fill_the_disk, kind):
+    found = fill_the_disk(tmp_path, kind)
+    assert found["broken"] == found["left behind"] == []
     assert found["whole"]
+    assert len(found["refused"]) > 40
 
 
 def test_a_block_that_is_lost_on_its_way_is_told_of(tmp_path, monkeypatch):
