@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from geocobot.errors import OutputError
-
-# What SQLite and GDAL keep beside a file. A journal left by the old file would be replayed into
-# the new one (https://www.sqlite.org/howtocorrupt.html, 1.4), old statistics would stretch it.
-_COMPANIONS = ("-wal", "-shm", "-journal", ".aux.xml", ".ovr", ".msk")
+from geocobot.io.unfinished import (
+    Unfinished,
+    delete_file,
+    put_files,
+    refused,
+    temporary_beside,
+)
 
 
 def check_output(path: str | Path, overwrite: bool) -> None:
@@ -81,18 +83,46 @@ def new_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: see `check_output`; also if the finished file cannot be renamed.
     """
-    check_output(path, overwrite)
-    target = Path(path).resolve()
-    _make_parents(target, path)
-    temporary = _temporary_beside(target)
-    try:
+    with new_files([path], overwrite=overwrite) as (temporary,):
         yield temporary
-        # Asked again: training or prediction may have taken hours.
+
+
+@contextmanager
+def new_files(
+    paths: Sequence[str | Path], *, overwrite: bool = False
+) -> Iterator[tuple[Path, ...]]:
+    """Write files that belong together: all appear under their names at the end, or none.
+
+    Older files are put back if a later one cannot be replaced. What the block leaves unwritten is
+    an error.
+
+    Args:
+        paths: the files to come, none twice; missing parent folders are made.
+        overwrite: whether existing files may be replaced.
+
+    Yields:
+        A hidden path for each, in the same folder with the same extension, to be written by the
+        block.
+
+    Raises:
+        OutputError: see `check_output`; also if a finished file cannot be renamed.
+    """
+    for path in paths:
         check_output(path, overwrite)
-        _rename_file(temporary, target, path)
+    files = [Unfinished.beside(path) for path in paths]
+    try:
+        for file in files:
+            _make_parents(file.target, file.path)
+        yield tuple(file.temporary for file in files)
+        for file in files:
+            file.reach_disk()
+        # Asked again: training or prediction may have taken hours.
+        for path in paths:
+            check_output(path, overwrite)
+        put_files(files)
     finally:
-        for name in ("", *_COMPANIONS):
-            _with_suffix(temporary, name).unlink(missing_ok=True)
+        for file in files:
+            delete_file(file.temporary)
 
 
 @contextmanager
@@ -115,7 +145,7 @@ def new_folder(
     check_output_folder(path, overwrite, marker)
     target = Path(path).resolve()
     _make_parents(target, path)
-    temporary = _temporary_beside(target)
+    temporary = temporary_beside(target)
     try:
         temporary.mkdir()
         yield temporary
@@ -131,7 +161,7 @@ def put_folder(finished: Path, target: Path) -> None:
     Raises:
         OutputError: the operating system does not let one of them be renamed.
     """
-    old = _temporary_beside(target)
+    old = temporary_beside(target)
     try:
         if target.exists():
             target.rename(old)
@@ -142,7 +172,7 @@ def put_folder(finished: Path, target: Path) -> None:
                 old.rename(target)
             raise
     except OSError as error:
-        raise _refused(target, error) from error
+        raise refused(target, error) from error
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -180,37 +210,4 @@ def _make_parents(target: Path, path: str | Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _refused(path, error) from error
-
-
-def _temporary_beside(target: Path) -> Path:
-    """A free hidden name in the same folder; GDAL knows some formats by their extension."""
-    return target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}.part{target.suffix}")
-
-
-def _with_suffix(path: Path, suffix: str) -> Path:
-    """The companion of a file whose name goes on with the suffix."""
-    return path.with_name(path.name + suffix)
-
-
-def _rename_file(temporary: Path, target: Path, path: str | Path) -> None:
-    """Put a finished file and its companions in place of the old ones."""
-    try:
-        for suffix in _COMPANIONS:
-            _with_suffix(target, suffix).unlink(missing_ok=True)
-        temporary.replace(target)
-        for suffix in _COMPANIONS:
-            if _with_suffix(temporary, suffix).exists():
-                _with_suffix(temporary, suffix).replace(_with_suffix(target, suffix))
-    except OSError as error:
-        raise _refused(path, error) from error
-
-
-def _refused(path: str | Path, error: OSError) -> OutputError:
-    """What the operating system would not do, in the user's words."""
-    return OutputError(
-        path,
-        f"cannot be written ({error.strerror or error})",
-        "geocobot needs a place to write, and no other program may hold the old file",
-        "Close it in QGIS, free disk space, or choose another --out",
-    )
+        raise refused(path, error) from error

@@ -19,8 +19,9 @@ from pyproj import CRS
 
 from geocobot.classes import ClassSpec
 from geocobot.errors import OutputError
-from geocobot.io.output import new_file
+from geocobot.io.output import new_files
 from geocobot.io.styles import embed_style, qml_of
+from geocobot.io.unfinished import delete_file
 
 logger = logging.getLogger("geocobot.io")
 
@@ -116,17 +117,17 @@ class PolygonWriter:
         Raises:
             OutputError: the file exists and may not be replaced, or cannot be written.
         """
+        paths = [self._path]
+        if self._style_path is not None and self._path.suffix.lower() != ".gpkg":
+            paths.append(self._style_path)
         with ExitStack() as stack:
-            self._target = stack.enter_context(new_file(self._path, overwrite=self._overwrite))
+            unfinished = stack.enter_context(new_files(paths, overwrite=self._overwrite))
+            self._target = self._stage = unfinished[0]
             self._style_target = None
-            if self._style_path is not None and self._path.suffix.lower() != ".gpkg":
-                self._style_target = stack.enter_context(
-                    new_file(self._style_path, overwrite=self._overwrite)
-                )
-            self._stage = self._target
-            if self._style_target is not None:
+            if len(unfinished) > 1:
+                self._style_target = unfinished[1]
                 self._stage = self._target.with_suffix(".gpkg")
-                stack.callback(self._stage.unlink, missing_ok=True)
+                stack.callback(delete_file, self._stage)
             self._write(_empty_frame(self._crs), append=False)
             self._stack = stack.pop_all()
         return self

@@ -11,7 +11,7 @@ from pathlib import Path
 from geocobot.classes import ClassSpec, classify
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid, Strip
-from geocobot.io.output import check_output, new_file
+from geocobot.io.output import check_output, new_files
 from geocobot.io.polygons import PolygonWriter, check_format, style_beside
 from geocobot.io.scores import ClassWriter, ScoreWriter
 
@@ -147,10 +147,9 @@ def open_targets(
     """
     with ExitStack() as stack:
         # Opened before the writers, so that every writer is closed before the first rename.
-        unfinished = {
-            path: stack.enter_context(new_file(path, overwrite=overwrite))
-            for path in targets.paths()
-        }
+        paths = tuple(targets.paths())
+        temporary = stack.enter_context(new_files(paths, overwrite=overwrite))
+        unfinished = dict(zip(paths, temporary, strict=True))
         polygons = stack.enter_context(
             PolygonWriter(
                 unfinished[targets.polygons],

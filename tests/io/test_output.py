@@ -15,6 +15,7 @@ from geocobot.io.output import (
     check_output,
     check_output_folder,
     new_file,
+    new_files,
     new_folder,
     put_folder,
 )
@@ -119,6 +120,47 @@ class TestNewFile:
             with new_file(tmp_path / "map.gpkg") as temporary:
                 temporary.write_text("new")
         assert files_in(tmp_path) == []
+
+
+NAMES = ["a.gpkg", "a_scores.tif", "a_options.yaml"]
+
+
+def write_all(folder, overwrite=True, before_the_end=lambda: None):
+    """Write three files that belong together."""
+    with new_files([folder / name for name in NAMES], overwrite=overwrite) as unfinished:
+        for temporary in unfinished:
+            temporary.write_text("new")
+        unfinished[1].with_name(unfinished[1].name + ".aux.xml").write_text("new")
+        before_the_end()
+
+
+def contents(folder):
+    return {p.name: p.read_text() for p in folder.iterdir()}
+
+
+class TestNewFiles:
+    def test_all_appear_at_the_end(self, tmp_path):
+        write_all(
+            tmp_path, False, lambda: [pytest.fail(n) for n in NAMES if n in files_in(tmp_path)]
+        )
+        assert contents(tmp_path) == dict.fromkeys([*NAMES, "a_scores.tif.aux.xml"], "new")
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_one_that_appears_meanwhile_keeps_all_from_appearing(self, tmp_path, name):
+        foreign = tmp_path / name
+        with pytest.raises(OutputError, match=f"{name} exists already"):
+            write_all(tmp_path, False, lambda: foreign.write_text("somebody else's"))
+        assert contents(tmp_path) == {name: "somebody else's"}
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_one_that_was_not_written_keeps_all_from_appearing(self, tmp_path, name):
+        def lose():
+            for path in tmp_path.glob(f".{Path(name).stem}.????????.part{Path(name).suffix}"):
+                path.unlink()
+
+        with pytest.raises(OutputError, match=f"{name} cannot be written .No such file"):
+            write_all(tmp_path, before_the_end=lose)
+        assert contents(tmp_path) == {}
 
 
 class TestCheckOutput:

@@ -1,0 +1,74 @@
+"""The files of a scene appear together, or none of them does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from pyproj import CRS
+
+from geocobot.classes import name_classes
+from geocobot.errors import OutputError
+from geocobot.grid import GeoGrid, Strip
+from geocobot.workflows.targets import choose_targets, open_targets
+
+GRID = GeoGrid(CRS("EPSG:32633"), Affine(1, 0, 5e5, 0, -1, 5e6), (20, 30))
+CLASSES = name_classes(["road"])
+
+
+def targets_in(folder, name="o.fgb"):
+    (targets,) = choose_targets(
+        ["scene.tif"], str(folder / name), save_scores=True, save_classes=True
+    )
+    return targets
+
+
+def write(targets, *, overwrite=False, before_the_end=lambda: None):
+    """Write every file of a scene without any polygon."""
+    with open_targets(targets, GRID, CLASSES, overwrite=overwrite) as files:
+        scores = np.zeros((1, *GRID.shape), np.float32)
+        for _ in files.record([Strip(0, scores, np.ones(GRID.shape, bool))]):
+            pass
+        files.config.write_text("new")
+        before_the_end()
+
+
+def contents(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+def test_all_files_of_a_scene_appear(tmp_path):
+    targets = targets_in(tmp_path)
+    write(targets)
+    assert sorted(tmp_path.iterdir()) == sorted(targets.paths())
+
+
+def test_a_file_that_appears_meanwhile_keeps_all_others_from_appearing(tmp_path):
+    for i, name in enumerate(p.name for p in targets_in(tmp_path).paths()):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        with pytest.raises(OutputError, match=f"{name} exists already"):
+            write(targets_in(folder), before_the_end=(folder / name).touch)
+        assert contents(folder) == {name: b""}
+
+
+def test_old_results_stay_if_a_single_file_cannot_be_replaced(tmp_path, monkeypatch):
+    targets = targets_in(tmp_path)
+    for path in targets.paths():
+        path.write_text("old")
+    before = contents(tmp_path)
+    real = Path.replace
+    for locked in targets.paths():
+
+        def replace(self, to, locked=locked):
+            if to == locked and self.read_bytes() != b"old":
+                raise PermissionError(13, "The process cannot access the file")
+            return real(self, to)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", replace)
+            with pytest.raises(OutputError, match=f"{locked.name} cannot be written .The process"):
+                write(targets, overwrite=True)
+        assert contents(tmp_path) == before
