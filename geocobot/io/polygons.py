@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -20,8 +21,8 @@ from pyproj import CRS
 from geocobot.classes import ClassSpec
 from geocobot.errors import OutputError
 from geocobot.io.output import new_files
-from geocobot.io.styles import embed_style, qml_of
-from geocobot.io.unfinished import delete_file
+from geocobot.io.styles import STYLE_TABLE, embed_style, qml_of
+from geocobot.io.unfinished import delete_file, reveal, write_text
 
 logger = logging.getLogger("geocobot.io")
 
@@ -67,6 +68,16 @@ def style_beside(path: str | Path) -> Path | None:
     return None if target.suffix.lower() == ".gpkg" else target.with_suffix(".qml")
 
 
+def geopackage_layer(name: str) -> str:
+    """A layer name that a GeoPackage can have, as near to the one asked for as possible.
+
+    Names of SQLite's and GeoPackage's own tables, the table of styles among them, and names that
+    begin with a special character get "map_" in front.
+    """
+    is_reserved = re.match(r"\W|gpkg|sqlite_", name, flags=re.IGNORECASE)
+    return f"map_{name}" if is_reserved or name.lower() == STYLE_TABLE else name
+
+
 class PolygonWriter:
     """Writes the polygons of one scene; the file appears when the `with` block ends well.
 
@@ -79,10 +90,12 @@ class PolygonWriter:
         path: the file to come; its extension chooses the format.
         crs: of the polygons.
         classes: names and colors for the style.
-        layer: name of the layer, as QGIS shows it.
+        layer: name of the layer, as QGIS shows it (see `geopackage_layer`).
         style_path: where the style goes, for formats that cannot carry it; default beside the
             file, see `style_beside`.
         overwrite: whether existing files may be replaced.
+        unfinished: where to write file and style, if somebody else gives them their names;
+            messages name `path`.
 
     Raises:
         OutputError: see `check_format`.
@@ -97,14 +110,17 @@ class PolygonWriter:
         *,
         style_path: str | Path | None = None,
         overwrite: bool = False,
+        unfinished: Sequence[Path] = (),
     ) -> None:
         check_format(path)
         self._path = Path(path)
         self._crs = crs
         self._classes = tuple(classes)
         self._layer = layer
+        self._stage_layer = geopackage_layer(layer)
         self._style_path = style_beside(path) if style_path is None else Path(style_path)
         self._overwrite = overwrite
+        self._unfinished = tuple(unfinished)
         self._finish = _FINISHERS[self._path.suffix.lower()]
         self._waiting: list[gpd.GeoDataFrame] = []
         self._stack = ExitStack()
@@ -121,7 +137,9 @@ class PolygonWriter:
         if self._style_path is not None and self._path.suffix.lower() != ".gpkg":
             paths.append(self._style_path)
         with ExitStack() as stack:
-            unfinished = stack.enter_context(new_files(paths, overwrite=self._overwrite))
+            unfinished = self._unfinished or stack.enter_context(
+                new_files(paths, overwrite=self._overwrite)
+            )
             self._target = self._stage = unfinished[0]
             self._style_target = None
             if len(unfinished) > 1:
@@ -163,8 +181,8 @@ class PolygonWriter:
                 self._finish(self)
             except _WRITE_ERRORS as cause:
                 raise self._cannot_write(cause) from cause
-            if self._style_target is not None:
-                self._style_target.write_text(qml_of(self._classes), encoding="utf-8")
+            if self._style_target is not None and self._style_path is not None:
+                write_text(self._style_target, qml_of(self._classes), self._style_path)
 
     def _flush(self) -> None:
         """Write what waits, in one transaction."""
@@ -188,7 +206,7 @@ class PolygonWriter:
             pyogrio.write_dataframe(
                 frame[[*_SCHEMA, frame.geometry.name]],
                 self._stage,
-                layer=self._layer,
+                layer=self._stage_layer,
                 driver="GPKG",
                 geometry_type="Polygon",
                 append=append,
@@ -199,7 +217,7 @@ class PolygonWriter:
 
     def _finish_gpkg(self) -> None:
         """Add the style."""
-        embed_style(self._stage, self._layer, self._classes)
+        embed_style(self._stage, self._stage_layer, self._classes)
 
     def _finish_flatgeobuf(self) -> None:
         """Convert, with a spatial index."""
@@ -217,7 +235,7 @@ class PolygonWriter:
 
     def _finish_parquet(self) -> None:
         """Convert in memory."""
-        frame = pyogrio.read_dataframe(self._stage, layer=self._layer)
+        frame = pyogrio.read_dataframe(self._stage, layer=self._stage_layer)
         frame.astype(_SCHEMA).to_parquet(self._target, index=False, write_covering_bbox=True)
 
     def _convert(self, driver: str, options: dict[str, str]) -> None:
@@ -225,7 +243,7 @@ class PolygonWriter:
 
         These drivers do not say when the last bytes of a file find no room.
         """
-        with pyogrio.open_arrow(self._stage, layer=self._layer, use_pyarrow=False) as opened:
+        with pyogrio.open_arrow(self._stage, layer=self._stage_layer, use_pyarrow=False) as opened:
             meta, stream = opened
             pyogrio.write_arrow(
                 stream,
@@ -248,7 +266,7 @@ class PolygonWriter:
         """The error in the user's words."""
         return OutputError(
             self._path,
-            f"cannot be written ({error})",
+            f"cannot be written ({reveal(str(error), self._path)})",
             "geocobot needs a folder with write permission and free space",
             "Check the disk, or choose another --out",
         )

@@ -18,6 +18,8 @@ from rasterio.windows import Window
 from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid, Strip
+from geocobot.io.source import reason
+from geocobot.io.unfinished import reveal
 
 BLOCK_PX = 256
 """Side of the file's blocks; so many rows wait in memory until their blocks are whole."""
@@ -36,10 +38,14 @@ class _RasterWriter(ABC):
         path: file to write.
         grid: the whole raster.
         n_bands: planes per pixel.
+        unfinished: where to write, if the file gets its name later.
     """
 
-    def __init__(self, path: str | Path, grid: GeoGrid, n_bands: int) -> None:
+    def __init__(
+        self, path: str | Path, grid: GeoGrid, n_bands: int, unfinished: str | Path | None
+    ) -> None:
         self._path = Path(path)
+        self._file = self._path if unfinished is None else Path(unfinished)
         self._grid = grid
         self._written = 0
         self._held = 0
@@ -50,7 +56,7 @@ class _RasterWriter(ABC):
     def __enter__(self) -> Self:
         """Create the file."""
         try:
-            self._dataset = rasterio.open(self._path, "w", **self._profile())
+            self._dataset = rasterio.open(self._file, "w", **self._profile())
         except RasterioIOError as error:
             raise self._cannot_write(error) from error
         self._describe(self._dataset)
@@ -117,7 +123,7 @@ class _RasterWriter(ABC):
         rasterio does not say if that fails.
         """
         try:
-            with rasterio.open(self._path) as dataset:
+            with rasterio.open(self._file) as dataset:
                 is_whole = all(
                     _checksum(dataset.read(window=self._rows_at(i * BLOCK_PX))) == checksum
                     for i, checksum in enumerate(self._checksums)
@@ -155,9 +161,10 @@ class _RasterWriter(ABC):
 
     def _cannot_write(self, error: Exception | str) -> OutputError:
         """The error for a full disk or a missing permission."""
+        found = error if isinstance(error, str) else reason(error)
         return OutputError(
             self._path,
-            f"cannot be written ({error})",
+            f"cannot be written ({reveal(found, self._path)})",
             "The raster needs room and write permission there",
             "Free some space, or choose another folder with -o",
         )
@@ -170,13 +177,21 @@ class ScoreWriter(_RasterWriter):
         path: file to write; an existing one is replaced.
         grid: the whole raster.
         classes: K classes; their names become the bands' descriptions.
+        unfinished: where to write, if the file gets its name later; messages name `path`.
 
     Raises:
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, grid: GeoGrid, classes: Sequence[ClassSpec]) -> None:
-        super().__init__(path, grid, n_bands=len(classes))
+    def __init__(
+        self,
+        path: str | Path,
+        grid: GeoGrid,
+        classes: Sequence[ClassSpec],
+        *,
+        unfinished: str | Path | None = None,
+    ) -> None:
+        super().__init__(path, grid, len(classes), unfinished)
         self._classes = tuple(classes)
 
     def write(self, strip: Strip) -> None:
@@ -205,13 +220,21 @@ class ClassWriter(_RasterWriter):
         path: file to write; an existing one is replaced.
         grid: the whole raster.
         classes: their colors make the color table, their names the file's tags.
+        unfinished: where to write, if the file gets its name later; messages name `path`.
 
     Raises:
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, grid: GeoGrid, classes: Sequence[ClassSpec]) -> None:
-        super().__init__(path, grid, n_bands=1)
+    def __init__(
+        self,
+        path: str | Path,
+        grid: GeoGrid,
+        classes: Sequence[ClassSpec],
+        *,
+        unfinished: str | Path | None = None,
+    ) -> None:
+        super().__init__(path, grid, 1, unfinished)
         self._classes = tuple(classes)
 
     def write(self, row_off: int, labels: npt.NDArray[np.uint8]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -14,6 +15,9 @@ from geocobot.errors import OutputError
 # What SQLite and GDAL keep beside a file. A journal left by the old file would be replayed into
 # the new one (https://www.sqlite.org/howtocorrupt.html, 1.4), old statistics would stretch it.
 _COMPANIONS = ("-wal", "-shm", "-journal", ".aux.xml", ".ovr", ".msk")
+
+_READABLE_CHARS = 40
+_HIDDEN_NAME = re.compile(r"\.\w*\.[0-9a-f]{8}\.part(\.\w+)?", flags=re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,12 @@ def _put_file(file: Unfinished, undo: ExitStack) -> None:
     # An old journal has to go first: it must never lie beside the new file.
     for suffix in (*_COMPANIONS, ""):
         old, place = _with_suffix(file.old, suffix), _with_suffix(file.target, suffix)
-        if place.exists():
+        if os.path.exists(place):
             undo.callback(_put_back, old, place)
             _set_aside(place, old, is_needed=not suffix)
     for suffix in ("", *_COMPANIONS):
         new, place = _with_suffix(file.temporary, suffix), _with_suffix(file.target, suffix)
-        if not suffix or new.exists():
+        if not suffix or os.path.exists(new):
             undo.callback(_take_away, new, place)
             new.replace(place)
 
@@ -99,7 +103,7 @@ def _set_aside(place: Path, old: Path, *, is_needed: bool) -> None:
 def _put_back(old: Path, place: Path) -> None:
     """Undo that an old file was set aside."""
     try:
-        if old.exists():
+        if os.path.exists(old):
             old.replace(place)
             # Renaming one of two names of the same file to the other does nothing.
             old.unlink(missing_ok=True)
@@ -115,7 +119,7 @@ def _put_back(old: Path, place: Path) -> None:
 def _take_away(new: Path, place: Path) -> None:
     """Undo that a new file was put in place."""
     try:
-        if not new.exists():
+        if not os.path.exists(new):
             place.unlink(missing_ok=True)
     except OSError as error:
         raise refused(place, error) from error
@@ -129,8 +133,35 @@ def delete_file(path: Path) -> None:
 
 
 def temporary_beside(target: Path) -> Path:
-    """A free hidden name in the same folder; GDAL knows some formats by their extension."""
-    return target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}.part{target.suffix}")
+    """A free hidden name in the same folder; GDAL knows some formats by their extension.
+
+    It is short and plain whatever the target is called: pyogrio would take `;`, `?` and `!` in it
+    for parts of a URL.
+    """
+    readable = re.sub(r"\W", "_", target.stem, flags=re.ASCII)[:_READABLE_CHARS]
+    return target.with_name(f".{readable}.{uuid.uuid4().hex[:8]}.part{target.suffix}")
+
+
+def write_text(file: Path, text: str, path: str | Path) -> None:
+    """Write a small text file.
+
+    Args:
+        file: where to write.
+        text: what to write.
+        path: the name that the file will get, for messages.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise refused(path, error) from error
+
+
+def reveal(text: str, path: str | Path) -> str:
+    """A message of GDAL's with the name of the finished file instead of the hidden one."""
+    return _HIDDEN_NAME.sub(lambda _: Path(path).name, text)
 
 
 def _with_suffix(path: Path, suffix: str) -> Path:

@@ -117,9 +117,7 @@ def map_scene(
         for frame in polygonize(strips, scene.grid, classes, _cleaning(options)):
             files.polygons.append(frame)
             tally.add(frame)
-        files.config.write_text(
-            to_yaml(_resolved(options, scene, targets, device)), encoding="utf-8"
-        )
+        files.write_config(to_yaml(_resolved(options, scene, targets, device)))
     if not any(t.polygons for t in tally.totals()):
         _LOG.warning(
             "%s: no polygon. No pixel scored above the threshold, or --min-area dropped all.",

@@ -14,6 +14,7 @@ from geocobot.grid import GeoGrid, Strip
 from geocobot.io.output import check_output, new_files
 from geocobot.io.polygons import PolygonWriter, check_format, style_beside
 from geocobot.io.scores import ClassWriter, ScoreWriter
+from geocobot.io.unfinished import write_text
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,12 @@ class OpenTargets:
     Attributes:
         polygons: takes frames of polygons.
         sinks: take strips, one per raster.
-        config: the YAML file, to be written by the caller.
+        write_config: takes the text of the YAML file.
     """
 
     polygons: PolygonWriter
     sinks: tuple[Callable[[Strip], None], ...]
-    config: Path
+    write_config: Callable[[str], None]
 
     def record(self, strips: Iterable[Strip]) -> Iterator[Strip]:
         """Write strips to the rasters as they pass by."""
@@ -150,20 +151,25 @@ def open_targets(
         paths = tuple(targets.paths())
         temporary = stack.enter_context(new_files(paths, overwrite=overwrite))
         unfinished = dict(zip(paths, temporary, strict=True))
+        vectors = (targets.polygons, targets.style)
         polygons = stack.enter_context(
             PolygonWriter(
-                unfinished[targets.polygons],
+                targets.polygons,
                 grid.crs,
                 classes,
                 targets.polygons.stem,
-                style_path=targets.style and unfinished[targets.style],
+                unfinished=[unfinished[path] for path in vectors if path is not None],
             )
         )
         sinks: list[Callable[[Strip], None]] = []
-        if targets.scores is not None:
-            writer = stack.enter_context(ScoreWriter(unfinished[targets.scores], grid, classes))
-            sinks.append(writer.write)
-        if targets.classes is not None:
-            raster = stack.enter_context(ClassWriter(unfinished[targets.classes], grid, classes))
+        if (path := targets.scores) is not None:
+            scores = ScoreWriter(path, grid, classes, unfinished=unfinished[path])
+            sinks.append(stack.enter_context(scores).write)
+        if (path := targets.classes) is not None:
+            raster = ClassWriter(path, grid, classes, unfinished=unfinished[path])
+            stack.enter_context(raster)
             sinks.append(lambda s: raster.write(s.row_off, classify(s.scores, s.valid, classes)))
-        yield OpenTargets(polygons, tuple(sinks), unfinished[targets.config])
+        config = unfinished[targets.config]
+        yield OpenTargets(
+            polygons, tuple(sinks), lambda text: write_text(config, text, targets.config)
+        )

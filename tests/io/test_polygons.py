@@ -12,12 +12,15 @@ import pandas as pd
 import pyogrio
 import pytest
 import shapely
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from pyogrio.errors import DataSourceError
 from pyproj import CRS
 
 from geocobot.classes import name_classes
 from geocobot.errors import OutputError
 from geocobot.io import polygons
-from geocobot.io.polygons import PolygonWriter, check_format, style_beside
+from geocobot.io.polygons import PolygonWriter, check_format, geopackage_layer, style_beside
 
 CLASSES = name_classes(["road", "roof"])
 UTM = CRS.from_epsg(32633)
@@ -109,6 +112,51 @@ def test_geopackage_is_what_qgis_opens_without_a_question(tmp_path):
     assert [n for n, (kind, _) in layers.items() if kind == "features"] == ["result"]
     assert indexed == (3,)
     assert default == [("result",)]
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example("gpkg_2024")
+@example("sqlite_2024")
+@example("rtree_result_geom")
+@example("LAYER_STYLES")
+@example("-2024")
+@example(".hidden")
+@example("2024-06-01")
+@example('it\'s "here"; a.b|c [1]')
+@example("Gebäude 屋根 " * 20)
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=80))
+def test_a_layer_can_have_the_name_of_any_scene(tmp_path, name):
+    path = tmp_path / "result.gpkg"
+    with PolygonWriter(path, UTM, CLASSES, name, overwrite=True) as writer:
+        writer.append(frame_of(3))
+    layer = geopackage_layer(name)
+    assert layer.endswith(name)
+    assert read(path, layer)["class_id"].tolist() == [1, 2, 1]
+    with closing(sqlite3.connect(path)) as db:
+        tables = db.execute("SELECT table_name FROM gpkg_contents ORDER BY data_type").fetchall()
+        styled = db.execute("SELECT f_table_name FROM layer_styles").fetchall()
+    assert tables == [("layer_styles",), (layer,)]
+    assert styled == [(layer,)]
+
+
+@pytest.mark.parametrize("name", ["roads", "Gebäude.2024", "2024-06-01", "a b"])
+def test_a_layer_keeps_its_name_where_it_can(name):
+    assert geopackage_layer(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["gpkg_x", 'it\'s "here"', "a;b", "a!b", "a?b", "x" * 240, "屋" * 80]
+)
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_file_can_have_any_name(tmp_path, name, suffix):
+    path = tmp_path / f"{name}{suffix}"
+    with PolygonWriter(path, UTM, CLASSES, name) as writer:
+        writer.append(frame_of(3))
+    assert {p.name for p in tmp_path.iterdir()} == {path.name, (style_beside(path) or path).name}
+    # pyogrio would take parts of the name for parts of a URL.
+    plain = path.rename(tmp_path / f"plain{suffix}")
+    layer = geopackage_layer(name) if suffix == ".gpkg" else None
+    assert len(read(plain, layer)) == 3
 
 
 @pytest.mark.parametrize("suffix", [".fgb", ".geojson"])
@@ -218,6 +266,27 @@ def test_a_failing_disk_is_said_in_the_users_words(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"result\.gpkg cannot be written \(No space left"):
         fill_it()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_messages_name_the_finished_file(tmp_path, monkeypatch, caplog):
+    hidden = [tmp_path / f".result.1a2b3c4d.part{s}" for s in (".geojson", ".qml")]
+
+    def full(_, path, **__):
+        raise DataSourceError(f"Failed to write features to dataset {path}")
+
+    def fill_it():
+        path = tmp_path / "result.geojson"
+        with PolygonWriter(path, UTM, CLASSES, "result", unfinished=hidden) as writer:
+            writer.append(frame_of(1))
+
+    with caplog.at_level(logging.INFO, "geocobot.io"):
+        fill_it()
+    assert "result.geojson is written in WGS 84" in caplog.text
+    assert sorted(tmp_path.iterdir()) == hidden
+    monkeypatch.setattr(pyogrio, "write_arrow", full)
+    with pytest.raises(OutputError, match=r"result\.geojson cannot be written") as info:
+        fill_it()
+    assert "part" not in caplog.text + str(info.value)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

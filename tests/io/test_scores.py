@@ -140,6 +140,17 @@ def test_a_disk_that_is_full_at_any_byte_is_an_error_and_no_file(tmp_path, fill_
     assert len(found["refused"]) > 40
 
 
+def test_messages_name_the_finished_file(tmp_path):
+    hidden = tmp_path / "none" / ".s.1a2b3c4d.part.tif"
+    with (
+        pytest.raises(OutputError, match=r"s\.tif cannot be written \(.*none") as info,
+        ScoreWriter(tmp_path / "s.tif", make_grid(5, 5), CLASSES, unfinished=hidden),
+    ):
+        pass
+    assert "part" not in str(info.value)
+    assert "previous exception" not in str(info.value)
+
+
 def test_a_block_that_is_lost_on_its_way_is_told_of(tmp_path, monkeypatch):
     read = rasterio.io.DatasetReader.read
     monkeypatch.setattr(

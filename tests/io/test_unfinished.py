@@ -9,6 +9,7 @@ import pytest
 
 from geocobot.errors import OutputError
 from geocobot.io.output import new_files
+from geocobot.io.unfinished import reveal, temporary_beside, write_text
 
 NAMES = ["a.gpkg", "a_scores.tif", "a_options.yaml"]
 
@@ -100,3 +101,24 @@ def test_an_old_file_that_cannot_come_back_is_named(tmp_path, monkeypatch):
     (kept,) = tmp_path.iterdir()
     assert kept.read_text() == "old"
     assert kept.name in str(info.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["roads.gpkg", "a.b;c!d?.tif", "屋根" * 40 + ".fgb", "x" * 250 + ".yaml", ".x.tif"]
+)
+def test_hidden_names_are_short_and_plain_and_can_be_revealed(tmp_path, name):
+    path = tmp_path / name
+    hidden = temporary_beside(path)
+    assert hidden.parent == path.parent
+    assert hidden.suffix == path.suffix
+    assert hidden.name.isprintable()
+    assert hidden.name.isascii()
+    assert len(hidden.name) < 70
+    assert not set(hidden.name) & set(";!?#%")
+    message = f"'{hidden}' is full, {hidden.name}-journal, too"
+    assert reveal(message, path) == f"'{path}' is full, {name}-journal, too"
+
+
+def test_a_text_that_cannot_be_written_names_the_finished_file(tmp_path):
+    with pytest.raises(OutputError, match=r"^a\.qml cannot be written .No such file"):
+        write_text(tmp_path / "none" / ".a.1a2b3c4d.part.qml", "", "a.qml")

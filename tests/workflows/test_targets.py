@@ -31,7 +31,7 @@ def write(targets, *, overwrite=False, before_the_end=lambda: None):
         scores = np.zeros((1, *GRID.shape), np.float32)
         for _ in files.record([Strip(0, scores, np.ones(GRID.shape, bool))]):
             pass
-        files.config.write_text("new")
+        files.write_config("new")
         before_the_end()
 
 
@@ -72,3 +72,14 @@ def test_old_results_stay_if_a_single_file_cannot_be_replaced(tmp_path, monkeypa
             with pytest.raises(OutputError, match=f"{locked.name} cannot be written .The process"):
                 write(targets, overwrite=True)
         assert contents(tmp_path) == before
+
+
+def test_a_full_disk_is_told_of_in_the_name_of_the_finished_file(tmp_path, monkeypatch):
+    def full(self, *_, **__):
+        raise OSError(28, "No space left on device")
+
+    targets = targets_in(tmp_path, "o.gpkg")
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OutputError, match=r"o_options\.yaml cannot be written .No space left"):
+        write(targets)
+    assert contents(tmp_path) == {}
