@@ -63,7 +63,7 @@ def check_format(path: str | Path) -> None:
 
 
 def style_beside(path: str | Path) -> Path | None:
-    """Where the style goes that QGIS loads with a vector file; None where the file carries it."""
+    """Where the style goes that QGIS loads with a file; None for those that carry their own."""
     target = Path(path)
     return None if target.suffix.lower() == ".gpkg" else target.with_suffix(".qml")
 
@@ -72,8 +72,9 @@ def geopackage_layer(name: str) -> str:
     """A layer name that a GeoPackage can have, as near to the one asked for as possible.
 
     Names of SQLite's and GeoPackage's own tables, the table of styles among them, and names that
-    begin with a special character get "map_" in front.
+    begin with a special character get "map_" in front. QGIS takes `|` for the end of the name.
     """
+    name = name.replace("|", "_")
     is_reserved = re.match(r"\W|gpkg|sqlite_", name, flags=re.IGNORECASE)
     return f"map_{name}" if is_reserved or name.lower() == STYLE_TABLE else name
 
