@@ -15,7 +15,7 @@ import rasterio
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.windows import Window
 
-from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
+from geocobot.classes import IGNORE, ClassSpec
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid, Strip
 from geocobot.io.source import reason
@@ -256,10 +256,8 @@ class ClassWriter(_RasterWriter):
 
     def _describe(self, dataset: Any) -> None:
         """Write the color table and the names of the classes."""
-        transparent = (0, 0, 0, 0)
-        colors = {BACKGROUND: transparent, NODATA: transparent}
-        colors |= {c.number: (*c.rgb, 255) for c in self._classes}
-        dataset.write_colormap(1, colors)
+        # A TIFF's color table has no alpha: the background is transparent by `class_raster_qml`.
+        dataset.write_colormap(1, {c.number: (*c.rgb, 255) for c in self._classes})
         dataset.set_band_description(1, "class")
         dataset.update_tags(1, **{f"CLASS_{c.number}": c.name for c in self._classes})
 

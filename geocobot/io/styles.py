@@ -1,4 +1,4 @@
-"""QGIS styles: one legend entry per class, in the class's color."""
+"""QGIS styles of polygons and class rasters: one entry per class, in the class's color."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 import pandas as pd
 import pyogrio
 
-from geocobot.classes import ClassSpec
+from geocobot.classes import BACKGROUND, ClassSpec
 
 STYLE_TABLE = "layer_styles"
 """Table of a GeoPackage in which QGIS looks for styles."""
@@ -22,12 +22,12 @@ _OUTLINE_MM = 0.4
 
 
 def qml_of(classes: Sequence[ClassSpec]) -> str:
-    """Make a QGIS layer style (QML) categorized by `class_name`.
+    """Make a QGIS style (QML) of polygons, categorized by `class_name`.
 
     Args:
         classes: names and colors of the legend, in this order.
     """
-    root = Element("qgis", version="3.22", styleCategories="Symbology")
+    root = _root()
     renderer = SubElement(
         root,
         "renderer-v2",
@@ -51,8 +51,33 @@ def qml_of(classes: Sequence[ClassSpec]) -> str:
         )
         symbols.append(_symbol(str(i), spec))
     SubElement(root, "layerGeometryType").text = "2"
-    text = tostring(root, encoding="unicode")
-    return f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n"
+    return _document(root)
+
+
+def class_raster_qml(classes: Sequence[ClassSpec]) -> str:
+    """Make a QGIS style (QML) of a class raster, with the background transparent.
+
+    Args:
+        classes: numbers, names and colors of the legend, in this order.
+    """
+    root = _root()
+    renderer = SubElement(
+        SubElement(root, "pipe"),
+        "rasterrenderer",
+        type="paletted",
+        band="1",
+        opacity="1",
+        alphaBand="-1",
+        nodataColor="",
+    )
+    palette = SubElement(renderer, "colorPalette")
+    entries = [(BACKGROUND, "#000000", 0, "background")]
+    entries += [(spec.number, spec.color, 255, spec.name) for spec in classes]
+    for value, color, alpha, label in entries:
+        SubElement(
+            palette, "paletteEntry", value=str(value), color=color, alpha=str(alpha), label=label
+        )
+    return _document(root)
 
 
 def embed_style(path: Path, layer: str, classes: Sequence[ClassSpec]) -> None:
@@ -83,6 +108,17 @@ def embed_style(path: Path, layer: str, classes: Sequence[ClassSpec]) -> None:
     pyogrio.write_dataframe(
         pd.DataFrame([row]), path, layer=STYLE_TABLE, driver="GPKG", append=True
     )
+
+
+def _root() -> Element:
+    """The outermost element of a style."""
+    return Element("qgis", version="3.22", styleCategories="Symbology")
+
+
+def _document(root: Element) -> str:
+    """A style as the text of a file."""
+    text = tostring(root, encoding="unicode")
+    return f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n"
 
 
 def _symbol(name: str, spec: ClassSpec) -> Element:

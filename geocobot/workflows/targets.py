@@ -14,6 +14,7 @@ from geocobot.grid import GeoGrid, Strip
 from geocobot.io.output import check_output, new_files
 from geocobot.io.polygons import PolygonWriter, check_format, style_beside
 from geocobot.io.scores import ClassWriter, ScoreWriter
+from geocobot.io.styles import class_raster_qml
 from geocobot.io.unfinished import write_text
 
 
@@ -26,6 +27,7 @@ class Targets:
         style: QGIS style beside it, or None where the file carries its own.
         scores: scores raster, or None.
         classes: class raster, or None.
+        classes_style: QGIS style beside it, or None.
         config: YAML with the options that gave the result.
     """
 
@@ -33,12 +35,14 @@ class Targets:
     style: Path | None
     scores: Path | None
     classes: Path | None
+    classes_style: Path | None
     config: Path
 
     def paths(self) -> Iterator[Path]:
         """Every file that will be written."""
         yield self.polygons
-        yield from (p for p in (self.style, self.scores, self.classes) if p is not None)
+        others = (self.style, self.scores, self.classes, self.classes_style)
+        yield from (path for path in others if path is not None)
         yield self.config
 
 
@@ -98,15 +102,19 @@ def choose_targets(
             "Predict them one after the other, each with its own --out",
         )
     vectors = [folder / f"{Path(r).stem}_pred.gpkg" for r in rasters] if is_folder else [folder]
-    return tuple(
-        Targets(
-            polygons=vector,
-            style=style_beside(vector),
-            scores=vector.with_name(f"{vector.stem}_scores.tif") if save_scores else None,
-            classes=vector.with_name(f"{vector.stem}_classes.tif") if save_classes else None,
-            config=vector.with_name(f"{vector.stem}_options.yaml"),
-        )
-        for vector in vectors
+    return tuple(_beside(v, save_scores=save_scores, save_classes=save_classes) for v in vectors)
+
+
+def _beside(vector: Path, *, save_scores: bool, save_classes: bool) -> Targets:
+    """Name everything after the vector file."""
+    classes = vector.with_name(f"{vector.stem}_classes.tif") if save_classes else None
+    return Targets(
+        polygons=vector,
+        style=style_beside(vector),
+        scores=vector.with_name(f"{vector.stem}_scores.tif") if save_scores else None,
+        classes=classes,
+        classes_style=classes and style_beside(classes),
+        config=vector.with_name(f"{vector.stem}_options.yaml"),
     )
 
 
@@ -169,6 +177,8 @@ def open_targets(
             raster = ClassWriter(path, grid, classes, unfinished=unfinished[path])
             stack.enter_context(raster)
             sinks.append(lambda s: raster.write(s.row_off, classify(s.scores, s.valid, classes)))
+        if (path := targets.classes_style) is not None:
+            write_text(unfinished[path], class_raster_qml(classes), path)
         config = unfinished[targets.config]
         yield OpenTargets(
             polygons, tuple(sinks), lambda text: write_text(config, text, targets.config)

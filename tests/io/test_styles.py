@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from geocobot.classes import ClassSpec, name_classes
-from geocobot.io.styles import embed_style, qml_of
+from geocobot.io.styles import class_raster_qml, embed_style, qml_of
 
 
 def test_every_class_has_a_category_and_a_symbol_in_its_color():
@@ -26,10 +26,27 @@ def test_every_class_has_a_category_and_a_symbol_in_its_color():
     assert all(color.endswith(",255") for color in outlines)
 
 
+def test_a_class_raster_has_its_background_transparent_and_its_classes_named():
+    classes = (ClassSpec(1, "road", "#e69f00"), ClassSpec(7, "roof", "#0072b2"))
+    root = ET.fromstring(class_raster_qml(classes))
+    renderer = root.find("pipe/rasterrenderer")
+    assert (renderer.get("type"), renderer.get("band")) == ("paletted", "1")
+    entries = [
+        tuple(e.attrib[k] for k in ("value", "label", "color", "alpha")) for e in renderer[0]
+    ]
+    assert entries == [
+        ("0", "background", "#000000", "0"),
+        ("1", "road", "#e69f00", "255"),
+        ("7", "roof", "#0072b2", "255"),
+    ]
+
+
 @pytest.mark.parametrize("name", ["a < b & 'c'", 'say "so"', "Gebäude 屋根"])
 def test_names_are_escaped(name):
     root = ET.fromstring(qml_of([ClassSpec(1, name, "#102030")]))
     assert root.find(".//category").attrib["value"] == name
+    root = ET.fromstring(class_raster_qml([ClassSpec(1, name, "#102030")]))
+    assert root.findall(".//paletteEntry")[1].attrib["label"] == name
 
 
 def test_the_style_is_the_layers_default_and_no_layer_of_the_map(tmp_path):

@@ -267,6 +267,7 @@ def test_old_results_are_replaced_when_asked(scene_factory, tmp_path, card):
     assert len(read(again.polygons)) == again.n_polygons
     assert names_in(tmp_path) == [
         "o.gpkg",
+        "o_classes.qml",
         "o_classes.tif",
         "o_options.yaml",
         "o_scores.tif",

@@ -45,6 +45,15 @@ def test_all_files_of_a_scene_appear(tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted(targets.paths())
 
 
+def test_the_class_raster_has_its_style_beside_it(tmp_path):
+    targets = targets_in(tmp_path, "o.v2.gpkg")
+    write(targets)
+    assert targets.classes_style == tmp_path / "o.v2_classes.qml"
+    assert 'label="road"' in targets.classes_style.read_text(encoding="utf-8")
+    (without,) = choose_targets(["a.tif"], None, save_scores=False, save_classes=False)
+    assert without.classes_style is None
+
+
 def test_a_file_that_appears_meanwhile_keeps_all_others_from_appearing(tmp_path):
     for i, name in enumerate(p.name for p in targets_in(tmp_path).paths()):
         folder = tmp_path / str(i)
@@ -74,12 +83,16 @@ def test_old_results_stay_if_a_single_file_cannot_be_replaced(tmp_path, monkeypa
         assert contents(tmp_path) == before
 
 
-def test_a_full_disk_is_told_of_in_the_name_of_the_finished_file(tmp_path, monkeypatch):
-    def full(self, *_, **__):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("name", ["o.qml", "o_classes.qml", "o_options.yaml"])
+def test_a_full_disk_is_told_of_in_the_name_of_the_finished_file(tmp_path, monkeypatch, name):
+    real = Path.write_text
 
-    targets = targets_in(tmp_path, "o.gpkg")
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OutputError, match=r"o_options\.yaml cannot be written .No space left"):
-        write(targets)
+    def write_text(self, *args, **kwargs):
+        if self.name.startswith(f".{Path(name).stem}."):
+            raise OSError(28, "No space left on device")
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    with pytest.raises(OutputError, match=rf"{name} cannot be written .No space left"):
+        write(targets_in(tmp_path))
     assert contents(tmp_path) == {}
