@@ -38,7 +38,7 @@ class HoleFilling:
         """Rows below a block that have to be known, so that each of its holes is seen whole."""
         if self.max_m2 <= 0:
             return 0
-        smallest_m2 = self._row_m2(np.arange(self.grid.height + 1)).min()
+        smallest_m2 = self._row_m2(np.arange(self.grid.height)).min()
         return int(min(self.max_m2 / smallest_m2, MAX_HOLE_ROWS)) + 2
 
     def fill(
@@ -75,13 +75,14 @@ class HoleFilling:
 
     def _row_m2(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Ground area of a pixel in each row, between rows measured at fixed places."""
-        measured = np.linspace(0, self.grid.height, 9)
+        # Middles of pixels: half a pixel beyond the first or last row may lie beyond a pole.
+        measured = np.linspace(0.5, self.grid.height - 0.5, 9)
         column = self.grid.width / 2
         areas = [
             np.prod(ground_size_m(self.grid.crs, self.grid.transform, row, column))
             for row in measured
         ]
-        return np.asarray(np.interp(rows, measured, areas))
+        return np.asarray(np.interp(rows + 0.5, measured, areas))
 
 
 def _last_rows(components: Components, width: int) -> npt.NDArray[np.int64]:

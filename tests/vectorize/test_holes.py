@@ -52,6 +52,16 @@ def test_which_holes_are_filled(picture, max_m2, expected):
     np.testing.assert_array_equal(fill(picture, max_m2), parse(expected))
 
 
+def test_a_scene_from_pole_to_pole():
+    labels = np.ones((18, 36), np.uint8)
+    labels[[3, 9], 5] = 0
+    degrees = GeoGrid(CRS.from_epsg(4326), Affine(10, 0, -180, 0, -10, 90), labels.shape)
+    # A pixel covers 1.2e12 m2 beside the equator and 0.7e12 m2 at 55 degrees.
+    (world,) = trace(labels, grid=degrees, close_holes_m2=1e12).geometry
+    assert len(world.interiors) == 1
+    assert world.interiors[0].bounds[1] == -10
+
+
 @settings(max_examples=80, deadline=None)
 @given(class_rasters(16), st.integers(1, 5), st.sampled_from([0.15, 0.3, 0.6, 2.0]))
 def test_blocks_fill_what_the_whole_scene_fills(labels, rows, max_m2):
