@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -21,7 +21,7 @@ from pyproj import CRS
 from geocobot.classes import ClassSpec
 from geocobot.errors import OutputError
 from geocobot.io.output import new_files
-from geocobot.io.styles import STYLE_TABLE, embed_style, qml_of
+from geocobot.io.styles import embed_style, geopackage_layer, qml_of
 from geocobot.io.unfinished import delete_file, reveal, write_text
 
 logger = logging.getLogger("geocobot.io")
@@ -40,10 +40,11 @@ _WRITE_ERRORS = (DataSourceError, DataLayerError, FieldError, OSError)
 
 
 def check_format(path: str | Path) -> None:
-    """Find out before the work starts whether a vector format can be written.
+    """Find out before the work starts whether a vector file can be written.
 
     Raises:
-        OutputError: the extension is unknown, or the format needs a package that is missing.
+        OutputError: the extension is unknown, the format needs a package that is missing, or the
+            folder has a name that pyogrio takes for something else.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _FINISHERS:
@@ -60,23 +61,21 @@ def check_format(path: str | Path) -> None:
             "GeoParquet needs the package pyarrow",
             'Run pip install "geocobot[parquet]", or choose .gpkg',
         )
+    folder = Path(os.path.realpath(path)).parent
+    if "!" in str(folder) and os.name == "posix":
+        # What is on the left of it would be an archive, and the file would go to the root folder.
+        raise OutputError(
+            path,
+            f"lies in {folder}",
+            "GDAL's Python packages take ! in a path for the end of an archive's name",
+            "Rename the folder, or choose another --out",
+        )
 
 
 def style_beside(path: str | Path) -> Path | None:
     """Where the style goes that QGIS loads with a file; None for those that carry their own."""
     target = Path(path)
     return None if target.suffix.lower() == ".gpkg" else target.with_suffix(".qml")
-
-
-def geopackage_layer(name: str) -> str:
-    """A layer name that a GeoPackage can have, as near to the one asked for as possible.
-
-    Names of SQLite's and GeoPackage's own tables, the table of styles among them, and names that
-    begin with a special character get "map_" in front. QGIS takes `|` for the end of the name.
-    """
-    name = name.replace("|", "_")
-    is_reserved = re.match(r"\W|gpkg|sqlite_", name, flags=re.IGNORECASE)
-    return f"map_{name}" if is_reserved or name.lower() == STYLE_TABLE else name
 
 
 class PolygonWriter:

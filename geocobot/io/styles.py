@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,9 @@ STYLE_TABLE = "layer_styles"
 _FILL_ALPHA = 96
 _OUTLINE_SHADE = 0.65
 _OUTLINE_MM = 0.4
+
+# Control characters but tab and line ends, which no XML can hold.
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def qml_of(classes: Sequence[ClassSpec]) -> str:
@@ -80,6 +84,17 @@ def class_raster_qml(classes: Sequence[ClassSpec]) -> str:
     return _document(root)
 
 
+def geopackage_layer(name: str) -> str:
+    """A layer name that a GeoPackage can have, as near to the one asked for as possible.
+
+    Names of SQLite's and GeoPackage's own tables, the table of styles among them, and names that
+    begin with a special character get "map_" in front. QGIS takes `|` for the end of the name.
+    """
+    name = name.replace("|", "_")
+    is_reserved = re.match(r"\W|gpkg|sqlite_", name, flags=re.IGNORECASE)
+    return f"map_{name}" if is_reserved or name.lower() == STYLE_TABLE else name
+
+
 def embed_style(path: Path, layer: str, classes: Sequence[ClassSpec]) -> None:
     """Make the classes' style the default one of a GeoPackage layer.
 
@@ -117,7 +132,7 @@ def _root() -> Element:
 
 def _document(root: Element) -> str:
     """A style as the text of a file."""
-    text = tostring(root, encoding="unicode")
+    text = _NOT_IN_XML.sub("\ufffd", tostring(root, encoding="unicode"))
     return f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n"
 
 

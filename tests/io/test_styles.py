@@ -49,6 +49,16 @@ def test_names_are_escaped(name):
     assert root.findall(".//paletteEntry")[1].attrib["label"] == name
 
 
+def test_a_character_that_xml_cannot_hold_does_not_spoil_the_style():
+    classes = (ClassSpec(1, "a\x0bb\x00", "#102030"), ClassSpec(2, "roof\n\t", "#102030"))
+    for text, tag, key in (
+        (qml_of(classes), "category", "label"),
+        (class_raster_qml(classes), "paletteEntry", "label"),
+    ):
+        labels = [e.attrib[key] for e in ET.fromstring(text).iter(tag)]
+        assert labels[-2:] == ["a\ufffdb\ufffd", "roof\n\t"]
+
+
 def test_the_style_is_the_layers_default_and_no_layer_of_the_map(tmp_path):
     path = tmp_path / "a.gpkg"
     classes = name_classes(["road"])
