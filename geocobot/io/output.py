@@ -26,10 +26,11 @@ def check_output(path: str | Path, overwrite: bool) -> None:
         overwrite: whether an existing file may be replaced.
 
     Raises:
-        OutputError: it exists and may not be replaced, it is a folder, or its folder cannot be
-            written to.
+        OutputError: it exists and may not be replaced, it is a folder, its folder cannot be
+            written to, or the file system refuses its name.
     """
     target = Path(path)
+    _check_name(target)
     if os.path.isdir(target):
         raise OutputError(
             path, "is a folder", "The output is a single file", "Name a file inside it"
@@ -55,12 +56,13 @@ def check_output_folder(path: str | Path, overwrite: bool, marker: str = "config
     target = Path(path)
     if os.path.exists(target) and not os.path.isdir(target):
         raise OutputError(path, "is a file", "The output is a folder", "Choose another name")
+    _check_name(target)
     _check_writable(target)
-    if not os.path.isdir(target) or not any(target.iterdir()):
+    if not os.path.isdir(target) or not _is_filled(target):
         return
     if not overwrite:
         raise _exists(path)
-    if not (target / marker).is_file():
+    if not os.path.isfile(target / marker):
         raise OutputError(
             path,
             f"holds files but no {marker}, so geocobot did not make it",
@@ -167,7 +169,7 @@ def put_folder(finished: Path, target: Path) -> None:
             target.rename(old)
         try:
             finished.rename(target)
-        except OSError:
+        except BaseException:
             if old.exists():
                 old.rename(target)
             raise
@@ -186,9 +188,41 @@ def _exists(path: str | Path) -> OutputError:
     )
 
 
+def _check_name(target: Path) -> None:
+    """Refuse a name that is too long for the file system, or a link to itself."""
+    try:
+        target.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            target,
+            f"cannot be written ({getattr(error, 'strerror', None) or error})",
+            "The file system refuses this name",
+            "Choose another --out",
+        ) from error
+
+
+def _is_filled(folder: Path) -> bool:
+    """Whether there is anything in a folder."""
+    try:
+        return any(folder.iterdir())
+    except OSError as error:
+        raise refused(folder, error) from error
+
+
 def _check_writable(target: Path) -> None:
     """Refuse a target whose nearest existing parent is no folder or may not be written to."""
-    parent = next(p for p in target.absolute().parents if os.path.exists(p))
+    # Where the target is a link, the folder of what it points to counts.
+    parents = Path(os.path.realpath(target)).parents
+    parent = next((p for p in parents if os.path.exists(p)), None)
+    if parent is None:
+        raise OutputError(
+            target,
+            "lies on a drive that is not there",
+            "Output needs a folder",
+            "Choose another --out",
+        )
     if not os.path.isdir(parent):
         raise OutputError(
             target,

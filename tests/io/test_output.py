@@ -197,6 +197,30 @@ class TestCheckOutput:
         with pytest.raises(OutputError, match=r"lies in .*file, which is a file"):
             check_output_folder(tmp_path / "file" / below, overwrite=True)
 
+    @pytest.mark.parametrize("name", ["x" * 300 + ".gpkg", "a\0b.gpkg"])
+    def test_a_name_that_the_file_system_refuses(self, tmp_path, name):
+        for check in (check_output, check_output_folder):
+            with pytest.raises(OutputError, match=r"cannot be written.*refuses this name"):
+                check(tmp_path / name, overwrite=False)
+
+    def test_a_link_to_itself(self, tmp_path):
+        link = tmp_path / "map.gpkg"
+        link.symlink_to(link)
+        with pytest.raises(OutputError, match=r"map\.gpkg cannot be written"):
+            check_output(link, overwrite=True)
+
+    def test_a_link_to_where_nothing_can_be_written(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        link = tmp_path / "map.gpkg"
+        link.symlink_to(tmp_path / "file" / "map.gpkg")
+        with pytest.raises(OutputError, match=r"map\.gpkg lies in .*file, which is a file"):
+            check_output(link, overwrite=False)
+
+    def test_a_drive_that_is_not_there(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(os.path, "exists", lambda _: False)
+        with pytest.raises(OutputError, match="lies on a drive that is not there"):
+            check_output(tmp_path / "map.gpkg", overwrite=False)
+
     def test_no_permission(self, tmp_path, monkeypatch):
         asked = []
 
@@ -278,6 +302,32 @@ class TestNewFolder:
         (tmp_path / "roads").write_text("")
         with pytest.raises(OutputError, match=r"is a file.*Choose another name"):
             check_output_folder(tmp_path / "roads", overwrite=True)
+
+    def test_a_folder_that_may_not_be_read(self, tmp_path, monkeypatch):
+        def denied(self):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "iterdir", denied)
+        with pytest.raises(OutputError, match=r"cannot be written \(Permission denied\)"):
+            check_output_folder(tmp_path, overwrite=True)
+
+    def test_the_old_one_comes_back_after_an_interrupt(self, tmp_path, monkeypatch):
+        path = tmp_path / "roads"
+        path.mkdir()
+        (path / "config.yaml").write_text("old")
+        real_rename = Path.rename
+
+        def rename(self, to):
+            if self != path and to == path and (self / "new").exists():
+                raise KeyboardInterrupt("stop")
+            return real_rename(self, to)
+
+        monkeypatch.setattr(Path, "rename", rename)
+        with pytest.raises(KeyboardInterrupt, match="stop"):  # noqa: SIM117
+            with new_folder(path, overwrite=True) as temporary:
+                (temporary / "new").write_text("new")
+        assert files_in(path) == ["config.yaml"]
+        assert files_in(tmp_path) == ["roads"]
 
     def test_the_old_one_comes_back_if_the_new_one_cannot(self, tmp_path, monkeypatch):
         finished, target = tmp_path / "finished", tmp_path / "roads"
