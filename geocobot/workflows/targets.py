@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from geocobot.grid import GeoGrid, Strip
 from geocobot.io.output import check_output, new_files
 from geocobot.io.polygons import PolygonWriter, check_format, style_beside
 from geocobot.io.scores import ClassWriter, ScoreWriter
+from geocobot.io.source import GDAL_NAME
 from geocobot.io.styles import class_raster_qml
 from geocobot.io.unfinished import write_text
 
@@ -84,7 +86,9 @@ def choose_targets(
         OutputError: one file is to hold several scenes, or two scenes have the same name.
     """
     folder = Path() if out is None else Path(out)
-    is_folder = out is None or folder.is_dir() or out.endswith(("/", "\\")) or not folder.suffix
+    is_folder = (
+        out is None or os.path.isdir(folder) or out.endswith(("/", "\\")) or not folder.suffix
+    )
     if not is_folder and len(rasters) > 1:
         raise OutputError(
             f"--out {out}",
@@ -92,7 +96,8 @@ def choose_targets(
             "Every raster gets a file of its own",
             "Name a folder, such as --out results/",
         )
-    names = Counter(Path(r).stem for r in rasters)
+    stems = [_stem(raster) for raster in rasters]
+    names = Counter(stems)
     name, count = names.most_common(1)[0]
     if count > 1:
         raise OutputError(
@@ -101,8 +106,13 @@ def choose_targets(
             "Results are named after their rasters",
             "Predict them one after the other, each with its own --out",
         )
-    vectors = [folder / f"{Path(r).stem}_pred.gpkg" for r in rasters] if is_folder else [folder]
+    vectors = [folder / f"{stem}_pred.gpkg" for stem in stems] if is_folder else [folder]
     return tuple(_beside(v, save_scores=save_scores, save_classes=save_classes) for v in vectors)
+
+
+def _stem(raster: str) -> str:
+    """The scene's name; what follows the `?` of a URL may be a secret."""
+    return Path(raster.partition("?")[0] if GDAL_NAME.match(raster) else raster).stem
 
 
 def _beside(vector: Path, *, save_scores: bool, save_classes: bool) -> Targets:
@@ -127,9 +137,9 @@ def check_targets(targets: Sequence[Targets], inputs: Sequence[str], *, overwrit
     """
     for target in targets:
         check_format(target.polygons)
-    read = {Path(i).resolve() for i in inputs}
+    read = {os.path.realpath(i) for i in inputs}
     for path in (p for t in targets for p in t.paths()):
-        if path.resolve() in read:
+        if os.path.realpath(path) in read:
             raise OutputError(
                 path,
                 "is one of the inputs",

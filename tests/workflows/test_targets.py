@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pyproj import CRS
 from geocobot.classes import name_classes
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid, Strip
-from geocobot.workflows.targets import choose_targets, open_targets
+from geocobot.workflows.targets import check_targets, choose_targets, open_targets
 
 GRID = GeoGrid(CRS("EPSG:32633"), Affine(1, 0, 5e5, 0, -1, 5e6), (20, 30))
 CLASSES = name_classes(["road"])
@@ -43,6 +44,35 @@ def test_all_files_of_a_scene_appear(tmp_path):
     targets = targets_in(tmp_path)
     write(targets)
     assert sorted(tmp_path.iterdir()) == sorted(targets.paths())
+
+
+@pytest.mark.parametrize(
+    ("raster", "stem"),
+    [
+        ("https://example.org/a/scene.v2.tif?token=a/b.secret", "scene.v2"),
+        ("/vsicurl/https://example.org/scene.tif?token=a/b.secret", "scene"),
+        ("/vsizip/all.zip/scene.tif", "scene"),
+        ("here?/why?.tif", "why?"),
+    ],
+)
+def test_results_are_named_after_the_scene_and_not_after_secrets_in_its_url(raster, stem):
+    (targets,) = choose_targets([raster], None, save_scores=False, save_classes=False)
+    assert targets.polygons == Path(f"{stem}_pred.gpkg")
+
+
+def test_a_folder_that_may_not_be_entered_is_told_of(tmp_path, monkeypatch):
+    private = tmp_path / "private"
+    private.mkdir()
+
+    def refused(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # What an unprivileged user meets; root, who runs many a test, enters everywhere.
+    for name in ("exists", "is_dir", "is_file", "stat"):
+        monkeypatch.setattr(Path, name, refused)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != private)
+    with pytest.raises(OutputError, match="where you may not write"):
+        check_targets([targets_in(private)], ["scene.tif"], overwrite=False)
 
 
 def test_the_class_raster_has_its_style_beside_it(tmp_path):
