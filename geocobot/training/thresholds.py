@@ -76,7 +76,8 @@ class ScoreHistograms:
         """Find a threshold for every class: the best on these samples, as far as they can tell.
 
         A handful of samples prefers extreme thresholds by chance. So the threshold moves from the
-        best towards 0.5 as long as that costs less IoU than the standard error of the cost, as
+        best to where it should be if scores were probabilities, half the F1 (Lipton et al.,
+        arXiv 1402.1892), as long as that costs less IoU than the standard error of the cost, as
         known from leaving out each group of samples in turn (jackknife); the rule is that of
         Breiman et al., "Classification and Regression Trees", 1984. Many samples that agree leave
         it where it is.
@@ -131,11 +132,16 @@ def _choose(iou: Tensor, error: Tensor) -> tuple[float, float]:
         error: (bins,) standard error of what a threshold costs.
     """
     best = int(iou.argmax())
-    chosen, default = _middle_of_plateau(iou, best), round(_DEFAULT * _BINS)
-    step = 1 if chosen < default else -1
-    while chosen != default and iou[best] - iou[chosen + step] < error[chosen + step]:
+    chosen, calibrated = _middle_of_plateau(iou, best), round(_half_f1(float(iou[best])) * _BINS)
+    step = 1 if chosen < calibrated else -1
+    while chosen != calibrated and iou[best] - iou[chosen + step] < error[chosen + step]:
         chosen += step
     return chosen / _BINS, float(iou[chosen])
+
+
+def _half_f1(iou: float) -> float:
+    """Half the F1 that belongs to an IoU, 0 to 0.5."""
+    return iou / (1 + iou)
 
 
 def _middle_of_plateau(iou: Tensor, best: int) -> int:
