@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 from collections.abc import Sequence
-from multiprocessing.context import BaseContext
 
 from lightning import LightningDataModule
 from rasterio.windows import Window
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from geocobot.bands import BandRange
 from geocobot.data.collection import ChainedSampler, MixedSampler, SampleKey, SceneCollection
-from geocobot.data.dataset import GeoSlices, Sample, SceneDataset
+from geocobot.data.dataset import Sample, SceneDataset
+from geocobot.data.loader import make_loader
 from geocobot.data.rectangles import area
 from geocobot.data.samplers import PatchSampler, TileSampler
 from geocobot.data.split import PATCH_STEP_PX, Split
@@ -125,43 +124,6 @@ class SceneDataModule(LightningDataModule):
         return make_loader(
             self.collection, sampler, batch_size=self.batch_size, workers=self.workers
         )
-
-
-def make_loader(
-    dataset: Dataset[Sample],
-    sampler: Sampler[SampleKey] | Sampler[GeoSlices],
-    *,
-    batch_size: int,
-    workers: int,
-) -> DataLoader[Sample]:
-    """A loader that gives the same batches whatever the number of workers.
-
-    Args:
-        dataset: `SceneDataset` for a `TileSampler`, `SceneCollection` for sampled keys.
-        sampler: decides windows and order.
-        batch_size: samples per batch; the last one may be smaller.
-        workers: processes that read; 0 reads in this process.
-    """
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        sampler=sampler,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        multiprocessing_context=_start_method() if workers else None,
-    )
-
-
-def _start_method() -> BaseContext:
-    """How workers start: never by forking a process whose threads (GDAL, torch) hold locks.
-
-    A fork server imports once and forks from there; Windows has none and spawns.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["geocobot.data.collection"])
-    return context
 
 
 def _steps_for(splits: Sequence[Split], crop_px: int, batch_size: int) -> int:

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from torch.utils.data import DataLoader
 
 from geocobot.data.dataset import Sample, SceneDataset
+from geocobot.data.loader import make_loader
 from geocobot.data.samplers import TileSampler
 from geocobot.errors import DeviceError, ModelFileError
 from geocobot.grid import TilePlan
@@ -61,12 +62,8 @@ def plan_tiles(
     """
     sampler = TileSampler(dataset, size_px=size_px, stride_px=size_px - overlap_px)
     windows = [dataset.window_of(slices) for slices in sampler]
-    loader = DataLoader(
-        dataset,
-        batch_size=batch_size,
-        sampler=sampler,
-        num_workers=workers,
-        pin_memory=pin_memory,
+    loader = make_loader(
+        dataset, sampler, batch_size=batch_size, workers=workers, pin_memory=pin_memory
     )
     return loader, TilePlan.of(dataset.grid, windows, overlap_px)
 
@@ -93,6 +90,7 @@ def predict_tiles(
         One `TileLogits` per tile, in the loader's order.
 
     Raises:
+        UnreadableFileError: a tile of the scene cannot be read.
         ModelFileError: the model yields numbers that are not finite.
         DeviceError: a batch does not fit into the GPU's memory.
     """

@@ -13,7 +13,8 @@ from rasterio.windows import Window
 from geocobot.classes import IGNORE
 from geocobot.data.collection import ChainedSampler, MixedSampler, SampleKey
 from geocobot.data.dataset import SceneDataset
-from geocobot.data.module import SceneDataModule, make_loader
+from geocobot.data.loader import make_loader
+from geocobot.data.module import SceneDataModule
 from geocobot.data.rectangles import contains, grown
 from geocobot.data.samplers import PatchSampler, TileSampler, windows_of
 from geocobot.data.split import Split

@@ -27,6 +27,7 @@ from geocobot.errors import (
     ModelFileError,
     OutputError,
     PixelSizeError,
+    UnreadableFileError,
 )
 from geocobot.io.statistics import open_scene_for
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
@@ -171,6 +172,19 @@ def test_workers_change_no_byte(scene_factory, tmp_path, card):
     first, second = read(alone.polygons), read(helped.polygons)
     assert first.geometry.to_wkb().tolist() == second.geometry.to_wkb().tolist()
     assert first.drop(columns="geometry").equals(second.drop(columns="geometry"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_scene_that_breaks_off_is_named_and_leaves_nothing(
+    scene_factory, tmp_path, card, workers
+):
+    raster = scene_factory(image=blobs(400, 300))
+    whole = raster.read_bytes()
+    raster.write_bytes(whole[: len(whole) // 2])
+    small = replace(card, patch_px=128)
+    with pytest.raises(UnreadableFileError, match=r"scene\.tif cannot be read at rows.*copy or"):
+        run(raster, tmp_path / "out" / "o.gpkg", small, workers=workers)
+    assert names_in(tmp_path / "out") == []
 
 
 def test_nodata_stays_nodata(scene_factory, tmp_path, card):

@@ -12,7 +12,13 @@ import pytest
 from shapely import LineString, box
 
 from geocobot.config import TrainOptions, make_options, read_yaml
-from geocobot.errors import BandError, ConfigError, OutputError, ResumeError
+from geocobot.errors import (
+    BandError,
+    ConfigError,
+    OutputError,
+    ResumeError,
+    UnreadableFileError,
+)
 from geocobot.models.modelfile import load_model, read_card
 from geocobot.workflows import train as train_module
 from geocobot.workflows.train import train
@@ -241,3 +247,18 @@ def test_what_came_to_lie_at_the_target_is_kept(
 def test_other_than_three_bands_are_refused(options: TrainOptions, bands: tuple[int, ...]) -> None:
     with pytest.raises(BandError, match=r"--bands names . band.*reads 3.*1,2,2"):
         train(replace(options, bands=bands))
+
+
+def test_a_scene_that_breaks_off_while_workers_read_it_is_named(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_fit, scene = train_module.fit, Path(options.raster[0])
+
+    def fit_while_the_disk_fails(*args: Any, **kwargs: Any) -> Any:
+        whole = scene.read_bytes()
+        scene.write_bytes(whole[: len(whole) // 2])
+        return real_fit(*args, **kwargs)
+
+    monkeypatch.setattr(train_module, "fit", fit_while_the_disk_fails)
+    with pytest.raises(UnreadableFileError, match=r"scene\.tif cannot be read at rows.*copy or"):
+        train(replace(options, workers=1))

@@ -1,0 +1,101 @@
+"""Batches in order, read by this process or by workers; what stops one stops the run in words."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from geocobot.data.collection import SampleKey
+from geocobot.data.dataset import GeoSlices, Sample
+from geocobot.errors import GeocobotError
+
+
+def make_loader(
+    dataset: Dataset[Sample],
+    sampler: Sampler[SampleKey] | Sampler[GeoSlices],
+    *,
+    batch_size: int,
+    workers: int,
+    pin_memory: bool = False,
+) -> DataLoader[Sample]:
+    """A loader that gives the same batches, and raises the same errors, with and without workers.
+
+    Args:
+        dataset: `SceneDataset` for a `TileSampler`, `SceneCollection` for sampled keys.
+        sampler: decides windows and order.
+        batch_size: samples per batch; the last one may be smaller.
+        workers: processes that read; 0 reads in this process.
+        pin_memory: whether batches come in memory that CUDA copies from faster.
+    """
+    return _Loader(
+        _Answers(dataset),
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        multiprocessing_context=_start_method() if workers else None,
+    )
+
+
+class _Loader(DataLoader[Sample]):
+    """Raises in the consumer's process the errors that came in place of a batch.
+
+    Torch tells of a worker's exception by the class and one text, from which an error of four
+    parts cannot be built again: it would arrive as a RuntimeError.
+    """
+
+    def __iter__(self) -> Iterator[Sample]:  # type: ignore[override] # all that anybody asks of it
+        """Yield the batches; workers start at once, and not with the first one."""
+        return map(_checked, super().__iter__())
+
+
+class _Answers(Dataset[Sample]):
+    """Samples of another dataset, or in place of a whole batch the error that stopped it.
+
+    Args:
+        dataset: what to read.
+    """
+
+    def __init__(self, dataset: Dataset[Sample]) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, key: Any) -> Sample:
+        """Read one sample."""
+        return self.dataset[key]
+
+    def __getitems__(self, keys: Sequence[Any]) -> list[Sample] | GeocobotError:
+        """Read the samples of a batch; torch asks for them together where it finds this."""
+        try:
+            return [self.dataset[key] for key in keys]
+        except GeocobotError as error:
+            return error
+
+
+def _collate(answer: list[Sample] | GeocobotError) -> Any:
+    """Join samples into a batch; an error stays what it is."""
+    return answer if isinstance(answer, GeocobotError) else default_collate(answer)
+
+
+def _checked(answer: Sample | GeocobotError) -> Sample:
+    """The batch, or its error raised."""
+    if isinstance(answer, GeocobotError):
+        raise answer
+    return answer
+
+
+def _start_method() -> BaseContext:
+    """How workers start: never by forking a process whose threads (GDAL, torch) hold locks.
+
+    A fork server imports once and forks from there; Windows has none and spawns.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["geocobot.data.loader"])
+    return context
