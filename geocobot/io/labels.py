@@ -18,7 +18,7 @@ from geocobot.config import DEFAULT_LINE_WIDTH_M
 from geocobot.errors import ConfigError, CrsError, EmptyLabelsError, FieldError
 from geocobot.grid import GeoGrid
 from geocobot.io.label_raster import LabelPatch, LabelRaster
-from geocobot.io.misplaced import crs_label, no_overlap
+from geocobot.io.misplaced import crs_label, in_words, no_overlap
 from geocobot.io.scene import Scene
 from geocobot.io.shapes import (
     LINES,
@@ -44,15 +44,21 @@ class Labels:
 
     Attributes:
         classes: in the order of their numbers; later ones win where features overlap.
-        features: single lines and polygons with the column `class_number`, in one CRS.
-        name: of the first file, or of its layer.
+        features: single lines and polygons with the columns `class_number` and `file` (position
+            in `files`), in one CRS.
+        files: their names without folders, for messages.
         line_width_m: full width that lines get on the ground.
     """
 
     classes: tuple[ClassSpec, ...]
     features: gpd.GeoDataFrame
-    name: str
+    files: tuple[str, ...]
     line_width_m: float
+
+    @property
+    def name(self) -> str:
+        """The files in a few words."""
+        return in_words(self.files)
 
     def on(self, grid: GeoGrid, scene_name: str) -> LabelRaster:
         """Place the labels on a scene.
@@ -64,6 +70,27 @@ class Labels:
         Raises:
             OverlapError: no feature lies on the scene.
         """
+        return self._place(grid, scene_name)[0]
+
+    def on_each(self, scenes: Sequence[Scene]) -> tuple[LabelRaster, ...]:
+        """Place the labels on scenes, and say which files have nothing on any of them.
+
+        Raises:
+            OverlapError: no feature lies on one of the scenes.
+        """
+        placed = [self._place(scene.grid, scene.name) for scene in scenes]
+        used = {file for _, files in placed for file in files}
+        unused = [name for i, name in enumerate(self.files) if i not in used]
+        if unused:
+            _LOG.warning(
+                "%s: nothing of it lies on %s, so that nothing is learned from it.",
+                in_words(unused),
+                in_words([scene.name for scene in scenes]),
+            )
+        return tuple(raster for raster, _ in placed)
+
+    def _place(self, grid: GeoGrid, scene_name: str) -> tuple[LabelRaster, set[int]]:
+        """The labels on a scene, and the positions of the files that they come from."""
         near = clip_to_scene(self.features, grid, self.line_width_m)
         near = finite_only(near.to_crs(grid.crs), self.name)
         self._warn_of_thin_lines(near, grid, scene_name)
@@ -71,10 +98,11 @@ class Labels:
         scene_box = shapely.box(0, 0, grid.width, grid.height)
         hits = np.flatnonzero(shapely.intersects(scene_box, shapes))
         if not hits.size:
-            raise no_overlap(self.features, self.name, grid, scene_name)
+            raise no_overlap(self.features, self.files, grid, scene_name)
         numbers = near["class_number"].to_numpy(np.uint8)[hits]
         order = np.argsort(numbers, kind="stable")
-        return LabelRaster(grid, shapes[hits][order], numbers[order])
+        raster = LabelRaster(grid, shapes[hits][order], numbers[order])
+        return raster, set(near["file"].to_numpy()[hits].tolist())
 
     def _warn_of_thin_lines(self, near: gpd.GeoDataFrame, grid: GeoGrid, scene_name: str) -> None:
         """Say that lines thinner than a pixel burn as dots."""
@@ -123,8 +151,8 @@ def read_labels(
         )
     declared = None if crs is None else parse_crs(crs)
     frames = [_read_file(path, layer, declared, class_field, scene) for path in paths]
-    features = _join(frames)
-    source = " and ".join(str(p) for p in paths)
+    features = _join([frame.assign(file=i) for i, frame in enumerate(frames)])
+    source = in_words([str(p) for p in paths])
     if features.empty:
         raise EmptyLabelsError(
             source,
@@ -142,10 +170,14 @@ def read_labels(
         )
     number_of = {name: i for i, name in enumerate(names, start=1)}
     features["class_number"] = features.pop("class_name").map(number_of).astype("uint8")
-    _announce(features, names, line_width_m, Path(paths[0]).name)
-    return Labels(
-        name_classes(names), features, Path(paths[0]).stem, line_width_m or DEFAULT_LINE_WIDTH_M
+    labels = Labels(
+        name_classes(names),
+        features,
+        tuple(Path(path).name for path in paths),
+        line_width_m or DEFAULT_LINE_WIDTH_M,
     )
+    _announce(features, names, line_width_m, labels.name)
+    return labels
 
 
 def _join(frames: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import geopandas as gpd
 from pyproj import CRS
@@ -12,6 +12,7 @@ from geocobot.grid import Bounds, GeoGrid
 from geocobot.io.shapes import bounds_in
 
 _WGS84 = CRS.from_epsg(4326)
+_MAX_NAMES = 4
 
 
 def crs_label(crs: CRS) -> str:
@@ -22,14 +23,22 @@ def crs_label(crs: CRS) -> str:
     return "a CRS without a name" if crs.name in {"unnamed", "unknown"} else str(crs.name)
 
 
+def in_words(names: Sequence[str]) -> str:
+    """Names in one phrase; after the fourth only how many more there are."""
+    shown = list(names[:_MAX_NAMES])
+    if len(names) > _MAX_NAMES:
+        shown.append(f"{len(names) - _MAX_NAMES} more")
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+
+
 def no_overlap(
-    features: gpd.GeoDataFrame, name: str, grid: GeoGrid, scene_name: str
+    features: gpd.GeoDataFrame, files: Sequence[str], grid: GeoGrid, scene_name: str
 ) -> OverlapError:
     """Name both extents, and the CRS with which they would meet.
 
     Args:
         features: none of which lies on the scene.
-        name: of the labels.
+        files: names of the files that they come from.
         grid: of the scene.
         scene_name: for the message.
     """
@@ -40,9 +49,9 @@ def no_overlap(
     if scene is not None and features.crs != grid.crs:
         there += f", that is {_listed(grid.bounds, grid.crs)}"
     return OverlapError(
-        name,
-        f"covers {_listed(labels, features.crs)}, and nothing of it lies on {scene_name}, which "
-        f"covers {there}",
+        in_words(files),
+        f"{'covers' if len(files) == 1 else 'cover'} {_listed(labels, features.crs)}, and nothing "
+        f"of {'it' if len(files) == 1 else 'them'} lies on {scene_name}, which covers {there}",
         "Labels and scene have to show the same place",
         _remedy(labels, features.crs, scene, grid),
     )

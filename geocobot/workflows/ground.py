@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import asdict, dataclass
 
 from geocobot.bands import BandRange
+from geocobot.classes import BACKGROUND
 from geocobot.config import TrainOptions
 from geocobot.data.survey import Survey, survey_scene
-from geocobot.errors import BandError
+from geocobot.errors import BandError, EmptyLabelsError
 from geocobot.io.labels import LabelRaster, Labels, read_labels
+from geocobot.io.misplaced import in_words
 from geocobot.io.scene import Scene
 from geocobot.io.source import N_INPUT_BANDS
 from geocobot.io.statistics import check_pixel_size, measure_ranges
 from geocobot.progress import Progress
+
+_log = logging.getLogger("geocobot.workflows")
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,35 @@ def read_ground(options: TrainOptions, progress: Progress) -> Ground:
         class_field=options.class_field,
         scene=scenes[0],
     )
-    rasters = tuple(labels.on(scene.grid, scene.name) for scene in scenes)
+    rasters = labels.on_each(scenes)
     surveys = tuple(
         survey_scene(scene, raster, progress) for scene, raster in zip(scenes, rasters, strict=True)
     )
-    return Ground(scenes, labels, rasters, surveys, measure_ranges(scenes, options.seed))
+    ground = Ground(scenes, labels, rasters, surveys, measure_ranges(scenes, options.seed))
+    _check_labelled(ground)
+    return ground
+
+
+def _check_labelled(ground: Ground) -> None:
+    """Refuse labels that cover no pixel with data; warn of classes and scenes that have none."""
+    found = [set(survey.class_numbers) - {BACKGROUND} for survey in ground.surveys]
+    if not any(found):
+        raise EmptyLabelsError(
+            ground.labels.name,
+            f"labels no pixel with data on {in_words([s.name for s in ground.scenes])}: the "
+            f"features lie on nodata, only touch the edge or are smaller than a pixel",
+            "Training needs labelled pixels",
+            "Look at scene and labels in QGIS; a wrong nodata value is corrected with --nodata",
+        )
+    absent = [c.name for c in ground.labels.classes if not any(c.number in f for f in found)]
+    if absent:
+        _log.warning(
+            "%s: no pixel with data is labelled %s; the model cannot learn what it never sees.",
+            ground.labels.name,
+            in_words(absent),
+        )
+    for scene, numbers in zip(ground.scenes, found, strict=True):
+        if not numbers:
+            _log.warning(
+                "%s: no pixel with data is labelled; all of them count as background.", scene.name
+            )

@@ -27,10 +27,10 @@ GRID = GeoGrid(
 
 def labels_of(shapes, numbers, line_width_m=2.0, crs=GRID.crs):
     frame = gpd.GeoDataFrame(
-        {"class_number": np.asarray(numbers, "uint8")}, geometry=list(shapes), crs=crs
+        {"class_number": np.asarray(numbers, "uint8"), "file": 0}, geometry=list(shapes), crs=crs
     )
     names = [f"class {i}" for i in range(1, max(numbers) + 1)]
-    return Labels(name_classes(names), frame, "labels", line_width_m)
+    return Labels(name_classes(names), frame, ("labels.gpkg",), line_width_m)
 
 
 def at_pixels(shape):

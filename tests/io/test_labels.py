@@ -50,7 +50,7 @@ class TestClasses:
     def test_one_class_named_after_the_file(self, labels_factory, scene):
         labels = read_labels([labels_factory([box(10, 20, 5, 6)], name="houses.gpkg")])
         assert [(c.number, c.name) for c in labels.classes] == [(1, "houses")]
-        assert labels.name == "houses"
+        assert labels.files == ("houses.gpkg",)
         expected = np.zeros((64, 96), "uint8")
         expected[20:26, 10:15] = 1
         np.testing.assert_array_equal(burn(labels, scene), expected)
@@ -108,7 +108,7 @@ class TestSeveralFiles:
         houses = labels_factory([box(20, 0, 9, 9)], name="houses.geojson", crs="EPSG:32633")
         labels = read_labels([roads, houses])
         assert [c.name for c in labels.classes] == ["roads", "houses"]
-        assert labels.name == "roads"
+        assert labels.name == "roads.gpkg and houses.geojson"
         classes = burn(labels, scene)
         assert classes[4, 4] == 1
         assert classes[4, 24] == 2
@@ -133,6 +133,28 @@ class TestSeveralFiles:
         expected[:9, :9] = 1
         expected[3:12, 20:29] = 2
         np.testing.assert_array_equal(classes, expected)
+
+    def test_all_are_named_where_they_miss_the_scene(self, labels_factory, scene):
+        files = [labels_factory([box(1000 * i, 0, 9, 9)], name=f"{i}.gpkg") for i in range(1, 7)]
+        for paths, said in (
+            (files[:2], r"^1\.gpkg and 2\.gpkg cover x 501000.*nothing of them lies on scene"),
+            (files, r"^1\.gpkg, 2\.gpkg, 3\.gpkg, 4\.gpkg and 2 more cover x 501000"),
+        ):
+            with pytest.raises(OverlapError, match=said):
+                read_labels(paths).on(scene.grid, scene.name)
+
+    def test_one_that_lies_on_no_scene_is_named(self, labels_factory, scene_factory, caplog):
+        east = scene_factory("east.tif", origin_xy=(WEST + 96, NORTH))
+        scenes = [Scene.open(scene_factory()), Scene.open(east)]
+        files = [
+            labels_factory([box(col, 0, 9, 9)], name=name)
+            for col, name in ((0, "west.gpkg"), (100, "east.gpkg"), (1000, "away.gpkg"))
+        ]
+        rasters = read_labels(files).on_each(scenes)
+        assert [r.numbers.tolist() for r in rasters] == [[1], [2]]
+        assert caplog.messages == [
+            "away.gpkg: nothing of it lies on scene and east, so that nothing is learned from it."
+        ]
 
 
 class TestLines:
@@ -229,8 +251,8 @@ class TestOverlap:
         labels = read_labels([labels_factory([box(1000, 0, 10, 10)])])
         with pytest.raises(
             OverlapError,
-            match=r"labels covers x 501000 to 501010, y 4999990 to 5000000 in EPSG:32633, and "
-            r"nothing of it lies on scene, which covers x 500000 to 500096, y 4999936 to 5000000",
+            match=r"labels\.gpkg covers x 501000 to 501010, y 4999990 to 5000000 in EPSG:32633, "
+            r"and nothing of it lies on scene, which covers x 500000 to 500096, y 4999936 to 5000000",
         ):
             labels.on(scene.grid, scene.name)
 

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from shapely import box
+
+from geocobot.config import TrainOptions
+from geocobot.errors import BandError, EmptyLabelsError
+from geocobot.progress import SilentProgress
+from geocobot.workflows.ground import Ground, read_ground
+
+# The default scene of scene_factory: 96 x 64 px of 1 m from (500000, 5000000) downwards.
+WEST, NORTH = 500_000.0, 5_000_000.0
+
+
+def at(col: float, row: float, width: float = 10.0, height: float = 10.0) -> Any:
+    return box(WEST + col, NORTH - row - height, WEST + col + width, NORTH - row)
+
+
+def look(rasters: list[Path], labels: list[Path], **options: Any) -> Ground:
+    said = TrainOptions(raster=tuple(map(str, rasters)), labels=tuple(map(str, labels)), **options)
+    return read_ground(said, SilentProgress())
+
+
+@pytest.fixture
+def half_empty(scene_factory: Callable[..., Path]) -> Path:
+    """A scene without data in its columns 48 to 95."""
+    image = np.full((3, 64, 96), 9, dtype=np.uint8)
+    image[:, :, 48:] = 0
+    return scene_factory(image=image, nodata=0)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [at(60, 10), at(-10, 0, 10, 64), at(10.1, 10.1, 0.3, 0.3)],
+    ids=["on nodata", "touching the edge", "between pixel centers"],
+)
+def test_labels_that_cover_no_pixel_are_refused(
+    half_empty: Path, labels_factory: Callable[..., Path], shape: Any
+) -> None:
+    labels = labels_factory([shape], name="roofs.gpkg")
+    with pytest.raises(
+        EmptyLabelsError, match=r"roofs\.gpkg labels no pixel with data on scene.*nodata"
+    ):
+        look([half_empty], [labels])
+
+
+def test_a_scene_without_data_is_blamed_before_the_labels(
+    scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+) -> None:
+    empty = scene_factory(image=np.zeros((3, 64, 96), np.uint8), nodata=0)
+    with pytest.raises(BandError, match=r"scene\.tif has no pixel with data"):
+        look([empty], [labels_factory([at(10, 10)])])
+
+
+def test_a_class_without_a_pixel_is_named(
+    half_empty: Path, labels_factory: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    shapes, kinds = [at(10, 10), at(60, 10), at(500, 10)], ["tree", "roof", "pond"]
+    ground = look([half_empty], [labels_factory(shapes, kind=kinds)], class_field="kind")
+    assert [c.name for c in ground.labels.classes] == ["pond", "roof", "tree"]
+    (said,) = caplog.messages
+    assert said.startswith("labels.gpkg: no pixel with data is labelled pond and roof; ")
+
+
+def test_a_scene_without_a_labelled_pixel_is_named(
+    half_empty: Path,
+    scene_factory: Callable[..., Path],
+    labels_factory: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = scene_factory("other.tif", origin_xy=(WEST + 96, NORTH))
+    look([half_empty, other], [labels_factory([at(60, 10, 60, 10)])])
+    assert caplog.messages == [
+        "scene: no pixel with data is labelled; all of them count as background."
+    ]
+
+
+def test_labels_on_every_scene_are_no_reason_to_talk(
+    half_empty: Path, labels_factory: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    ground = look([half_empty], [labels_factory([at(10, 10)])])
+    assert not caplog.messages
+    assert ground.surveys[0].totals.tolist() == [48 * 64 - 100, 100]
