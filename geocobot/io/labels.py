@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,18 +25,18 @@ from geocobot.io.shapes import (
     LINES,
     clean_parts,
     clip_to_scene,
-    finite_only,
+    reproject,
     to_pixels,
     widen_lines,
 )
 from geocobot.io.values import named_features, sorted_names
-from geocobot.io.vectors import parse_crs, read_vector
+from geocobot.io.vectors import is_on_earth, parse_crs, read_vector
 
 __all__ = ["LabelPatch", "LabelRaster", "Labels", "read_labels"]
 
 _LOG = logging.getLogger("geocobot.io")
 
-_WGS84 = "EPSG:4326"
+_WGS84 = CRS.from_epsg(4326)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Labels:
     def _place(self, grid: GeoGrid, scene_name: str) -> tuple[LabelRaster, set[int]]:
         """The labels on a scene, and the positions of the files that they come from."""
         near = clip_to_scene(self.features, grid, self.line_width_m)
-        near = finite_only(near.to_crs(grid.crs), self.name)
+        near = reproject(near, grid.crs, self.name)
         self._warn_of_thin_lines(near, grid, scene_name)
         shapes = to_pixels(widen_lines(near, grid, self.line_width_m), grid)
         scene_box = shapely.box(0, 0, grid.width, grid.height)
@@ -151,7 +152,8 @@ def read_labels(
         )
     declared = None if crs is None else parse_crs(crs)
     frames = [_read_file(path, layer, declared, class_field, scene) for path in paths]
-    features = _join([frame.assign(file=i) for i, frame in enumerate(frames)])
+    files = tuple(Path(path).name for path in paths)
+    features = _join([frame.assign(file=i) for i, frame in enumerate(frames)], files)
     source = in_words([str(p) for p in paths])
     if features.empty:
         raise EmptyLabelsError(
@@ -170,20 +172,15 @@ def read_labels(
         )
     number_of = {name: i for i, name in enumerate(names, start=1)}
     features["class_number"] = features.pop("class_name").map(number_of).astype("uint8")
-    labels = Labels(
-        name_classes(names),
-        features,
-        tuple(Path(path).name for path in paths),
-        line_width_m or DEFAULT_LINE_WIDTH_M,
-    )
+    labels = Labels(name_classes(names), features, files, line_width_m or DEFAULT_LINE_WIDTH_M)
     _announce(features, names, line_width_m, labels.name)
     return labels
 
 
-def _join(frames: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+def _join(frames: Sequence[gpd.GeoDataFrame], files: Sequence[str]) -> gpd.GeoDataFrame:
     """All features in one frame; in degrees where the files differ in CRS."""
     if any(frame.crs != frames[0].crs for frame in frames):
-        frames = [finite_only(frame.to_crs(_WGS84), "labels") for frame in frames]
+        frames = [reproject(f, _WGS84, name) for f, name in zip(frames, files, strict=True)]
     return gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=frames[0].crs)
 
 
@@ -229,6 +226,13 @@ def _read_file(
         frame = frame.set_crs(crs, allow_override=True)
     if frame.crs is None:
         raise _no_crs(path, frame, scene)
+    if not is_on_earth(frame.crs):
+        raise CrsError(
+            path,
+            f"has the CRS {frame.crs.name}, which says nothing of a place on the earth",
+            "geocobot needs a geographic or projected CRS",
+            "Pass the right one with --labels-crs, or set it in QGIS and save again",
+        )
     if class_field is None:
         frame = frame.assign(class_name=name)
     else:
@@ -244,7 +248,10 @@ def _read_file(
 def _no_crs(path: str | Path, frame: gpd.GeoDataFrame, scene: Scene | None) -> CrsError:
     """What to do about a file that does not say where it lies."""
     prj = Path(path).with_suffix(".prj")
-    is_shapefile = Path(path).suffix.lower() == ".shp"
+    why = ""
+    if Path(path).suffix.lower() == ".shp":
+        state = "says nothing that GDAL understands" if os.path.isfile(prj) else "is missing"
+        why = f" ({prj.name} {state})"
     kinds = set(frame.geom_type.dropna())
     things = "lines" if kinds and all("Line" in k for k in kinds) else "polygons"
     place = (
@@ -252,7 +259,7 @@ def _no_crs(path: str | Path, frame: gpd.GeoDataFrame, scene: Scene | None) -> C
     )
     return CrsError(
         path,
-        f"has no CRS ({prj.name} is missing)" if is_shapefile else "has no CRS",
+        f"has no CRS{why}",
         f"geocobot needs one to place the {things} on {place}",
         "Pass `--labels-crs EPSG:4326`, or set it in QGIS and save again",
     )

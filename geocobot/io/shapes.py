@@ -17,7 +17,7 @@ from pyproj.exceptions import ProjError
 from rasterio.windows import Window
 from shapely import GeometryType
 
-from geocobot.errors import GeometryError
+from geocobot.errors import CrsError, GeometryError
 from geocobot.grid import Bounds, GeoGrid
 from geocobot.ground import degrees_of
 
@@ -179,12 +179,30 @@ def _all_finite(shapes: Any) -> npt.NDArray[np.bool_]:
     return finite
 
 
-def finite_only(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
-    """Leave out, and say so, what a reprojection could not place."""
-    placed = _all_finite(np.asarray(frame.geometry.array))
+def reproject(frame: gpd.GeoDataFrame, crs: CRS, name: str) -> gpd.GeoDataFrame:
+    """Move features to another CRS; what it cannot place is left out, counted and logged.
+
+    Args:
+        frame: single lines and polygons in their own CRS.
+        crs: where to move them.
+        name: their name, for messages.
+
+    Raises:
+        CrsError: nothing leads from one CRS to the other.
+    """
+    try:
+        moved = frame.to_crs(crs)
+    except ProjError as error:
+        raise CrsError(
+            name,
+            f"is in the CRS {frame.crs.name}, from which PROJ knows no way to {crs.name}",
+            "geocobot places labels by their coordinates",
+            "If the labels declare a wrong CRS, pass the right one with --labels-crs",
+        ) from error
+    placed = _all_finite(np.asarray(moved.geometry.array))
     if not placed.all():
         _LOG.warning("%s: %d features cannot be reprojected; left out.", name, (~placed).sum())
-    return frame[placed].reset_index(drop=True)
+    return moved[placed].reset_index(drop=True)
 
 
 def _report(name: str, without: int, unusable: int, repaired: int) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import pyogrio
+from pyogrio.errors import CRSError as OgrCrsError
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from pyproj import CRS
 from pyproj.exceptions import CRSError as ProjError
@@ -18,6 +20,7 @@ from geocobot.io.source import GDAL_NAME, open_dataset
 
 _LOG = logging.getLogger("geocobot.io")
 _SHAPEFILE_CODE = 9994
+_MAX_SHOWN = 80
 _PARQUET = {".parquet", ".geoparquet", ".pq"}
 
 
@@ -38,6 +41,7 @@ def read_vector(
     Raises:
         MissingFileError: there is no such file.
         UnreadableFileError: it is corrupt, no vector file, or GeoParquet without pyarrow.
+        CrsError: what it says of its CRS cannot be read.
         LayerError: the layer does not exist, or has to be named.
         FieldError: the layer has no such field.
     """
@@ -58,21 +62,41 @@ def parse_crs(text: str) -> CRS:
     """Make a CRS from "EPSG:4326", WKT, a PROJ string, or the name of a raster that has it.
 
     Raises:
-        CrsError: it is none of these.
+        CrsError: it is none of these, or has no place on the earth.
     """
+    crs = _named_crs(text)
+    # What is too long for a file name is none for os.path, and an OSError for Path.is_file.
+    if crs is None and os.path.isfile(text):
+        with open_dataset(text) as source:
+            crs = None if source.crs is None else CRS.from_user_input(source.crs)
+    if crs is not None and is_on_earth(crs):
+        return crs
+    raise CrsError(
+        "--labels-crs",
+        f"is {_short(text)}, which is no CRS" + (" of a place on the earth" if crs else ""),
+        "geocobot takes a code such as EPSG:4326, WKT, or a raster file whose CRS it is",
+        "Look the code up in QGIS (Layer > Layer Properties > Information)",
+    )
+
+
+def is_on_earth(crs: CRS) -> bool:
+    """Whether a CRS has two horizontal axes on an ellipsoid: no site plan, no height alone."""
+    return crs.is_geographic or crs.is_projected
+
+
+def _named_crs(text: str) -> CRS | None:
+    """The CRS that a code or a definition stands for, or None."""
     try:
         return CRS.from_user_input(text)
-    except ProjError as error:
-        if Path(text).is_file():
-            with open_dataset(text) as source:
-                if source.crs is not None:
-                    return CRS.from_user_input(source.crs)
-        raise CrsError(
-            "--labels-crs",
-            f"is {text!r}, which is no CRS",
-            "geocobot takes a code such as EPSG:4326, WKT, or a raster file whose CRS it is",
-            "Look the code up in QGIS (Layer > Layer Properties > Information)",
-        ) from error
+    except ProjError:
+        return None
+
+
+def _short(text: str) -> str:
+    """A text in quotes, the middle of a long one left out."""
+    if len(text) <= _MAX_SHOWN:
+        return repr(text)
+    return f"{text[: _MAX_SHOWN // 2]!r} ... {text[-_MAX_SHOWN // 2 :]!r}"
 
 
 def _check_path(path: str | Path) -> None:
@@ -125,6 +149,8 @@ def _read_ogr(
             force_2d=True,
             on_invalid="fix",
         )
+    except OgrCrsError as error:
+        raise _bad_crs(path, error) from error
     except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
         raise _unreadable(path, error) from error
     return frame, name
@@ -173,6 +199,8 @@ def _read_parquet(path: str | Path, field: str | None) -> gpd.GeoDataFrame:
             "geocobot reads GeoParquet with pyarrow",
             "Run: pip install pyarrow, or save the labels as GeoPackage",
         ) from error
+    except ProjError as error:
+        raise _bad_crs(path, error) from error
     except (ValueError, OSError) as error:
         raise _unreadable(path, error) from error
     geometry = frame.geometry.name
@@ -189,6 +217,17 @@ def _check_field(path: str | Path, field: str | None, fields: list[str]) -> None
             f"Its fields are {', '.join(fields)}" if fields else "It has no fields at all",
             "Choose one of them with --class-field" if fields else "Leave --class-field out",
         )
+
+
+def _bad_crs(path: str | Path, error: Exception) -> CrsError:
+    """What to do about a file that cannot be read because of what it says of its CRS."""
+    return CrsError(
+        path,
+        f"declares a CRS that cannot be read ({str(error).strip().splitlines()[0].rstrip('.')})",
+        "geocobot needs to know where labels lie",
+        "Save them again in QGIS with the right CRS; beside a shapefile, delete the .prj file and "
+        "pass --labels-crs",
+    )
 
 
 def _unreadable(path: str | Path, error: Any) -> UnreadableFileError:

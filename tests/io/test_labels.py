@@ -233,6 +233,19 @@ class TestCrs:
         with pytest.raises(CrsError, match="--labels-crs is 'EPSG:1', which is no CRS"):
             read_labels([path], crs="EPSG:1")
 
+    def test_a_site_plan_has_no_place_on_the_earth(self, labels_factory):
+        site = 'LOCAL_CS["site",UNIT["metre",1]]'
+        path = labels_factory([box(0, 0, 9, 9)], crs=site)
+        with pytest.raises(CrsError, match=r"labels\.gpkg has the CRS site, which says nothing of"):
+            read_labels([path])
+        assert len(read_labels([path], crs="EPSG:32633").features) == 1
+
+    def test_a_prj_without_sense(self, labels_factory):
+        path = labels_factory([box(0, 0, 9, 9)], name="houses.shp", a=[1])
+        path.with_suffix(".prj").write_text("GARBAGE")
+        with pytest.raises(CrsError, match=r"has no CRS \(houses\.prj says nothing that GDAL"):
+            read_labels([path])
+
 
 class TestEmpty:
     def test_no_features(self, labels_factory):
@@ -251,8 +264,9 @@ class TestOverlap:
         labels = read_labels([labels_factory([box(1000, 0, 10, 10)])])
         with pytest.raises(
             OverlapError,
-            match=r"labels\.gpkg covers x 501000 to 501010, y 4999990 to 5000000 in EPSG:32633, "
-            r"and nothing of it lies on scene, which covers x 500000 to 500096, y 4999936 to 5000000",
+            match=r"labels\.gpkg covers x 501000 to 501010, y 4999990 to 5000000 in "
+            r"EPSG:32633, and nothing of it lies on scene, which covers x 500000 to 500096, "
+            r"y 4999936 to 5000000",
         ):
             labels.on(scene.grid, scene.name)
 

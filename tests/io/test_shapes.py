@@ -12,9 +12,9 @@ import shapely
 from affine import Affine
 from pyproj import CRS, Geod, Transformer
 
-from geocobot.errors import GeometryError
+from geocobot.errors import CrsError, GeometryError
 from geocobot.grid import GeoGrid
-from geocobot.io.shapes import bounds_in, clean_parts, clip_to_scene, finite_only, widen_lines
+from geocobot.io.shapes import bounds_in, clean_parts, clip_to_scene, reproject, widen_lines
 
 BOX = shapely.box(0, 0, 10, 10)
 LINE = shapely.LineString([(0, 0), (10, 10)])
@@ -173,5 +173,11 @@ def test_bounds_that_a_crs_does_not_reach():
 
 def test_what_cannot_be_reprojected_is_counted(caplog):
     frame = gpd.GeoDataFrame(geometry=[BOX, shapely.box(np.inf, 0, np.inf, 1)], crs="EPSG:32633")
-    assert len(finite_only(frame, "roads")) == 1
+    assert len(reproject(frame, CRS(4326), "roads")) == 1
     assert "roads: 1 features cannot be reprojected" in caplog.text
+
+
+def test_a_crs_of_another_body_leads_nowhere():
+    frame = gpd.GeoDataFrame(geometry=[BOX], crs="IAU_2015:30100")
+    with pytest.raises(CrsError, match=r"roads is in the CRS Moon.*no way to WGS 84\."):
+        reproject(frame, CRS(4326), "roads")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import logging
 import os
 
@@ -163,6 +164,40 @@ class TestCrs:
     def test_nonsense(self, text):
         with pytest.raises(CrsError, match=r"--labels-crs is .*which is no CRS"):
             parse_crs(text)
+
+    @pytest.mark.parametrize("text", ["A" * 5000, "GEOGCS[" + "x" * 300, "a\0b"])
+    def test_what_is_no_file_name_either(self, text):
+        with pytest.raises(CrsError, match=r"--labels-crs is .*which is no CRS") as caught:
+            parse_crs(text)
+        assert len(str(caught.value)) < 400
+
+    @pytest.mark.parametrize("text", ['LOCAL_CS["x",UNIT["metre",1]]', "EPSG:5701", "EPSG:4978"])
+    def test_a_plan_a_height_and_the_whole_globe_are_no_maps(self, text):
+        with pytest.raises(CrsError, match="which is no CRS of a place on the earth"):
+            parse_crs(text)
+
+    def test_a_map_with_heights_is_one(self):
+        assert parse_crs("EPSG:4326+5773").is_geographic
+        assert parse_crs("EPSG:25833+5783").is_projected
+
+    def test_a_truncated_prj_is_told_of_as_such(self, labels_factory):
+        path = labels_factory([BOX], "EPSG:4326", "roads.shp", a=[1])
+        path.with_suffix(".prj").write_text('PROJCS["x"')
+        with pytest.raises(CrsError, match=r"roads\.shp declares a CRS that cannot be read.*\.prj"):
+            read_vector(path)
+
+    def test_parquet_with_a_broken_one(self, labels_factory, tmp_path):
+        parquet = pytest.importorskip("pyarrow.parquet")
+        path = tmp_path / "roads.parquet"
+        gpd.GeoDataFrame(geometry=[BOX], crs="EPSG:4326").to_parquet(path)
+        table = parquet.read_table(path)
+        kept = table.schema.metadata
+        geo = json.loads(kept[b"geo"])
+        geo["columns"]["geometry"]["crs"] = {"nonsense": 1}
+        broken = {**kept, b"geo": json.dumps(geo).encode()}
+        parquet.write_table(table.replace_schema_metadata(broken), path)
+        with pytest.raises(CrsError, match=r"roads\.parquet declares a CRS that cannot be read"):
+            read_vector(path)
 
     def test_a_raster_without_one(self, scene_factory):
         with pytest.raises(CrsError, match="which is no CRS"):
