@@ -41,6 +41,7 @@ def option(
     group: str = "",
     least: float | None = None,
     most: float | None = None,
+    step: int | None = None,
 ) -> Any:
     """Declare one option of a dataclass.
 
@@ -52,6 +53,7 @@ def option(
         group: the heading it stands under in `--help`.
         least: smallest number that makes sense.
         most: largest number that makes sense.
+        step: whole number that it has to be a multiple of.
     """
     metadata = {
         "help": help,
@@ -60,6 +62,7 @@ def option(
         "group": group,
         "least": least,
         "most": most,
+        "step": step,
     }
     if default is MISSING:
         return field(metadata=metadata)
@@ -129,6 +132,7 @@ class TrainOptions:
         None,
         group="Training",
         least=1,
+        step=64,
     )
     crop_size: int | None = option(
         "Side of what a training step sees, in pixels, a multiple of 64; default the patch, "
@@ -136,6 +140,7 @@ class TrainOptions:
         None,
         group="Training",
         least=1,
+        step=64,
     )
     batch_size: int | None = option(
         f"Patches per step; default {BATCH_SIZES['cuda']} on a GPU, {BATCH_SIZES['cpu']} on a CPU.",
@@ -305,19 +310,25 @@ def check_limits(options: TrainOptions | PredictOptions | DemoOptions) -> None:
     """
     for entry in fields(options):
         value = getattr(options, entry.name)
-        least, most = entry.metadata["least"], entry.metadata["most"]
-        if value is None or (least is None and most is None):
-            continue
-        if (least is None or value >= least) and (most is None or value <= most):
-            continue
+        needed = None if value is None else _missed_limit(value, entry.metadata)
+        if needed is not None:
+            raise ConfigError(
+                f"--{entry.name.replace('_', '-')}",
+                f"is {value:g}",
+                f"It has to {needed}",
+                f"See geocobot {options.COMMAND} --help",
+            )
+
+
+def _missed_limit(value: Any, limits: Mapping[str, Any]) -> str | None:
+    """What a value would have to be or do, or None where it is as it should be."""
+    least, most, step = limits["least"], limits["most"], limits["step"]
+    if not ((least is None or value >= least) and (most is None or value <= most)):
+        if most is not None:
+            return f"lie from {least:g} to {most:g}"
         # The least length or time is a hair above 0, which reads better in words.
-        low = "above 0" if least is not None and 0 < least < 1 else f"at least {least:g}"
-        raise ConfigError(
-            f"--{entry.name.replace('_', '-')}",
-            f"is {value:g}",
-            f"It has to be {low}" if most is None else f"It has to lie from {least:g} to {most:g}",
-            f"See geocobot {options.COMMAND} --help",
-        )
+        return "be above 0" if 0 < least < 1 else f"be at least {least:g}"
+    return f"be a multiple of {step}" if step is not None and value % step else None
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

@@ -172,6 +172,9 @@ class TestReadYaml:
         ("batch_size", 0, "at least 1"),
         ("line_width", 0.0, "above 0"),
         ("max_minutes", -2.0, "above 0"),
+        ("patch_size", 100, "a multiple of 64"),
+        ("patch_size", -64, "at least 1"),
+        ("crop_size", 65, "a multiple of 64"),
     ],
 )
 def test_numbers_outside_their_limits_are_refused(name: str, value: float, needed: str) -> None:

@@ -62,8 +62,11 @@ class AdapterConfig:
         if self.shape.rank < 1:
             raise _refusal("rank", self.rank, "The rank is at least 1")
         if self.cobot and self.shape.rank % 4:
-            raise _refusal(
-                "rank", self.rank, "COBOT mixes directions by quaternions: a multiple of 4"
+            raise ConfigError(
+                "adapter rank",
+                f"is {self.rank}",
+                "COBOT mixes directions by quaternions: a multiple of 4",
+                "Choose another --rank, such as 4, 8 or 16, or --no-cobot",
             )
         if not 0 <= self.shape.dropout < 1:
             raise _refusal("dropout", self.dropout, "Dropout is a share from 0 to below 1")

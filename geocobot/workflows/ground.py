@@ -23,20 +23,29 @@ _log = logging.getLogger("geocobot.workflows")
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Scenes with everything that is known of them before training.
+class Inputs:
+    """Scenes and labels, opened and placed, before anything is counted.
 
     Attributes:
         scenes: what to learn from.
         labels: all label files together.
         rasters: labels on each scene's grid.
-        surveys: labelled pixels of each scene.
-        ranges: one per band.
     """
 
     scenes: tuple[Scene, ...]
     labels: Labels
     rasters: tuple[LabelRaster, ...]
+
+
+@dataclass(frozen=True)
+class Ground(Inputs):
+    """Scenes with everything that is known of them before training.
+
+    Attributes:
+        surveys: labelled pixels of each scene.
+        ranges: one per band.
+    """
+
     surveys: tuple[Survey, ...]
     ranges: tuple[BandRange, ...]
 
@@ -65,8 +74,8 @@ def _check_bands(bands: tuple[int, ...] | None) -> None:
         )
 
 
-def read_ground(options: TrainOptions, progress: Progress) -> Ground:
-    """Open the scenes, read the labels and look where both are.
+def read_inputs(options: TrainOptions) -> Inputs:
+    """Open the scenes and place the labels on them; reads no pixel.
 
     Raises:
         GeocobotError: scenes, labels or bands cannot be used.
@@ -85,11 +94,28 @@ def read_ground(options: TrainOptions, progress: Progress) -> Ground:
         class_field=options.class_field,
         scene=scenes[0],
     )
-    rasters = labels.on_each(scenes)
+    return Inputs(scenes, labels, labels.on_each(scenes))
+
+
+def survey_ground(inputs: Inputs, seed: int, progress: Progress) -> Ground:
+    """Read every scene once, and look where the labels are.
+
+    Args:
+        inputs: scenes and labels.
+        seed: of the draw of pixels that are measured.
+        progress: is told of every block.
+
+    Raises:
+        UnreadableFileError: a scene cannot be read to its end.
+        BandError: no scene has a pixel with data, or they differ in bands or type.
+        EmptyLabelsError: no pixel with data is labelled.
+    """
+    scenes, rasters = inputs.scenes, inputs.rasters
+    ranges = measure_ranges(scenes, seed)
     surveys = tuple(
         survey_scene(scene, raster, progress) for scene, raster in zip(scenes, rasters, strict=True)
     )
-    ground = Ground(scenes, labels, rasters, surveys, measure_ranges(scenes, options.seed))
+    ground = Ground(scenes, inputs.labels, rasters, surveys, ranges)
     _check_labelled(ground)
     return ground
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,27 +12,17 @@ import torch
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.classes import ClassSpec
-from geocobot.config import (
-    BATCH_SIZES,
-    CPU_CROP_PX,
-    DEFAULT_CPU_MINUTES,
-    DEFAULT_EPOCHS,
-    DEFAULT_RANKS,
-    MAX_PATCH_PX,
-    BaseName,
-    TrainOptions,
-    check_limits,
-)
+from geocobot.config import TrainOptions, check_limits
 from geocobot.data.module import SceneDataModule
-from geocobot.data.split import Split, choose_patch_px, split_scenes, write_split
-from geocobot.errors import ConfigError
+from geocobot.data.split import Split, split_scenes, write_split
 from geocobot.evaluation.pixels import PixelScores
 from geocobot.models.modelfile import ModelCard, save_model
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import Progress, SilentProgress
 from geocobot.training.fit import FitResult, FitSettings, fit
+from geocobot.workflows.defaults import choose_adapter, choose_base, fill_in
 from geocobot.workflows.device import choose_device
-from geocobot.workflows.ground import Ground, read_ground
+from geocobot.workflows.ground import Ground, read_inputs, survey_ground
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
 from geocobot.workflows.validation import judge_blocks
 
@@ -41,8 +30,6 @@ MODEL_NAME = "model.safetensors"
 METRICS_NAME = "metrics.json"
 SPLIT_NAME = "split.gpkg"
 PREVIEW_NAME = "preview.png"
-
-_log = logging.getLogger("geocobot.workflows")
 
 
 @dataclass(frozen=True)
@@ -103,12 +90,16 @@ def train(options: TrainOptions, progress: Progress | None = None) -> TrainResul
     started = time.perf_counter()
     progress = progress or SilentProgress()
     check_limits(options)
+    adapter = choose_adapter(options)
     device = choose_device(options.device)
     run = RunFolder.claim(options)
-    ground = read_ground(options, progress)
-    options = _resolve(options, device, ground, run)
+    options = replace(choose_base(options, device), out=str(run.target))
+    inputs = read_inputs(options)
+    # Before the survey, which takes long: the weights of the base may be missing.
+    segmenter = _build(options, adapter, len(inputs.labels.classes), progress)
+    ground = survey_ground(inputs, options.seed, progress)
+    options = fill_in(options, device, ground.surveys)
     splits = split_scenes(ground.surveys, _patch_px(options), options.seed)
-    segmenter = _build(options, len(ground.labels.classes), progress)
     run.begin(options, ground.fingerprint)
     datamodule = _make_datamodule(options, ground, splits)
     with run.kept():
@@ -139,63 +130,10 @@ def train(options: TrainOptions, progress: Progress | None = None) -> TrainResul
     )
 
 
-def _resolve(
-    options: TrainOptions, device: torch.device, ground: Ground, run: RunFolder
-) -> TrainOptions:
-    """Replace what was left to geocobot by what it chose, and say so."""
-    base: BaseName = options.base
-    if base == "auto":
-        base = "vit_b" if device.type == "cuda" else "tiny"
-        _log.info("Base: %s, because training runs on the %s.", base, device.type.upper())
-    patch_px = options.patch_size
-    if patch_px is None:
-        patch_px = choose_patch_px(ground.surveys, MAX_PATCH_PX[device.type], options.seed)
-        _log.info("Patches: %d px, the largest that leaves enough of them.", patch_px)
-    elif patch_px <= 0 or patch_px % 64:
-        raise ConfigError(
-            "--patch-size",
-            f"is {patch_px}",
-            "A patch side is a multiple of 64 px",
-            "Choose 256, 512 or 1024, or leave it out",
-        )
-    minutes = options.max_minutes
-    if minutes is None and device.type == "cpu":
-        minutes = DEFAULT_CPU_MINUTES
-        _log.info("Training stops after %g minutes; --max-minutes gives it more.", minutes)
-    return replace(
-        options,
-        out=str(run.target),
-        base=base,
-        rank=options.rank or DEFAULT_RANKS[options.adapter],
-        patch_size=patch_px,
-        crop_size=_crop_px(options, device, patch_px),
-        batch_size=options.batch_size or BATCH_SIZES[device.type],
-        epochs=options.epochs or (DEFAULT_EPOCHS if minutes is None else None),
-        max_minutes=minutes,
-    )
-
-
 def _batch_size(options: TrainOptions) -> int:
     """The batch of resolved options."""
     assert options.batch_size is not None
     return options.batch_size
-
-
-def _crop_px(options: TrainOptions, device: torch.device, patch_px: int) -> int:
-    """How much of a patch a training step sees."""
-    if options.crop_size is None:
-        if device.type == "cuda":
-            return patch_px
-        # A patch that was asked for is a limit; one that the scene forced is none.
-        return CPU_CROP_PX if options.patch_size is None else min(patch_px, CPU_CROP_PX)
-    if options.crop_size <= 0 or options.crop_size % 64:
-        raise ConfigError(
-            "--crop-size",
-            f"is {options.crop_size}",
-            "A crop's side is a multiple of 64 px",
-            "Choose 128 or 256, or leave it out",
-        )
-    return options.crop_size
 
 
 def _patch_px(options: TrainOptions) -> int:
@@ -204,13 +142,10 @@ def _patch_px(options: TrainOptions) -> int:
     return options.patch_size
 
 
-def _build(options: TrainOptions, n_classes: int, progress: Progress) -> Segmenter:
+def _build(
+    options: TrainOptions, adapter: AdapterConfig, n_classes: int, progress: Progress
+) -> Segmenter:
     """Build the adapted base with its head."""
-    adapter = AdapterConfig(
-        method=options.adapter,
-        cobot=options.cobot and options.adapter != "none",
-        rank=options.rank,
-    )
     return build_segmenter(
         options.base,
         n_classes,

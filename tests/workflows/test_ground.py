@@ -11,7 +11,7 @@ from shapely import box
 from geocobot.config import TrainOptions
 from geocobot.errors import BandError, EmptyLabelsError
 from geocobot.progress import SilentProgress
-from geocobot.workflows.ground import Ground, read_ground
+from geocobot.workflows.ground import Ground, read_inputs, survey_ground
 
 # The default scene of scene_factory: 96 x 64 px of 1 m from (500000, 5000000) downwards.
 WEST, NORTH = 500_000.0, 5_000_000.0
@@ -23,7 +23,7 @@ def at(col: float, row: float, width: float = 10.0, height: float = 10.0) -> Any
 
 def look(rasters: list[Path], labels: list[Path], **options: Any) -> Ground:
     said = TrainOptions(raster=tuple(map(str, rasters)), labels=tuple(map(str, labels)), **options)
-    return read_ground(said, SilentProgress())
+    return survey_ground(read_inputs(said), said.seed, SilentProgress())
 
 
 @pytest.fixture

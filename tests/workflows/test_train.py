@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import geopandas as gpd
 import numpy as np
@@ -14,12 +15,15 @@ from shapely import LineString, box
 from geocobot.config import TrainOptions, make_options, read_yaml
 from geocobot.errors import (
     BandError,
+    CheckpointError,
     ConfigError,
+    MissingFileError,
     OutputError,
     ResumeError,
     UnreadableFileError,
 )
 from geocobot.models.modelfile import load_model, read_card
+from geocobot.workflows import ground as ground_module
 from geocobot.workflows import train as train_module
 from geocobot.workflows.train import train
 
@@ -219,9 +223,56 @@ def test_changed_labels_are_not_resumed(
         train(replace(interrupted, resume=True))
 
 
-def test_an_odd_patch_size_is_refused(options: TrainOptions) -> None:
-    with pytest.raises(ConfigError, match=r"--patch-size is 100.*multiple of 64"):
-        train(replace(options, patch_size=100))
+@pytest.fixture
+def _no_survey(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scene that takes so long to read that nothing may be found out only afterwards."""
+
+    def too_late(*_: Any) -> None:
+        raise AssertionError("the survey began")
+
+    monkeypatch.setattr(ground_module, "survey_scene", too_late)
+
+
+@pytest.mark.usefixtures("_no_survey")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"patch_size": 100}, r"--patch-size is 100\..*multiple of 64"),
+        ({"crop_size": 100}, r"--crop-size is 100\..*multiple of 64"),
+        ({"rank": 6}, r"rank is 6\..*multiple of 4.*--rank"),
+        ({"checkpoint": "sam.pth"}, "is given for --base tiny, which has no official weights"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_the_survey(
+    options: TrainOptions, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train(replace(options, **change))
+
+
+@pytest.mark.usefixtures("_no_survey")
+def test_weights_that_are_not_there_are_named_before_the_survey(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(MissingFileError, match=r"sam\.pth does not exist\. --checkpoint names"):
+        train(replace(options, base="vit_b", checkpoint=str(tmp_path / "sam.pth")))
+
+    def offline(*_: Any, **__: Any) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setenv("GEOCOBOT_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    with pytest.raises(CheckpointError, match=r"sam_vit_b_01ec64\.pth is not at .*no network"):
+        train(replace(options, base="vit_b"))
+
+
+@pytest.mark.usefixtures("_no_survey")
+def test_scenes_that_cannot_be_pooled_are_refused_before_the_survey(
+    options: TrainOptions, scene_factory: Callable[..., Path]
+) -> None:
+    deep = scene_factory("deep.tif", dtype="uint16", shape_hw=(SIDE_PX, SIDE_PX))
+    with pytest.raises(BandError, match=r"deep\.tif is read with bands .* of uint16"):
+        train(replace(options, raster=(*options.raster, str(deep))))
 
 
 def test_what_came_to_lie_at_the_target_is_kept(

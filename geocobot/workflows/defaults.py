@@ -1,0 +1,84 @@
+"""What the options leave to geocobot: chosen by the machine and the scenes, and said aloud."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from geocobot.adapters.config import AdapterConfig
+from geocobot.config import (
+    BATCH_SIZES,
+    CPU_CROP_PX,
+    DEFAULT_CPU_MINUTES,
+    DEFAULT_EPOCHS,
+    DEFAULT_RANKS,
+    MAX_PATCH_PX,
+    TrainOptions,
+)
+from geocobot.data.split import choose_patch_px
+from geocobot.data.survey import Survey
+
+_log = logging.getLogger("geocobot.workflows")
+
+
+def choose_adapter(options: TrainOptions) -> AdapterConfig:
+    """The adapter that the options describe.
+
+    Raises:
+        ConfigError: there is none of that rank.
+    """
+    return AdapterConfig(
+        method=options.adapter,
+        cobot=options.cobot and options.adapter != "none",
+        rank=options.rank,
+    )
+
+
+def choose_base(options: TrainOptions, device: torch.device) -> TrainOptions:
+    """The options with a base, by what there is to compute on."""
+    if options.base != "auto":
+        return options
+    base: TrainOptions = replace(options, base="vit_b" if device.type == "cuda" else "tiny")
+    _log.info("Base: %s, because training runs on the %s.", base.base, device.type.upper())
+    return base
+
+
+def fill_in(options: TrainOptions, device: torch.device, surveys: Sequence[Survey]) -> TrainOptions:
+    """The options with a value for everything that has a default.
+
+    Args:
+        options: with their base chosen.
+        device: where to compute.
+        surveys: of the scenes; they decide how large patches may be.
+
+    Raises:
+        SplitError: the scenes leave too few patches, however small.
+    """
+    patch_px = options.patch_size
+    if patch_px is None:
+        patch_px = choose_patch_px(surveys, MAX_PATCH_PX[device.type], options.seed)
+        _log.info("Patches: %d px, the largest that leaves enough of them.", patch_px)
+    minutes = options.max_minutes
+    if minutes is None and device.type == "cpu":
+        minutes = DEFAULT_CPU_MINUTES
+        _log.info("Training stops after %g minutes; --max-minutes gives it more.", minutes)
+    return replace(
+        options,
+        rank=options.rank or DEFAULT_RANKS[options.adapter],
+        patch_size=patch_px,
+        crop_size=options.crop_size or _crop_px(options, device, patch_px),
+        batch_size=options.batch_size or BATCH_SIZES[device.type],
+        epochs=options.epochs or (DEFAULT_EPOCHS if minutes is None else None),
+        max_minutes=minutes,
+    )
+
+
+def _crop_px(options: TrainOptions, device: torch.device, patch_px: int) -> int:
+    """How much of a patch a training step sees."""
+    if device.type == "cuda":
+        return patch_px
+    # A patch that was asked for is a limit; one that the scene forced is none.
+    return CPU_CROP_PX if options.patch_size is None else min(patch_px, CPU_CROP_PX)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from geocobot.config import TrainOptions
+from geocobot.errors import ConfigError
+from geocobot.workflows import defaults
+from geocobot.workflows.defaults import choose_adapter, choose_base, fill_in
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def options(**said: Any) -> TrainOptions:
+    return TrainOptions(raster=("a.tif",), labels=("b.shp",), **said)
+
+
+@pytest.fixture(autouse=True)
+def _roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scenes that have room for the largest patch of interest."""
+    monkeypatch.setattr(defaults, "choose_patch_px", lambda _surveys, max_px, _seed: max_px)
+
+
+@pytest.mark.parametrize(("device", "base"), [(CPU, "tiny"), (GPU, "vit_b")])
+def test_the_machine_chooses_the_base_and_says_so(
+    device: torch.device, base: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "geocobot"):
+        assert choose_base(options(), device).base == base
+        assert len(caplog.messages) == 1
+        assert choose_base(options(base="vit_l"), device).base == "vit_l"
+    assert len(caplog.messages) == 1
+
+
+def test_every_default_has_a_value_on_a_cpu() -> None:
+    filled = fill_in(options(base="tiny"), CPU, [])
+    assert (filled.rank, filled.patch_size, filled.crop_size) == (4, 512, 128)
+    assert (filled.batch_size, filled.epochs, filled.max_minutes) == (8, None, 10.0)
+
+
+def test_every_default_has_a_value_on_a_gpu() -> None:
+    filled = fill_in(options(base="vit_b", adapter="adaptformer"), GPU, [])
+    assert (filled.rank, filled.patch_size, filled.crop_size) == (16, 1024, 1024)
+    assert (filled.batch_size, filled.epochs, filled.max_minutes) == (4, 60, None)
+
+
+def test_what_was_said_is_kept() -> None:
+    said = options(
+        base="tiny",
+        rank=8,
+        patch_size=64,
+        crop_size=256,
+        batch_size=1,
+        epochs=3,
+        max_minutes=2.0,
+    )
+    assert fill_in(said, CPU, []) == said
+
+
+def test_a_crop_is_no_larger_than_a_patch_that_was_asked_for() -> None:
+    assert fill_in(options(base="tiny", patch_size=64), CPU, []).crop_size == 64
+
+
+def test_cobot_wants_ranks_by_fours() -> None:
+    with pytest.raises(ConfigError, match=r"adapter rank is 6\..*multiple of 4.*--no-cobot"):
+        choose_adapter(options(rank=6))
+    assert choose_adapter(options(rank=6, cobot=False)).rank == 6
+    assert choose_adapter(options(rank=6, adapter="none")).method == "none"
