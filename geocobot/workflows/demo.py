@@ -14,6 +14,7 @@ from geocobot.classes import ClassSpec, classify
 from geocobot.config import DemoOptions, PredictOptions, TrainOptions, to_yaml
 from geocobot.evaluation.pixels import ClassScore, Confusion
 from geocobot.io.labels import read_labels
+from geocobot.io.mounts import check_no_mount
 from geocobot.io.output import new_folder
 from geocobot.io.scene import Scene
 from geocobot.io.scores import SCORE_SCALE
@@ -90,6 +91,7 @@ def demo(options: DemoOptions, progress: Progress = _SILENT) -> DemoResult:
     """
     started = time.perf_counter()
     target = Path(options.out)
+    check_no_mount(target)
     with new_folder(target, overwrite=options.overwrite, marker=CONFIG_NAME) as folder:
         with progress.task("Making a place", 1) as task:
             files = write_place(make_place(options.seed), folder)

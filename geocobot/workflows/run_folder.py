@@ -13,6 +13,7 @@ from typing import Any
 
 from geocobot.config import TrainOptions, to_yaml
 from geocobot.errors import OutputError, ResumeError
+from geocobot.io.mounts import check_no_mount
 from geocobot.io.output import check_output_folder, put_folder
 from geocobot.training.fit import has_checkpoint, remove_checkpoints
 
@@ -57,6 +58,7 @@ class RunFolder:
         if not target.name:  # "." and "/" have none
             target = target.absolute()
         partial = target.with_name(f"{target.name}.partial")
+        check_no_mount(target)
         check_output_folder(target, options.overwrite, CONFIG_NAME)
         if not partial.exists():
             if options.resume:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -131,6 +132,17 @@ def test_a_folder_that_is_no_demo_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"no demo\.yaml"):
         workflow.demo(DemoOptions(out=str(tmp_path), overwrite=True))
     assert (tmp_path / "thesis.txt").is_file()
+
+
+def test_a_mount_point_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "volume").mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path).name == "volume")
+    monkeypatch.setattr(workflow, "make_place", None)
+    with pytest.raises(OutputError, match="volume is a mount point"):
+        workflow.demo(DemoOptions(out=str(tmp_path / "volume")))
+    assert [p.name for p in tmp_path.iterdir()] == ["volume"]
 
 
 @pytest.mark.usefixtures("stand_ins")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -133,6 +134,15 @@ def test_an_existing_run_is_kept_unless_asked(options: TrainOptions) -> None:
     with pytest.raises(OutputError, match=r"exists already.*--overwrite"):
         train(options)
     assert (folder / "config.yaml").read_text() == "kept"
+
+
+@pytest.mark.usefixtures("_no_survey")
+def test_a_mount_point_is_refused_before_the_work(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path).name == "bars")
+    with pytest.raises(OutputError, match="bars is a mount point"):
+        train(options)
 
 
 @pytest.fixture
