@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 EXIT_BUG = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 
 @dataclass(frozen=True)
@@ -45,28 +48,80 @@ def perform(job: Callable[[Progress], Any], terminal: Terminal) -> None:
     """Do a job and show its result; standard output carries the result and nothing else.
 
     Raises:
-        typer.Exit: with code 2 for an error that the user can mend, 1 for a bug and 130 after
-            Ctrl-C; the error has been shown.
+        typer.Exit: with code 2 for an error that the user can mend, 1 for a bug, 130 after
+            Ctrl-C and 143 after SIGTERM; the error has been shown.
     """
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
+    termination = _Termination()
     try:
-        with _notices(console, terminal), contextlib.redirect_stdout(sys.stderr):
+        with (
+            termination.heeded(),
+            _notices(console, terminal),
+            contextlib.redirect_stdout(sys.stderr),
+        ):
             _check(terminal)
             result = job(_progress(console, terminal))
-    except GeocobotError as error:
-        _show_error(console, str(error), terminal)
-        raise typer.Exit(EXIT_USER_ERROR) from None
-    except KeyboardInterrupt:
-        _say(console, "Interrupted.", "bold")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    except (typer.Exit, typer.Abort):
-        raise
-    except Exception as error:
-        _show_error(console, _bug(error), terminal)
-        raise typer.Exit(EXIT_BUG) from None
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        if termination.asked:
+            _say(console, "Terminated.", "bold")
+            raise typer.Exit(EXIT_TERMINATED) from None
+        raise typer.Exit(_show(console, error, terminal)) from None
     typer.echo(as_json(result) if terminal.json else as_text(result))
+
+
+class _Termination:
+    """Makes SIGTERM, with which schedulers and `timeout` end a process, an interrupt like Ctrl-C.
+
+    Left alone, it ends Python on the spot: half-written files stay, and nobody is told of
+    --resume.
+
+    Attributes:
+        asked: whether the signal has come. Whatever is raised afterwards is its consequence:
+            Lightning makes a plain KeyboardInterrupt of it, and a scheduler may have ended the
+            loaders' workers, too.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @contextlib.contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Heed the signal in the `with` block, unless somebody else handles or ignores it."""
+        alone = threading.current_thread() is threading.main_thread()
+        if not alone or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            yield
+            return
+        signal.signal(signal.SIGTERM, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _interrupt(self, *_: object) -> None:
+        """Interrupt once; a second signal must not disturb the tidying up."""
+        if not self.asked:
+            self.asked = True
+            raise KeyboardInterrupt
+
+
+def _show(console: Console, error: BaseException, terminal: Terminal) -> int:
+    """Show what ended a job, and choose the exit code.
+
+    Raises:
+        SystemExit: the job has left by itself; typer's own Exit and Abort pass, too.
+    """
+    if isinstance(error, SystemExit | typer.Exit | typer.Abort):
+        raise error
+    if isinstance(error, KeyboardInterrupt):
+        _say(console, "Interrupted.", "bold")
+        return EXIT_INTERRUPTED
+    if isinstance(error, GeocobotError):
+        _show_error(console, str(error), terminal)
+        return EXIT_USER_ERROR
+    _show_error(console, _bug(error), terminal)
+    return EXIT_BUG
 
 
 def _check(terminal: Terminal) -> None:
@@ -145,7 +200,7 @@ def _show_error(console: Console, text: str, terminal: Terminal) -> None:
     _say(console, f"Error: {text}", "red")
 
 
-def _bug(error: Exception) -> str:
+def _bug(error: BaseException) -> str:
     """Ask for a report of an error that nobody foresaw."""
     return (
         f"geocobot met something it did not expect ({type(error).__name__}: {error}). This is a "

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +19,7 @@ from typer.testing import CliRunner
 
 from geocobot.cli.options import command
 from geocobot.errors import CrsError
+from geocobot.io.output import new_file
 from geocobot.progress import Progress
 
 
@@ -84,6 +89,75 @@ def test_a_bug_asks_for_a_report() -> None:
 def test_an_interrupt_is_one_line() -> None:
     result = invoke(be_interrupted)
     assert (result.exit_code, result.stderr, result.stdout) == (130, "Interrupted.\n", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+class TestSigterm:
+    def terminate(self, progress: Progress) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    def test_is_one_line_and_a_code_of_its_own(self) -> None:
+        result = invoke(self.terminate)
+        assert (result.exit_code, result.stderr, result.stdout) == (143, "Terminated.\n", "")
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    def test_leaves_no_file_behind(self, tmp_path: Path) -> None:
+        def write(progress: Progress) -> None:
+            with new_file(tmp_path / "map.gpkg") as unfinished:
+                unfinished.write_text("half")
+                self.terminate(progress)
+
+        assert invoke(write).exit_code == 143
+        assert not list(tmp_path.iterdir())
+
+    def test_does_not_disturb_the_tidying_up_when_it_comes_twice(self) -> None:
+        tidied = []
+
+        def tidy(progress: Progress) -> None:
+            try:
+                self.terminate(progress)
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+                tidied.append(True)
+
+        assert invoke(tidy).exit_code == 143
+        assert tidied
+
+    @pytest.mark.parametrize("consequence", [RuntimeError("a worker was killed"), SystemExit(0)])
+    def test_explains_what_is_raised_after_it(self, consequence: BaseException) -> None:
+        def fall(progress: Progress) -> None:
+            try:
+                self.terminate(progress)
+            except KeyboardInterrupt:
+                raise consequence from None
+
+        result = invoke(fall)
+        assert (result.exit_code, result.stderr) == (143, "Terminated.\n")
+
+    def test_stays_with_whoever_handles_it_already(self) -> None:
+        heard: list[int] = []
+        before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+        try:
+            result = invoke(lambda _: os.kill(os.getpid(), signal.SIGTERM))
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert (result.exit_code, heard) == (0, [signal.SIGTERM])
+
+    def test_is_left_alone_outside_the_main_thread(self) -> None:
+        codes: list[int] = []
+        thread = threading.Thread(target=lambda: codes.append(invoke(lambda _: None).exit_code))
+        thread.start()
+        thread.join()
+        assert codes == [0]
+
+
+def test_a_job_may_leave_by_itself() -> None:
+    def leave(progress: Progress) -> None:
+        raise SystemExit(7)
+
+    result = invoke(leave)
+    assert (result.exit_code, result.stderr) == (7, "")
 
 
 @pytest.mark.filterwarnings("default:old function:DeprecationWarning")

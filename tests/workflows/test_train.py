@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +13,13 @@ from urllib.error import URLError
 import geopandas as gpd
 import numpy as np
 import pytest
+import typer
 from shapely import LineString, box
+from typer.testing import CliRunner
 
+from geocobot.cli.options import command
 from geocobot.config import TrainOptions, make_options, read_yaml
+from geocobot.data.collection import MixedSampler
 from geocobot.errors import (
     BandError,
     CheckpointError,
@@ -169,6 +175,30 @@ def interrupted(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> Train
     assert options.out is not None
     assert not Path(options.out).exists()
     return options
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_whoever_terminates_a_training_learns_how_to_go_on(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    begin = MixedSampler.set_epoch
+
+    def stop_at_second(sampler: MixedSampler, epoch: int) -> None:
+        if epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        begin(sampler, epoch)
+
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(command(lambda progress: train(replace(options, workers=workers), progress)))
+    with monkeypatch.context() as patched:
+        patched.setattr(MixedSampler, "set_epoch", stop_at_second)
+        result = CliRunner().invoke(app, [])
+    assert result.exit_code == 143, result.stderr
+    assert f"{options.out}.partial keeps the run" in result.stderr
+    assert "--resume" in result.stderr
+    assert result.stderr.endswith("Terminated.\n")
+    assert train(replace(options, resume=True)).model.is_file()
 
 
 @pytest.mark.parametrize("workers", [0, 1])
