@@ -26,13 +26,30 @@ _TIMEOUT_S = 30.0
 
 
 def cache_folder() -> Path:
-    """Where pretrained weights are kept: `GEOCOBOT_HOME`, or the platform's user cache."""
+    """Where pretrained weights are kept: `GEOCOBOT_HOME`, or the platform's user cache.
+
+    Raises:
+        ConfigError: that is below the user's home, and there is none, as in some containers.
+    """
     named = os.environ.get(HOME_VARIABLE)
-    return Path(named).expanduser() if named else user_cache_path("geocobot", appauthor=False)
+    try:
+        folder = Path(named or user_cache_path("geocobot", appauthor=False)).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            "The cache folder",
+            "lies in the home of the user, who has none",
+            "geocobot keeps pretrained weights there",
+            f"Set the environment variable {HOME_VARIABLE} to a folder, or HOME",
+        ) from error
+    return folder
 
 
 def cached_path(spec: BaseSpec) -> Path | None:
-    """Where a base's weights are, or would be, in the cache; None where it has none."""
+    """Where a base's weights are, or would be, in the cache; None where it has none.
+
+    Raises:
+        ConfigError: see `cache_folder`.
+    """
     return cache_folder() / spec.weights.file_name if spec.weights is not None else None
 
 
@@ -47,7 +64,7 @@ def fetch_weights(spec: BaseSpec, progress: Progress | None = None) -> Path:
 
     Raises:
         CheckpointError: no network, or what came is not the official file.
-        ConfigError: the base has no pretrained weights.
+        ConfigError: the base has no pretrained weights, or the cache has no place.
     """
     source, path = spec.weights, cached_path(spec)
     if source is None or path is None:
@@ -57,7 +74,7 @@ def fetch_weights(spec: BaseSpec, progress: Progress | None = None) -> Path:
             "Weights are published for vit_b, vit_l and vit_h",
             "Choose one of them, or build it without a checkpoint",
         )
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     _log.info("downloading %s (%.1f GB) to %s", source.url, source.size_bytes / 1e9, path)
     try:

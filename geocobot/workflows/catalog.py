@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from geocobot.models.bases import BASES, BaseSpec
@@ -60,7 +61,11 @@ class Catalog:
 
 
 def list_models() -> Catalog:
-    """List the bases, smallest first, without touching the network."""
+    """List the bases, smallest first, without touching the network.
+
+    Raises:
+        ConfigError: there is no home to keep weights in, and `GEOCOBOT_HOME` names no folder.
+    """
     ordered = sorted(BASES.values(), key=lambda spec: spec.depth * spec.width**2)
     return Catalog(tuple(_entry(spec) for spec in ordered), hide(str(cache_folder())))
 
@@ -76,7 +81,7 @@ def _entry(spec: BaseSpec) -> CatalogEntry:
         tflop_per_tile=encoder_flop(spec, 1024) / 1e12,
         weights_url=source.url if source else None,
         weights_bytes=source.size_bytes if source else 0,
-        cached=path is not None and path.is_file(),
+        cached=path is not None and os.path.isfile(path),
     )
 
 

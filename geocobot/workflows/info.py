@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from geocobot._version import __version__
+from geocobot.errors import ConfigError
 from geocobot.workflows.gdal import GdalBuild, inspect_gdal, set_variables
 from geocobot.workflows.privacy import hide
 
@@ -73,6 +74,14 @@ class Cache:
     files: Mapping[str, int]
     free_bytes: int
 
+    def rows(self) -> dict[str, str]:
+        """Folder and files by title."""
+        files = [f"{name}, {_mib(size)}" for name, size in self.files.items()]
+        return {
+            "folder": f"{self.folder}, {_gib(self.free_bytes)} free",
+            **{f"file {i}": text for i, text in enumerate(files)},
+        }
+
 
 @dataclass(frozen=True)
 class Info:
@@ -81,6 +90,7 @@ class Info:
     Attributes:
         packages: versions by package name; "missing" where it is not installed.
         environment: variables that lead GDAL and PROJ to their data, where set.
+        cache: None where there is no home to keep it in.
         warnings: what is wrong with this installation, and what to do about it.
     """
 
@@ -91,7 +101,7 @@ class Info:
     gdal: tuple[GdalBuild, ...]
     environment: Mapping[str, str]
     machine: Machine
-    cache: Cache
+    cache: Cache | None
     warnings: tuple[str, ...]
 
     def summary(self) -> str:
@@ -100,7 +110,6 @@ class Info:
             f"{g.name}, {_gib(g.memory_bytes)}, {'bf16' if g.bf16 else 'no bf16'}"
             for g in self.machine.gpus
         ]
-        files = [f"{name}, {_mib(size)}" for name, size in self.cache.files.items()]
         cpu = (
             f"{self.machine.usable_cpus} of {self.machine.cpus} processors usable, "
             f"{self.machine.threads or 'no'} torch threads, {_gib(self.machine.memory_bytes)}"
@@ -120,10 +129,7 @@ class Info:
                 "cuda": f"torch built for {self.machine.cuda}" if self.machine.cuda else "none",
                 **{f"gpu {i}": text for i, text in enumerate(gpus)},
             },
-            "cache": {
-                "folder": f"{self.cache.folder}, {_gib(self.cache.free_bytes)} free",
-                **{f"file {i}": text for i, text in enumerate(files)},
-            },
+            "cache": self.cache.rows() if self.cache else {},
             "warnings": {str(i): text for i, text in enumerate(self.warnings, 1)},
         }
         return "\n".join(
@@ -135,6 +141,7 @@ def collect_info() -> Info:
     """Look at this installation and machine; nothing that is broken stops it."""
     machine, machine_warnings = _inspect_machine()
     builds, gdal_warnings = inspect_gdal()
+    cache, cache_warnings = _inspect_cache()
     return Info(
         geocobot=__version__,
         python=platform.python_version(),
@@ -143,8 +150,8 @@ def collect_info() -> Info:
         gdal=builds,
         environment=set_variables(),
         machine=machine,
-        cache=_cache(),
-        warnings=(*machine_warnings, *gdal_warnings),
+        cache=cache,
+        warnings=(*machine_warnings, *gdal_warnings, *cache_warnings),
     )
 
 
@@ -187,15 +194,21 @@ def _memory_bytes() -> int | None:
         return None
 
 
-def _cache() -> Cache:
-    """The cache folder; it need not exist."""
+def _inspect_cache() -> tuple[Cache | None, tuple[str, ...]]:
+    """Look into the cache folder, which need not exist, and say if it has no place."""
     from geocobot.models.weights import cache_folder
 
-    folder = cache_folder()
-    found = sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else []
+    try:
+        folder = cache_folder()
+    except ConfigError as error:
+        return None, (str(error),)
+    # A home that belongs to somebody else may not be entered: os.path finds nothing there, where
+    # Path would raise.
+    inside = folder.rglob("*") if os.path.isdir(folder) else ()
+    found = sorted(p for p in inside if os.path.isfile(p))
     files = {p.relative_to(folder).as_posix(): p.stat().st_size for p in found}
-    existing = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
-    return Cache(hide(str(folder)), files, shutil.disk_usage(existing).free)
+    existing = next(p for p in (folder, *folder.absolute().parents) if os.path.isdir(p))
+    return Cache(hide(str(folder)), files, shutil.disk_usage(existing).free), ()
 
 
 def _section(title: str, rows: Mapping[str, str]) -> list[str]:

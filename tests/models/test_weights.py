@@ -49,6 +49,38 @@ def test_without_it_the_platform_decides(monkeypatch):
     assert cache_folder().name.lower() == "geocobot"
 
 
+@pytest.fixture
+def _homeless(monkeypatch):
+    """A user without a home, as a container's with a number but no name."""
+
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    pwd = pytest.importorskip("pwd", reason="Windows always has a home")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME", "GEOCOBOT_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("_homeless")
+@pytest.mark.parametrize("named", [None, "~/weights"])
+def test_without_a_home_the_variable_is_asked_for(monkeypatch, tmp_path, named):
+    if named is not None:
+        monkeypatch.setenv("GEOCOBOT_HOME", named)
+    with pytest.raises(ConfigError, match=r"who has none.*Set the environment variable GEO"):
+        cache_folder()
+    assert cached_path(BASES["tiny"]) is None
+    monkeypatch.setenv("GEOCOBOT_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path
+
+
+@pytest.mark.usefixtures("_homeless")
+def test_an_older_platformdirs_leaves_the_home_as_it_is(monkeypatch):
+    monkeypatch.setattr(weights, "user_cache_path", lambda *_, **__: Path("~/.cache/geocobot"))
+    with pytest.raises(ConfigError, match="who has none"):
+        cache_folder()
+
+
 def test_weights_are_downloaded_once_and_checked(mini, cache, checkpoint, caplog):
     progress = Recorder()
     with caplog.at_level(logging.INFO, "geocobot.models"):

@@ -33,3 +33,11 @@ def test_the_table_is_aligned_and_names_the_cache(cache: Path) -> None:
     assert cache.name in folder
     start = head.index("weights")
     assert all(row[start - 1] == " " and row[start] != " " for row in rows)
+
+
+def test_a_cache_that_may_not_be_entered_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", forbidden)
+    assert not any(entry.cached for entry in list_models().bases)

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocobot.cli.results import as_json
+from geocobot.errors import ConfigError
+from geocobot.models import weights
 from geocobot.workflows import gdal
 from geocobot.workflows.info import Info, collect_info
 from geocobot.workflows.privacy import hide
@@ -53,6 +55,7 @@ def test_a_cache_that_does_not_exist_is_empty(
 ) -> None:
     monkeypatch.setenv("GEOCOBOT_HOME", str(tmp_path / "not" / "there"))
     info = collect_info()
+    assert info.cache is not None
     assert info.cache.files == {}
     assert not (tmp_path / "not").exists()
 
@@ -135,3 +138,27 @@ def test_a_user_without_a_home_is_no_problem(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Path, "home", no_home)
     assert hide("/data/scene.tif") == "/data/scene.tif"
+
+
+def test_a_cache_without_a_place_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_place() -> Path:
+        raise ConfigError("The cache folder", "has no place", "It needs one", "Set a variable")
+
+    monkeypatch.setattr(weights, "cache_folder", no_place)
+    info = collect_info()
+    assert info.cache is None
+    assert "The cache folder has no place. It needs one. Set a variable." in info.summary()
+    assert json.loads(as_json(info))["cache"] is None
+
+
+def test_a_cache_that_may_not_be_entered_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setenv("GEOCOBOT_HOME", str(tmp_path / "somebody" / "else"))
+    monkeypatch.setattr(Path, "stat", forbidden)
+    info = collect_info()
+    assert info.cache is not None
+    assert info.cache.files == {}
