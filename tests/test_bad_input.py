@@ -7,16 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from affine import Affine
 from click.testing import Result
-from shapely import LineString, Point, box
+from shapely import LineString, Point, Polygon, box
 from typer.testing import CliRunner
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.bands import BandRange
 from geocobot.classes import name_classes
 from geocobot.cli.app import app
+from geocobot.models import bases
+from geocobot.models.bases import BaseSpec, WeightsSource
+from geocobot.models.checkpoint import official_shapes
 from geocobot.models.modelfile import ModelCard, save_model
 from geocobot.models.segmenter import build_segmenter
 
@@ -98,99 +103,237 @@ def test_the_good_inputs_are_good(inputs: Inputs) -> None:
 @pytest.mark.parametrize("kind", ["raster", "labels"])
 def test_no_such_file(inputs: Inputs, kind: str) -> None:
     missing = {kind: inputs.folder / "missing.tif"}
-    assert_refused(inputs.train(**missing), inputs, "missing.tif does not exist")
+    assert_refused(inputs.train(**missing), inputs, f"missing.tif does not exist. --{kind} names")
 
 
 def test_no_such_model(inputs: Inputs) -> None:
     missing = inputs.folder / "missing.safetensors"
-    assert_refused(inputs.predict(model=missing), inputs, "missing.safetensors does not exist")
+    assert_refused(
+        inputs.predict(model=missing),
+        inputs,
+        "missing.safetensors does not exist. geocobot needs the model.safetensors of a training",
+    )
 
 
 def test_not_a_raster(inputs: Inputs) -> None:
     text = inputs.folder / "notes.tif"
     text.write_text("no pixels here")
-    assert_refused(inputs.train(raster=text), inputs, "notes.tif")
+    for result in (inputs.train(raster=text), inputs.predict(raster=text)):
+        assert_refused(
+            result, inputs, "notes.tif cannot be opened", "not recognized", "geocobot reads GeoTIFF"
+        )
+
+
+def test_not_a_vector_file(inputs: Inputs) -> None:
+    text = inputs.folder / "notes.gpkg"
+    text.write_text("no features here")
+    assert_refused(
+        inputs.train(labels=text), inputs, "notes.gpkg cannot be read", "geocobot reads Shapefile"
+    )
 
 
 def test_truncated_raster(inputs: Inputs) -> None:
     whole = inputs.scene.read_bytes()
     inputs.scene.write_bytes(whole[: len(whole) // 2])
-    for result in (inputs.train(), inputs.predict()):
-        assert_refused(result, inputs, "scene.tif")
+    for result in (inputs.train(), inputs.predict(), inputs.predict("--workers", 1)):
+        assert_refused(
+            result, inputs, "scene.tif cannot be read at rows", "probably truncated or corrupt"
+        )
+
+
+def test_truncated_labels(inputs: Inputs, labels_factory: Callable[..., Path]) -> None:
+    whole = labels_factory([box(WEST, NORTH - 9, WEST + 9, NORTH)] * 9, name="cut.shp", a=range(9))
+    whole.write_bytes(whole.read_bytes()[:500])
+    assert_refused(inputs.train(labels=whole), inputs, "cut.shp is truncated (500 of", "every feat")
 
 
 def test_raster_without_crs(inputs: Inputs, scene_factory: Callable[..., Path]) -> None:
     bare = scene_factory("bare.tif", crs=None)
-    assert_refused(inputs.train(raster=bare), inputs, "bare.tif has no CRS")
+    for result in (inputs.train(raster=bare), inputs.predict(raster=bare)):
+        assert_refused(result, inputs, "bare.tif has no CRS", "how large its pixels are", "-a_srs")
 
 
 def test_labels_without_crs(inputs: Inputs, labels_factory: Callable[..., Path]) -> None:
     bare = labels_factory([box(WEST, NORTH - 9, WEST + 9, NORTH)], crs=None, name="bare.shp")
     assert_refused(
-        inputs.train(labels=bare), inputs, "bare.shp has no CRS", "scene.tif", "--labels-crs"
+        inputs.train(labels=bare),
+        inputs,
+        "bare.shp has no CRS (bare.prj is missing)",
+        "to place the polygons on scene.tif (EPSG:32633)",
+        "--labels-crs",
     )
 
 
 def test_labels_elsewhere(inputs: Inputs, labels_factory: Callable[..., Path]) -> None:
     away = labels_factory([box(0, 0, 9, 9)], name="away.gpkg")
-    assert_refused(inputs.train(labels=away), inputs, "away", "scene")
+    assert_refused(
+        inputs.train(labels=away),
+        inputs,
+        "away.gpkg covers x 0 to 9",
+        "nothing of it lies on scene",
+        "Labels and scene have to show the same place",
+    )
+
+
+def test_labels_on_nodata(
+    inputs: Inputs, scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+) -> None:
+    image = np.full((3, 256, 256), 9, dtype=np.uint8)
+    image[:, :32] = 0
+    holey = scene_factory("holey.tif", image=image, nodata=0)
+    labels = labels_factory([box(WEST, NORTH - 30, WEST + 30, NORTH)], name="lost.gpkg")
+    assert_refused(
+        inputs.train(raster=holey, labels=labels),
+        inputs,
+        "lost.gpkg labels no pixel with data on holey",
+        "--nodata",
+    )
 
 
 def test_labels_of_points(inputs: Inputs, labels_factory: Callable[..., Path]) -> None:
     points = labels_factory([Point(WEST + 9, NORTH - 9)], name="points.gpkg")
-    assert_refused(inputs.train(labels=points), inputs, "points.gpkg")
+    assert_refused(
+        inputs.train(labels=points), inputs, "points.gpkg has 1 points", "Buffer the points in QGIS"
+    )
 
 
 def test_no_label_left(inputs: Inputs, labels_factory: Callable[..., Path]) -> None:
     empty = labels_factory([], name="empty.gpkg")
-    assert_refused(inputs.train(labels=empty), inputs, "empty.gpkg")
+    assert_refused(inputs.train(labels=empty), inputs, "empty.gpkg has no usable feature")
+
+
+def test_no_label_left_after_filtering(inputs: Inputs, labels_factory: Callable[..., Path]) -> None:
+    shapes = [None, Polygon(), box(WEST, NORTH - 9, WEST + 9, NORTH)]
+    labels = labels_factory(shapes, name="few.gpkg", kind=["road", "road", None])
+    assert_refused(
+        inputs.train("--class-field", "kind", labels=labels),
+        inputs,
+        "few.gpkg has no usable feature",
+        "digitize something",
+    )
+
+
+def test_no_value_in_the_class_field(inputs: Inputs, labels_factory: Callable[..., Path]) -> None:
+    shape = box(WEST, NORTH - 9, WEST + 9, NORTH)
+    labels = labels_factory([shape], name="mute.gpkg", kind=[" "])
+    result = inputs.train("--class-field", "kind", labels=labels)
+    assert_refused(result, inputs, "mute.gpkg has no value in the field 'kind'")
 
 
 def test_no_such_class_field(inputs: Inputs) -> None:
     result = inputs.train("--class-field", "kind")
-    assert_refused(result, inputs, "labels.gpkg", "kind")
+    assert_refused(result, inputs, "labels.gpkg has no field 'kind'", "Leave --class-field out")
 
 
 def test_rotated_raster(inputs: Inputs, scene_factory: Callable[..., Path]) -> None:
     turned = Affine(1, 0.3, WEST, 0.3, -1, NORTH)
     rotated = scene_factory("rotated.tif", transform=turned)
     for result in (inputs.train(raster=rotated), inputs.predict(raster=rotated)):
-        assert_refused(result, inputs, "rotated.tif is rotated", "gdalwarp")
+        assert_refused(result, inputs, "rotated.tif is rotated or sheared", "gdalwarp -r cubic")
 
 
 def test_too_few_bands(inputs: Inputs, scene_factory: Callable[..., Path]) -> None:
     gray = scene_factory("gray.tif", bands=1)
-    assert_refused(inputs.predict(raster=gray), inputs, "gray.tif", "band 3")
-    assert_refused(inputs.train("--bands", "1,2,9"), inputs, "scene.tif")
+    assert_refused(
+        inputs.predict(raster=gray),
+        inputs,
+        "gray.tif has no band 2. The model reads band 1, band 2, band 3. It has band 1 only",
+    )
+    assert_refused(
+        inputs.train("--bands", "1,2,9"), inputs, "scene.tif has no band 9. It has bands 1 to 3"
+    )
 
 
 def test_other_data_type(inputs: Inputs, scene_factory: Callable[..., Path]) -> None:
     deep = scene_factory("deep.tif", dtype="uint16")
-    assert_refused(inputs.predict(raster=deep), inputs, "deep.tif holds uint16", "uint8")
+    assert_refused(
+        inputs.predict(raster=deep),
+        inputs,
+        "deep.tif holds uint16 values. The model was trained on uint8",
+        "gdal_translate",
+    )
 
 
 def test_other_pixel_size(inputs: Inputs, scene_factory: Callable[..., Path]) -> None:
     coarse = scene_factory("coarse.tif", res=1.2)
-    assert_refused(inputs.predict(raster=coarse), inputs, "coarse.tif", "1.2 m", "gdalwarp")
+    assert_refused(
+        inputs.predict(raster=coarse),
+        inputs,
+        "coarse.tif has pixels of 1.2 m on the ground. The model was trained on 1 m",
+        "10 % off is allowed",
+        "gdalwarp -r average -tr",
+    )
+    almost = scene_factory("almost.tif", res=1.08, shape_hw=(64, 64))
+    assert inputs.predict(raster=almost).exit_code == 0
 
 
 def test_truncated_model(inputs: Inputs) -> None:
     short = inputs.folder / "short.safetensors"
     short.write_bytes(inputs.model.read_bytes()[:5000])
-    assert_refused(inputs.predict(model=short), inputs, "short.safetensors")
-
-
-def test_model_of_another_base(inputs: Inputs) -> None:
-    segmenter = build_segmenter("tiny", 1, AdapterConfig())
-    assert segmenter.config is not None
-    segmenter.config = replace(
-        segmenter.config, base="vit_b", encoder_trained=False, base_sha256="0" * 64
+    assert_refused(
+        inputs.predict(model=short),
+        inputs,
+        "short.safetensors cannot be read as a model file",
+        "the file may be truncated",
     )
-    foreign = inputs.folder / "foreign.safetensors"
-    save_model(foreign, segmenter, replace(CARD, segmenter=segmenter.config))
-    broken = inputs.folder / "vit_b.pth"
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Two files of weights of the same small base, in the official format."""
+    source = WeightsSource("https://example.org/mini.pth", "mini.pth", "0" * 64, 1)
+    mini = BaseSpec("mini", 24, 2, 2, (1,), 3, image_px=128, out_channels=32, weights=source)
+    monkeypatch.setitem(bases.BASES, "mini", mini)  # type: ignore[arg-type]
+    paths = tmp_path / "first.pth", tmp_path / "other.pth"
+    for path in paths:
+        torch.save({n: torch.randn(shape) for n, shape in official_shapes(mini).items()}, path)
+    return paths
+
+
+@pytest.fixture
+def adapted(weights: tuple[Path, Path], tmp_path: Path) -> Path:
+    """A model file that was trained on the first weights."""
+    segmenter = build_segmenter("mini", 1, AdapterConfig(), checkpoint=weights[0])
+    assert segmenter.config is not None
+    path = tmp_path / "adapted.safetensors"
+    save_model(path, segmenter, replace(CARD, segmenter=segmenter.config))
+    return path
+
+
+def test_model_of_another_base(inputs: Inputs, weights: tuple[Path, Path], adapted: Path) -> None:
+    first, other = weights
+    assert_refused(
+        inputs.predict("--checkpoint", other, model=adapted),
+        inputs,
+        "adapted.safetensors was trained on mini weights with the SHA-256",
+        "and these have",
+        "Adapters fit only the weights that they were trained on",
+    )
+    assert inputs.predict("--checkpoint", first, model=adapted).exit_code == 0
+
+
+@pytest.mark.usefixtures("weights")
+def test_model_of_a_base_nobody_knows(
+    inputs: Inputs, adapted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(bases.BASES, "mini")  # type: ignore[arg-type]
+    assert_refused(
+        inputs.predict(model=adapted),
+        inputs,
+        "adapted.safetensors was trained on the base mini. This geocobot",
+        "knows vit_b, vit_l, vit_h, tiny",
+    )
+
+
+def test_weights_that_are_none(inputs: Inputs, adapted: Path) -> None:
+    broken = inputs.folder / "broken.pth"
     broken.write_bytes(b"not a checkpoint")
-    assert_refused(inputs.predict("--checkpoint", broken, model=foreign), inputs, "vit_b.pth")
+    assert_refused(
+        inputs.predict("--checkpoint", broken, model=adapted),
+        inputs,
+        "broken.pth cannot be read as PyTorch weights",
+        "official checkpoint of mini, whole",
+    )
 
 
 def test_existing_output(inputs: Inputs) -> None:
@@ -199,6 +342,18 @@ def test_existing_output(inputs: Inputs) -> None:
     kept.write_text("kept")
     result = inputs.predict()
     assert result.exit_code == 2
+    assert "map.gpkg exists already" in result.stderr
+    assert "--overwrite" in result.stderr
+    assert kept.read_text() == "kept"
+
+
+def test_existing_run(inputs: Inputs) -> None:
+    kept = inputs.folder / "out" / "run" / "config.yaml"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("kept")
+    result = inputs.train()
+    assert result.exit_code == 2
+    assert "run exists already" in result.stderr
     assert "--overwrite" in result.stderr
     assert kept.read_text() == "kept"
 
@@ -207,7 +362,9 @@ def test_no_write_permission(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) ->
     # The tests may run as root, whom no permission stops: ask os.access, as geocobot does.
     monkeypatch.setattr(os, "access", lambda *_: False)
     for result in (inputs.train(), inputs.predict()):
-        assert_refused(result, inputs, "you may not write")
+        assert_refused(
+            result, inputs, f"lies in {inputs.folder}, where you may not write", "permissions of"
+        )
 
 
 def test_a_corrupt_real_label_file(inputs: Inputs, real_data: Path) -> None:
@@ -215,7 +372,7 @@ def test_a_corrupt_real_label_file(inputs: Inputs, real_data: Path) -> None:
         raster=real_data / "swellendam_roads" / "scene.tif",
         labels=real_data / "swellendam_roads" / "water.shp",
     )
-    assert_refused(result, inputs, "water.shp")
+    assert_refused(result, inputs, "water.shp cannot be read (Corrupted .shp file", "export it")
 
 
 def test_labels_in_another_crs_than_they_say(inputs: Inputs, real_data: Path) -> None:
@@ -223,4 +380,9 @@ def test_labels_in_another_crs_than_they_say(inputs: Inputs, real_data: Path) ->
         raster=real_data / "landsat_fields" / "scene.tif",
         labels=real_data / "landsat_fields" / "labels_bad_crs.geojson",
     )
-    assert_refused(result, inputs, "labels_bad_crs", "--labels-crs")
+    assert_refused(
+        result,
+        inputs,
+        "labels_bad_crs.geojson covers x -663347",
+        "fit the scene's CRS, which has no code: pass the scene's file name as --labels-crs",
+    )
