@@ -19,9 +19,9 @@ from geocobot.config import (
     DeviceName,
     PredictOptions,
     TrainOptions,
-    make_options,
 )
 from geocobot.progress import Progress, SilentProgress
+from geocobot.settings import make_options
 
 if TYPE_CHECKING:
     from geocobot.workflows.demo import DemoResult

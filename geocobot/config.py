@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
-
-from geocobot.errors import ConfigError, MissingFileError
+from dataclasses import MISSING, dataclass, field
+from typing import Any, ClassVar, Literal, TypeAlias
 
 BaseName: TypeAlias = Literal["auto", "tiny", "vit_b", "vit_l", "vit_h"]
 AdapterName: TypeAlias = Literal["lora", "adaptformer", "none"]
@@ -19,11 +15,6 @@ DEFAULT_RANKS: Mapping[str, int] = {"lora": 4, "adaptformer": 16, "none": 4}
 DEFAULT_CPU_MINUTES = 10.0
 DEFAULT_EPOCHS = 60
 MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
-
-_CONSENTS = {"overwrite", "resume"}
-
-# A folded path is harder to find and to copy.
-_ONE_LINE = 1_000_000
 
 BATCH_SIZES: Mapping[str, int] = {"cuda": 4, "cpu": 8}
 
@@ -254,133 +245,3 @@ class DemoOptions:
         "Seed of the made-up place and of the training.", 0, group="Machine", least=0
     )
     device: DeviceName = option("Where to compute.", "auto", group="Machine")
-
-
-Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions)
-
-
-def make_options(kind: type[Options], values: Mapping[str, Any], source: str) -> Options:
-    """Build and check options.
-
-    Args:
-        kind: the dataclass.
-        values: option names and values; a single value stands for a list of one.
-        source: where they come from, for messages.
-
-    Raises:
-        ConfigError: an unknown name, a missing required option or a value of the wrong type.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    known = {f.name: f for f in fields(kind)}
-    for name in values:
-        if name not in known:
-            raise ConfigError(
-                source,
-                f"has the option {name!r}, which {kind.COMMAND} does not know",
-                f"Known are {', '.join(known)}",
-                f"Correct the name, or see geocobot {kind.COMMAND} --help",
-            )
-    missing = [n for n, f in known.items() if f.default is MISSING and not values.get(n)]
-    if missing:
-        raise ConfigError(
-            source,
-            f"does not say {' and '.join(missing)}",
-            f"{kind.COMMAND} needs it",
-            f"Add --{missing[0]}",
-        )
-    listed = {n: _as_list(known[n].type, v) for n, v in values.items()}
-    try:
-        return TypeAdapter(kind).validate_python(listed)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(
-            source,
-            f"sets {'.'.join(str(p) for p in first['loc'])} to {first['input']!r}",
-            first["msg"],
-            f"See geocobot {kind.COMMAND} --help",
-        ) from None
-
-
-def check_limits(options: TrainOptions | PredictOptions | DemoOptions) -> None:
-    """Refuse numbers that make no sense.
-
-    Raises:
-        ConfigError: one is below or above its limit.
-    """
-    for entry in fields(options):
-        value = getattr(options, entry.name)
-        needed = None if value is None else _missed_limit(value, entry.metadata)
-        if needed is not None:
-            raise ConfigError(
-                f"--{entry.name.replace('_', '-')}",
-                f"is {value:g}",
-                f"It has to {needed}",
-                f"See geocobot {options.COMMAND} --help",
-            )
-
-
-def _missed_limit(value: Any, limits: Mapping[str, Any]) -> str | None:
-    """What a value would have to be or do, or None where it is as it should be."""
-    least, most, step = limits["least"], limits["most"], limits["step"]
-    if not ((least is None or value >= least) and (most is None or value <= most)):
-        if most is not None:
-            return f"lie from {least:g} to {most:g}"
-        # The least length or time is a hair above 0, which reads better in words.
-        return "be above 0" if 0 < least < 1 else f"be at least {least:g}"
-    return f"be a multiple of {step}" if step is not None and value % step else None
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read option names and values from a YAML file; dashes in names count as underscores.
-
-    Raises:
-        MissingFileError: there is no such file.
-        ConfigError: the file is not a YAML mapping.
-    """
-    import yaml
-
-    if not os.path.isfile(path):
-        raise MissingFileError(
-            path, "does not exist", "--config names a YAML file", "Check the path"
-        )
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            path,
-            f"cannot be read ({error.strerror})",
-            "--config names a YAML file that you may read",
-            "Change its permissions",
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            path,
-            f"is not valid YAML ({' '.join(str(error).split())})",
-            "Options are name: value lines",
-            "Mend the file",
-        ) from None
-    if not isinstance(content, dict):
-        raise ConfigError(
-            path, "is not a mapping", "Options are name: value lines", "Mend the file"
-        )
-    return {str(name).replace("-", "_"): value for name, value in content.items()}
-
-
-def to_yaml(options: TrainOptions | PredictOptions | DemoOptions) -> str:
-    """Write options so that `read_yaml` and `make_options` give them back.
-
-    Without consent to replace or to resume, which holds for one call and not for its repetition.
-    """
-    import yaml
-
-    plain = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(options).items()}
-    plain = {n: v for n, v in plain.items() if n not in _CONSENTS}
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=_ONE_LINE)
-
-
-def _as_list(annotation: Any, value: Any) -> Any:
-    """Let one value stand for a list of one where the option takes several."""
-    if "tuple" in str(annotation) and value is not None and not isinstance(value, list | tuple):
-        return [value]
-    return value

@@ -9,8 +9,9 @@ import pytest
 from shapely import LineString, box
 
 from geocobot.cli.options import gather
-from geocobot.config import TrainOptions, read_yaml
+from geocobot.config import TrainOptions
 from geocobot.models.modelfile import read_card
+from geocobot.settings import read_yaml
 
 CONFIGS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
 SIDE_PX = 320

@@ -10,8 +10,9 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import typer
 
 from geocobot.cli.terminal import Terminal, perform
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions, make_options, read_yaml
+from geocobot.config import DemoOptions, PredictOptions, TrainOptions
 from geocobot.progress import Progress
+from geocobot.settings import make_options, read_yaml
 
 Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions)
 

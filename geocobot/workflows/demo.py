@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from geocobot.classes import ClassSpec, classify
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions, to_yaml
+from geocobot.config import DemoOptions, PredictOptions, TrainOptions
 from geocobot.evaluation.pixels import ClassScore, Confusion
 from geocobot.io.labels import read_labels
 from geocobot.io.mounts import check_no_mount
@@ -19,6 +19,7 @@ from geocobot.io.output import new_folder
 from geocobot.io.scene import Scene
 from geocobot.io.scores import SCORE_SCALE
 from geocobot.progress import Progress, SilentProgress
+from geocobot.settings import to_yaml
 from geocobot.synthetic.place import PlaceFiles, make_place, write_place
 from geocobot.workflows.picture import Row, draw_rows
 from geocobot.workflows.predict import predict

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from geocobot.classes import ClassSpec
-from geocobot.config import PredictOptions, check_limits, to_yaml
+from geocobot.config import PredictOptions
 from geocobot.data.dataset import SceneDataset
 from geocobot.inference.blend import blend
 from geocobot.inference.tiles import Predictor, TileLogits, plan_tiles, predict_tiles
@@ -21,6 +21,7 @@ from geocobot.io.statistics import open_scene_for
 from geocobot.models.card import ModelCard, read_card
 from geocobot.models.modelfile import load_model
 from geocobot.progress import Progress, SilentProgress, Task
+from geocobot.settings import check_limits, to_yaml
 from geocobot.vectorize.polygonize import CleanOptions, polygonize
 from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.device import choose_device

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from geocobot.config import TrainOptions, to_yaml
+from geocobot.config import TrainOptions
 from geocobot.errors import OutputError, ResumeError
 from geocobot.io.mounts import check_no_mount
 from geocobot.io.output import check_output_folder, put_folder
+from geocobot.settings import to_yaml
 from geocobot.training.fit import has_checkpoint, remove_checkpoints
 
 CONFIG_NAME = "config.yaml"

@@ -12,13 +12,14 @@ import torch
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.classes import ClassSpec
-from geocobot.config import TrainOptions, check_limits
+from geocobot.config import TrainOptions
 from geocobot.data.module import SceneDataModule
 from geocobot.data.split import Split, split_scenes, write_split
 from geocobot.evaluation.pixels import PixelScores
 from geocobot.models.modelfile import ModelCard, save_model
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import Progress, SilentProgress
+from geocobot.settings import check_limits
 from geocobot.training.fit import FitResult, FitSettings, fit
 from geocobot.workflows.defaults import choose_adapter, choose_base, fill_in
 from geocobot.workflows.device import choose_device

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from geocobot.cli.app import app
 from geocobot.cli.options import command_with_options, gather
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions, make_options, to_yaml
+from geocobot.config import DemoOptions, PredictOptions, TrainOptions
 from geocobot.errors import ConfigError, MissingFileError
+from geocobot.settings import make_options, to_yaml
 
 KINDS = [TrainOptions, PredictOptions, DemoOptions]
 FLAG_VALUES = {str: "text", int: "3", float: "0.5"}

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from geocobot.classes import ClassSpec, name_classes
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions, read_yaml
+from geocobot.config import DemoOptions, PredictOptions, TrainOptions
 from geocobot.errors import CheckpointError, OutputError
 from geocobot.grid import Strip
 from geocobot.io.labels import read_labels
 from geocobot.io.scene import Scene
 from geocobot.io.scores import ScoreWriter
+from geocobot.settings import read_yaml
 from geocobot.synthetic.place import make_place, write_place
 from geocobot.workflows import demo as workflow
 

@@ -18,7 +18,7 @@ from affine import Affine
 from geocobot.adapters.config import AdapterConfig
 from geocobot.bands import BandRange
 from geocobot.classes import name_classes
-from geocobot.config import PredictOptions, make_options, read_yaml
+from geocobot.config import PredictOptions
 from geocobot.errors import (
     BandError,
     ConfigError,
@@ -34,6 +34,7 @@ from geocobot.models.architecture import HeadConfig, SegmenterConfig
 from geocobot.models.card import ModelCard
 from geocobot.models.modelfile import save_model
 from geocobot.models.segmenter import build_segmenter
+from geocobot.settings import make_options, read_yaml
 from geocobot.workflows.predict import map_scene, predict
 from geocobot.workflows.targets import choose_targets
 

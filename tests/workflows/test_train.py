@@ -18,7 +18,7 @@ from shapely import LineString, box
 from typer.testing import CliRunner
 
 from geocobot.cli.options import command
-from geocobot.config import TrainOptions, make_options, read_yaml
+from geocobot.config import TrainOptions
 from geocobot.data.collection import MixedSampler
 from geocobot.errors import (
     BandError,
@@ -30,6 +30,7 @@ from geocobot.errors import (
     UnreadableFileError,
 )
 from geocobot.models.modelfile import load_model, read_card
+from geocobot.settings import make_options, read_yaml
 from geocobot.workflows import ground as ground_module
 from geocobot.workflows import train as train_module
 from geocobot.workflows.train import train
