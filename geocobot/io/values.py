@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 
 from geocobot.errors import FieldError
 
 _LOG = logging.getLogger("geocobot.io")
+_NOT_SINGLE = (list, tuple, dict, bytes, np.ndarray)
 
 
 def named_features(frame: gpd.GeoDataFrame, field: str, path: str | Path) -> gpd.GeoDataFrame:
@@ -27,8 +30,15 @@ def named_features(frame: gpd.GeoDataFrame, field: str, path: str | Path) -> gpd
         The features that have a value; the others are counted and logged.
 
     Raises:
-        FieldError: none has.
+        FieldError: none has, or there are lists or bytes among the values.
     """
+    if any(isinstance(value, _NOT_SINGLE) for value in frame[field]):
+        raise FieldError(
+            path,
+            f"has lists or bytes in the field {field!r}",
+            "A class is named by one value: a text, a number or a date",
+            "Choose another --class-field, or make a text of it in QGIS (Field Calculator)",
+        )
     names = frame[field].map(_as_text)
     empty = names == ""
     if len(frame) and empty.all():
@@ -55,9 +65,11 @@ def sorted_names(names: Iterable[str]) -> list[str]:
 
 def _by_size_then_alphabet(name: str) -> tuple[bool, float, str]:
     try:
-        return (False, float(name), name)
+        number = float(name)
     except ValueError:
-        return (True, 0.0, name)
+        number = math.nan
+    # "nan" is a word as well: it is neither smaller nor larger than any number.
+    return (True, 0.0, name) if math.isnan(number) else (False, number, name)
 
 
 def _as_text(value: Any) -> str:
