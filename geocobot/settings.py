@@ -102,7 +102,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
     if not os.path.isfile(path):
         raise MissingFileError(
-            path, "does not exist", "--config names a YAML file", "Check the path"
+            path,
+            "is a folder" if os.path.isdir(path) else "does not exist",
+            "--config names a YAML file",
+            "Check the path",
         )
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

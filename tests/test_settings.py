@@ -134,6 +134,10 @@ class TestReadYaml:
         with pytest.raises(MissingFileError, match=r"none\.yaml does not exist"):
             read_yaml(tmp_path / "none.yaml")
 
+    def test_folder(self, tmp_path):
+        with pytest.raises(MissingFileError, match=r"is a folder\. --config names a YAML file"):
+            read_yaml(tmp_path)
+
     @pytest.mark.parametrize("content", ["", "- a\n- b\n", "only words"])
     def test_no_mapping(self, tmp_path, content):
         path = tmp_path / "a.yaml"

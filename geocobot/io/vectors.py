@@ -65,7 +65,6 @@ def parse_crs(text: str) -> CRS:
         CrsError: it is none of these, or has no place on the earth.
     """
     crs = _named_crs(text)
-    # What is too long for a file name is none for os.path, and an OSError for Path.is_file.
     if crs is None and os.path.isfile(text):
         with open_dataset(text) as source:
             crs = None if source.crs is None else CRS.from_user_input(source.crs)
@@ -101,12 +100,11 @@ def _short(text: str) -> str:
 
 def _check_path(path: str | Path) -> None:
     """Refuse what is not there and what is a folder; file geodatabases are folders and pass."""
-    found = Path(path)
-    if found.is_dir() and found.suffix.lower() != ".gdb":
+    if os.path.isdir(path) and Path(path).suffix.lower() != ".gdb":
         raise UnreadableFileError(
             path, "is a folder", "--labels names a vector file", "Name the file in it"
         )
-    if not found.exists() and not GDAL_NAME.match(str(path)):
+    if not os.path.exists(path) and not GDAL_NAME.match(str(path)):
         raise MissingFileError(
             path, "does not exist", "--labels names a vector file", "Check the path"
         )
@@ -118,13 +116,15 @@ def _check_whole(path: str | Path) -> None:
     The header starts with 9994 and counts 16-bit words at byte 24, both big-endian (ESRI
     Shapefile Technical Description, 1998, table 1).
     """
-    found = Path(path)
-    if found.suffix.lower() != ".shp" or not found.is_file():
+    if Path(path).suffix.lower() != ".shp" or not os.path.isfile(path):
         return
-    with found.open("rb") as source:
-        header = source.read(28)
+    try:
+        with Path(path).open("rb") as source:
+            header = source.read(28)
+            size = source.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise _unreadable(path, error) from error
     declared = 2 * int.from_bytes(header[24:28], "big")
-    size = found.stat().st_size
     if int.from_bytes(header[:4], "big") == _SHAPEFILE_CODE and size < declared:
         raise UnreadableFileError(
             path,

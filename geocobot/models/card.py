@@ -62,12 +62,13 @@ def read_card(path: str | Path) -> ModelCard:
     """
     path = Path(path)
     if not os.path.isfile(path):
-        raise MissingFileError(
-            path,
-            "does not exist",
-            "geocobot needs the model.safetensors of a training run",
-            "Check the path, or train one with geocobot train",
+        found, remedy = (
+            ("is a folder", "Name the file in it")
+            if os.path.isdir(path)
+            else ("does not exist", "Check the path, or train one with geocobot train")
         )
+        needed = "geocobot needs the model.safetensors of a training run"
+        raise MissingFileError(path, found, needed, remedy)
     return _parse(path, _metadata(path).get(METADATA_KEY))
 
 

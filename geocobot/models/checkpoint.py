@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -85,7 +86,7 @@ def load_checkpoint(spec: BaseSpec, path: str | Path | None, progress: Progress)
         file = fetch_weights(spec, progress)
     else:
         file = Path(path)
-        if not file.is_file():
+        if not os.path.isfile(file):
             raise MissingFileError(
                 file,
                 "does not exist",

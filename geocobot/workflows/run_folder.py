@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class RunFolder:
         partial = target.with_name(f"{target.name}.partial")
         check_no_mount(target)
         check_output_folder(target, options.overwrite, CONFIG_NAME)
-        if not partial.exists():
+        if not os.path.exists(partial):
             if options.resume:
                 _log.info("There is no interrupted run at %s: training starts anew.", partial)
             return cls(target, partial, resumed=False, overwrite=options.overwrite)
@@ -87,14 +88,23 @@ class RunFolder:
 
         Raises:
             ResumeError: options, scenes or labels have changed since.
+            OutputError: the folder cannot be made.
         """
         state = {"options": _fixed(options), "fingerprint": fingerprint}
         if self.resumed:
             self._check_same(json.loads((self.partial / _STATE_NAME).read_text("utf-8")), state)
             return
         shutil.rmtree(self.partial, ignore_errors=True)
-        self.partial.mkdir(parents=True)
-        (self.partial / _STATE_NAME).write_text(json.dumps(state), encoding="utf-8")
+        try:
+            self.partial.mkdir(parents=True)
+            (self.partial / _STATE_NAME).write_text(json.dumps(state), encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                self.partial,
+                f"cannot be made ({error.strerror})",
+                "A run grows there until it is finished",
+                "Choose another --out, or free the place",
+            ) from error
 
     def finish(self, options: TrainOptions) -> None:
         """Add the resolved options, put the folder in its place, drop what only a resume needs.

@@ -6,6 +6,7 @@ import builtins
 import json
 import logging
 import os
+from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
@@ -87,6 +88,20 @@ class TestRefused:
     def test_missing(self, tmp_path):
         with pytest.raises(MissingFileError, match=r"roads\.shp does not exist"):
             read_vector(tmp_path / "roads.shp")
+
+    def test_a_name_too_long_for_a_file(self):
+        with pytest.raises(MissingFileError, match="xxx does not exist"):
+            read_vector("x" * 300)
+
+    def test_a_shapefile_that_may_not_be_read(self, labels_factory, monkeypatch):
+        path = labels_factory([BOX], "EPSG:4326", "roads.shp", a=[1])
+
+        def refused(path, *_, **__):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(Path, "open", refused)
+        with pytest.raises(UnreadableFileError, match=r"roads\.shp cannot be read .*Permission de"):
+            read_vector(path)
 
     def test_folder(self, tmp_path):
         with pytest.raises(UnreadableFileError, match="is a folder"):

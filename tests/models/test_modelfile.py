@@ -174,6 +174,11 @@ def test_no_such_file(tmp_path):
         load_model(tmp_path / "none.safetensors")
 
 
+def test_a_folder(tmp_path):
+    with pytest.raises(MissingFileError, match=r"is a folder\. .*Name the file in it"):
+        load_model(tmp_path)
+
+
 @pytest.mark.parametrize("keep", [0, 7, 500, -1, -1000])
 def test_a_truncated_file(saved, keep):
     saved.write_bytes(saved.read_bytes()[:keep])
