@@ -14,6 +14,7 @@ DEFAULT_LINE_WIDTH_M = 8.0
 DEFAULT_RANKS: Mapping[str, int] = {"lora": 4, "adaptformer": 16, "none": 4}
 DEFAULT_CPU_MINUTES = 10.0
 DEFAULT_EPOCHS = 60
+MAX_SEED = 2**32
 MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
 
 BATCH_SIZES: Mapping[str, int] = {"cuda": 4, "cpu": 8}
@@ -87,6 +88,7 @@ class TrainOptions:
         None,
         group="Labels",
         least=1e-9,
+        most=10_000,
     )
     class_field: str | None = option(
         "Attribute whose values become the classes.", None, group="Labels"
@@ -164,7 +166,7 @@ class TrainOptions:
     workers: int = option(
         "Processes that cut patches; 0 cuts them in the trainer.", 0, group="Machine", least=0
     )
-    seed: int = option("Seed of everything random.", 0, group="Training", least=0)
+    seed: int = option("Seed of everything random.", 0, group="Training", least=0, most=MAX_SEED)
     device: DeviceName = option("Where to compute.", "auto", group="Machine")
 
 
@@ -242,6 +244,10 @@ class DemoOptions:
     overwrite: bool = option("Replace an existing demo.", False, short="-f")
     max_minutes: float = option("Stop training after so many minutes.", 3.0, least=1e-9)
     seed: int = option(
-        "Seed of the made-up place and of the training.", 0, group="Machine", least=0
+        "Seed of the made-up place and of the training.",
+        0,
+        group="Machine",
+        least=0,
+        most=MAX_SEED,
     )
     device: DeviceName = option("Where to compute.", "auto", group="Machine")

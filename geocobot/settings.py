@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
@@ -13,6 +14,7 @@ from geocobot.errors import ConfigError, MissingFileError
 
 Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions)
 
+_HAIR = 1e-6
 _CONSENTS = {"overwrite", "resume"}
 
 # A folded path is harder to find and to copy.
@@ -28,7 +30,8 @@ def make_options(kind: type[Options], values: Mapping[str, Any], source: str) ->
         source: where they come from, for messages.
 
     Raises:
-        ConfigError: an unknown name, a missing required option or a value of the wrong type.
+        ConfigError: an unknown name, a missing required option, an empty text or a value of the
+            wrong type.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -50,6 +53,14 @@ def make_options(kind: type[Options], values: Mapping[str, Any], source: str) ->
             f"Add --{missing[0]}",
         )
     listed = {n: _as_list(known[n].type, v) for n, v in values.items()}
+    blank = [n for n, v in listed.items() if v == "" or (isinstance(v, list | tuple) and "" in v)]
+    if blank:
+        raise ConfigError(
+            source,
+            f"sets {blank[0]} to an empty text",
+            "An option is set to something or left out",
+            f"Leave out {blank[0]}, or see whether a variable in the command is empty",
+        )
     try:
         return TypeAdapter(kind).validate_python(listed)
     except ValidationError as error:
@@ -83,11 +94,15 @@ def check_limits(options: TrainOptions | PredictOptions | DemoOptions) -> None:
 def _missed_limit(value: Any, limits: Mapping[str, Any]) -> str | None:
     """What a value would have to be or do, or None where it is as it should be."""
     least, most, step = limits["least"], limits["most"], limits["step"]
+    if least is None and most is None:
+        return None
     if not ((least is None or value >= least) and (most is None or value <= most)):
-        if most is not None:
-            return f"lie from {least:g} to {most:g}"
         # The least length or time is a hair above 0, which reads better in words.
-        return "be above 0" if 0 < least < 1 else f"be at least {least:g}"
+        if 0 < least < _HAIR:
+            return "be above 0" if most is None else f"be above 0 and at most {most}"
+        return f"be at least {least}" if most is None else f"lie from {least} to {most}"
+    if math.isinf(value):
+        return "be finite"
     return f"be a multiple of {step}" if step is not None and value % step else None
 
 

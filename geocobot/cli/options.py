@@ -11,6 +11,7 @@ import typer
 
 from geocobot.cli.terminal import Terminal, perform
 from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+from geocobot.errors import ConfigError
 from geocobot.progress import Progress
 from geocobot.settings import make_options, read_yaml
 
@@ -53,7 +54,7 @@ def gather(kind: type[Options], flags: Mapping[str, Any]) -> Options:
         flags: every flag by the name of its option, None where it was not given, and `config`.
 
     Raises:
-        ConfigError: an option is unknown, missing or of the wrong type.
+        ConfigError: an option is unknown, missing, empty or of the wrong type.
         MissingFileError: the configuration file does not exist.
     """
     config = flags.get("config")
@@ -65,7 +66,14 @@ def gather(kind: type[Options], flags: Mapping[str, Any]) -> Options:
         if _is_numbers(annotation):
             value = [number for text in value for number in text.split(",")]
         said[field.name] = value
-    from_file = read_yaml(config) if config else {}
+    if config == "":
+        raise ConfigError(
+            "--config",
+            "is an empty text",
+            "It names a YAML file",
+            "Leave it out, or see whether a variable in the command is empty",
+        )
+    from_file = {} if config is None else read_yaml(config)
     return make_options(kind, {**from_file, **said}, config or "The command line")
 
 

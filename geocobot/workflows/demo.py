@@ -19,8 +19,9 @@ from geocobot.io.output import new_folder
 from geocobot.io.scene import Scene
 from geocobot.io.scores import SCORE_SCALE
 from geocobot.progress import Progress, SilentProgress
-from geocobot.settings import to_yaml
+from geocobot.settings import check_limits, to_yaml
 from geocobot.synthetic.place import PlaceFiles, make_place, write_place
+from geocobot.workflows.device import choose_device
 from geocobot.workflows.picture import Row, draw_rows
 from geocobot.workflows.predict import predict
 from geocobot.workflows.train import train
@@ -88,9 +89,12 @@ def demo(options: DemoOptions, progress: Progress = _SILENT) -> DemoResult:
         progress: is told of every stage.
 
     Raises:
-        GeocobotError: the folder exists and may not be replaced, or cannot be written.
+        GeocobotError: an option makes no sense, there is no such device, or the folder exists
+            and may not be replaced or cannot be written.
     """
     started = time.perf_counter()
+    check_limits(options)
+    choose_device(options.device)
     target = Path(options.out)
     check_no_mount(target)
     with new_folder(target, overwrite=options.overwrite, marker=CONFIG_NAME) as folder:

@@ -131,6 +131,13 @@ def test_a_missing_file_is_named() -> None:
         gather(TrainOptions, {"config": "nowhere.yaml"})
 
 
+@pytest.mark.parametrize("flag", ["--config", "--out", "--checkpoint", "--labels", "--bands"])
+def test_an_empty_text_is_refused(flag: str) -> None:
+    result = run_train(flag, "")
+    assert result.exit_code == 2
+    assert "to an empty text" in result.stderr or "is an empty text" in result.stderr
+
+
 def test_bands_that_are_no_numbers_are_an_error_of_the_user() -> None:
     result = run_train("--bands", "3,red,1")
     assert result.exit_code == 2

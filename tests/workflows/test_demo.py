@@ -10,10 +10,11 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pytest
+import torch
 
 from geocobot.classes import ClassSpec, name_classes
 from geocobot.config import DemoOptions, PredictOptions, TrainOptions
-from geocobot.errors import CheckpointError, OutputError
+from geocobot.errors import CheckpointError, ConfigError, DeviceError, OutputError
 from geocobot.grid import Strip
 from geocobot.io.labels import read_labels
 from geocobot.io.scene import Scene
@@ -144,6 +145,26 @@ def test_a_mount_point_is_refused_before_the_work(
     with pytest.raises(OutputError, match="volume is a mount point"):
         workflow.demo(DemoOptions(out=str(tmp_path / "volume")))
     assert [p.name for p in tmp_path.iterdir()] == ["volume"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"max_minutes": 0.0}, "--max-minutes is 0"),
+        ({"seed": -1}, "--seed is -1"),
+        pytest.param(
+            {"device": "cuda"},
+            "--device cuda finds no GPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_before_the_place_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(workflow, "make_place", None)
+    with pytest.raises((ConfigError, DeviceError), match=message):
+        workflow.demo(DemoOptions(out=str(tmp_path / "demo"), **change))
 
 
 @pytest.mark.usefixtures("stand_ins")
