@@ -150,11 +150,15 @@ def to_yaml(options: TrainOptions | PredictOptions | DemoOptions) -> str:
 
     Without consent to replace or to resume, which holds for one call and not for its repetition.
     """
+    plain = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(options).items()}
+    return dump_yaml({n: v for n, v in plain.items() if n not in _CONSENTS})
+
+
+def dump_yaml(plain: Mapping[str, Any]) -> str:
+    """Write names and plain values as YAML, in their order and one line each."""
     import yaml
 
-    plain = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(options).items()}
-    plain = {n: v for n, v in plain.items() if n not in _CONSENTS}
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=_ONE_LINE)
+    return yaml.safe_dump(dict(plain), sort_keys=False, allow_unicode=True, width=_ONE_LINE)
 
 
 def _as_list(annotation: Any, value: Any) -> Any:

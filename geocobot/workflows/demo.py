@@ -19,7 +19,7 @@ from geocobot.io.output import new_folder
 from geocobot.io.scene import Scene
 from geocobot.io.scores import SCORE_SCALE
 from geocobot.progress import Progress, SilentProgress
-from geocobot.settings import check_limits, to_yaml
+from geocobot.settings import check_limits, dump_yaml, read_yaml, to_yaml
 from geocobot.synthetic.place import PlaceFiles, make_place, write_place
 from geocobot.workflows.device import choose_device
 from geocobot.workflows.picture import Row, draw_rows
@@ -122,6 +122,7 @@ def _learn_and_map(
             device=options.device,
         ),
         progress,
+        resumable=False,
     )
     mapped = predict(
         PredictOptions(
@@ -180,9 +181,20 @@ def judge(
 
 def _name_final_paths(folder: Path, target: Path) -> None:
     """Let the saved options name the files where they end up, not where they were made."""
-    for path in (*folder.rglob("*.yaml"), *folder.rglob("*.json")):
-        text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace(str(folder), str(target)), encoding="utf-8")
+    for path in folder.rglob("*.yaml"):
+        content = {
+            name: [_renamed(v, folder, target) for v in value]
+            if isinstance(value, list)
+            else _renamed(value, folder, target)
+            for name, value in read_yaml(path).items()
+        }
+        path.write_text(dump_yaml(content), encoding="utf-8")
+
+
+def _renamed(value: Any, folder: Path, target: Path) -> Any:
+    """A path below the folder as one below the target; anything else as it is."""
+    below = isinstance(value, str) and Path(value).is_relative_to(folder)
+    return str(target / Path(value).relative_to(folder)) if below else value
 
 
 def _moved(result: DemoResult, folder: Path, target: Path) -> DemoResult:

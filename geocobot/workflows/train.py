@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -77,12 +78,16 @@ class TrainResult:
         )
 
 
-def train(options: TrainOptions, progress: Progress | None = None) -> TrainResult:
+def train(
+    options: TrainOptions, progress: Progress | None = None, *, resumable: bool = True
+) -> TrainResult:
     """Fine-tune a base on labelled scenes and write the run's folder.
 
     Args:
         options: what to train on, and how.
         progress: shows how far it is.
+        resumable: whether an interrupted run will still be there; whoever interrupts it is then
+            told how it can go on.
 
     Raises:
         GeocobotError: input, options or output cannot be used; nothing is left half-written.
@@ -94,8 +99,8 @@ def train(options: TrainOptions, progress: Progress | None = None) -> TrainResul
     adapter = choose_adapter(options)
     device = choose_device(options.device)
     run = RunFolder.claim(options)
-    options = replace(choose_base(options, device), out=str(run.target))
     inputs = read_inputs(options)
+    options = replace(choose_base(options, device), out=str(run.target))
     # Before the survey, which takes long: the weights of the base may be missing.
     segmenter = _build(options, adapter, len(inputs.labels.classes), progress)
     ground = survey_ground(inputs, options.seed, progress)
@@ -103,7 +108,7 @@ def train(options: TrainOptions, progress: Progress | None = None) -> TrainResul
     splits = split_scenes(ground.surveys, _patch_px(options), options.seed)
     run.begin(options, ground.fingerprint)
     datamodule = _make_datamodule(options, ground, splits)
-    with run.kept():
+    with run.kept() if resumable else nullcontext():
         fitted = fit(
             segmenter, datamodule, _settings(options, device, ground, run), run.partial, progress
         )

@@ -19,7 +19,7 @@ from geocobot.grid import Strip
 from geocobot.io.labels import read_labels
 from geocobot.io.scene import Scene
 from geocobot.io.scores import ScoreWriter
-from geocobot.settings import read_yaml
+from geocobot.settings import read_yaml, to_yaml
 from geocobot.synthetic.place import make_place, write_place
 from geocobot.workflows import demo as workflow
 
@@ -44,11 +44,12 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A small place, and stages that know the truth up to `shift` pixels."""
     seen: dict[str, Any] = {"shift": 0}
 
-    def train(options: TrainOptions, _progress: object) -> Trained:
+    def train(options: TrainOptions, _progress: object, *, resumable: bool) -> Trained:
         seen["train"] = options
+        seen["resumable"] = resumable
         run = Path(str(options.out))
         run.mkdir()
-        (run / "config.yaml").write_text(f"raster: [{options.raster[0]}]\n", encoding="utf-8")
+        (run / "config.yaml").write_text(to_yaml(options), encoding="utf-8")
         return Trained(run / "model.safetensors", CLASSES)
 
     def predict(options: PredictOptions, _progress: object) -> Any:
@@ -96,6 +97,25 @@ def test_everything_lies_in_the_folder_under_its_final_name(
     assert saved["raster"] == [str(result.train_scene)]
     assert read_yaml(tmp_path / "demo" / "demo.yaml")["seed"] == 0
     assert stand_ins["train"].labels[0] != str(result.roads)
+
+
+@pytest.mark.parametrize("name", ["it's: mine", "d\u00e9mo"])
+def test_the_saved_options_name_the_files_whatever_the_folder_is_called(
+    tmp_path: Path, stand_ins: dict[str, Any], name: str
+) -> None:
+    result = workflow.demo(DemoOptions(out=str(tmp_path / name)))
+    saved = read_yaml(tmp_path / name / "run" / "config.yaml")
+    assert saved["raster"] == [str(result.train_scene)]
+    assert saved["labels"] == [str(result.roads)]
+    assert saved["out"] == str(tmp_path / name / "run")
+    assert saved["base"] == "auto"
+
+
+def test_nobody_is_told_to_resume_a_run_that_goes_with_the_demo(
+    tmp_path: Path, stand_ins: dict[str, Any]
+) -> None:
+    workflow.demo(DemoOptions(out=str(tmp_path / "demo")))
+    assert stand_ins["resumable"] is False
 
 
 @pytest.mark.parametrize(("shift", "least", "most"), [(0, 1.0, 1.0), (6, 0.3, 0.9)])
@@ -169,7 +189,7 @@ def test_what_cannot_work_is_refused_before_the_place_is_made(
 
 @pytest.mark.usefixtures("stand_ins")
 def test_a_failed_demo_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_options: TrainOptions, _progress: object) -> Trained:
+    def fail(_options: TrainOptions, _progress: object, **_: object) -> Trained:
         raise CheckpointError("tiny", "is gone", "It is needed", "Bring it back")
 
     monkeypatch.setattr(workflow, "train", fail)

@@ -226,6 +226,9 @@ def test_whoever_interrupts_learns_how_to_go_on(
     with monkeypatch.context() as patched:
         patched.setattr(train_module, "judge_blocks", stop)
         with caplog.at_level("WARNING", "geocobot"), pytest.raises(KeyboardInterrupt):
+            train(replace(options, out=f"{options.out}-of-a-demo"), resumable=False)
+        assert "--resume" not in caplog.text
+        with caplog.at_level("WARNING", "geocobot"), pytest.raises(KeyboardInterrupt):
             train(options)
     assert f"{options.out}.partial keeps the run" in caplog.text
     assert "--resume" in caplog.text
