@@ -122,18 +122,7 @@ def train(
         _write_metrics(run.partial / METRICS_NAME, scores, fitted, classes)
         write_split(run.partial / SPLIT_NAME, [(s.name, s.grid) for s in ground.scenes], splits)
         run.finish(options)
-    return TrainResult(
-        folder=run.target,
-        model=run.target / MODEL_NAME,
-        config=run.target / CONFIG_NAME,
-        metrics=run.target / METRICS_NAME,
-        split=run.target / SPLIT_NAME,
-        preview=run.target / PREVIEW_NAME,
-        classes=classes,
-        scores=scores,
-        base=options.base,
-        seconds=time.perf_counter() - started,
-    )
+    return _result(run, options, classes, scores, time.perf_counter() - started)
 
 
 def _batch_size(options: TrainOptions) -> int:
@@ -235,6 +224,28 @@ def _write_metrics(
         "training": training,
     }
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _result(
+    run: RunFolder,
+    options: TrainOptions,
+    classes: tuple[ClassSpec, ...],
+    scores: PixelScores,
+    seconds: float,
+) -> TrainResult:
+    """What the finished run left behind."""
+    return TrainResult(
+        folder=run.target,
+        model=run.target / MODEL_NAME,
+        config=run.target / CONFIG_NAME,
+        metrics=run.target / METRICS_NAME,
+        split=run.target / SPLIT_NAME,
+        preview=run.target / PREVIEW_NAME,
+        classes=classes,
+        scores=scores,
+        base=options.base,
+        seconds=seconds,
+    )
 
 
 def _percent(share: float | None) -> str:
