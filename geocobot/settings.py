@@ -53,14 +53,8 @@ def make_options(kind: type[Options], values: Mapping[str, Any], source: str) ->
             f"Add --{missing[0]}",
         )
     listed = {n: _as_list(known[n].type, v) for n, v in values.items()}
-    blank = [n for n, v in listed.items() if v == "" or (isinstance(v, list | tuple) and "" in v)]
-    if blank:
-        raise ConfigError(
-            source,
-            f"sets {blank[0]} to an empty text",
-            "An option is set to something or left out",
-            f"Leave out {blank[0]}, or see whether a variable in the command is empty",
-        )
+    for name, value in listed.items():
+        _refuse_slips(name, value, str(known[name].type), source)
     try:
         return TypeAdapter(kind).validate_python(listed)
     except ValidationError as error:
@@ -71,6 +65,25 @@ def make_options(kind: type[Options], values: Mapping[str, Any], source: str) ->
             first["msg"],
             f"See geocobot {kind.COMMAND} --help",
         ) from None
+
+
+def _refuse_slips(name: str, value: Any, annotation: str, source: str) -> None:
+    """Refuse what pydantic would let pass: empty texts, and YAML's yes and no as numbers."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    if "" in parts:
+        raise ConfigError(
+            source,
+            f"sets {name} to an empty text",
+            "An option is set to something or left out",
+            f"Leave out {name}, or see whether a variable in the command is empty",
+        )
+    if "bool" not in annotation and any(isinstance(part, bool) for part in parts):
+        raise ConfigError(
+            source,
+            f"sets {name} to yes or no",
+            "YAML takes yes, no, on, off, true and false for truth values",
+            f"Set {name} to what it is, in quotes if it is a word",
+        )
 
 
 def check_limits(options: TrainOptions | PredictOptions | DemoOptions) -> None:

@@ -128,6 +128,18 @@ class TestValues:
         with pytest.raises(ConfigError, match=rf"test sets {name} to an empty text\..*a variable"):
             make_options(TrainOptions, {**LEAST[TrainOptions], name: value}, "test")
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("epochs", True), ("line_width", False), ("class_field", True), ("bands", [3, True, 1])],
+    )
+    def test_yes_and_no_are_no_numbers(self, name, value):
+        with pytest.raises(ConfigError, match=rf"test sets {name} to yes or no\..*in quotes"):
+            make_options(TrainOptions, {**LEAST[TrainOptions], name: value}, "test")
+
+    def test_yes_and_no_are_what_a_switch_takes(self):
+        options = make_options(TrainOptions, {**LEAST[TrainOptions], "cobot": False}, "test")
+        assert options.cobot is False
+
     @pytest.mark.parametrize("nothing", [[], None, ""])
     def test_an_empty_required_option_is_missing(self, nothing):
         with pytest.raises(ConfigError, match="does not say raster"):
