@@ -56,7 +56,7 @@ class TrainKeywords(TypedDict, total=False):
     epochs: int | None
     max_minutes: float | None
     learning_rate: float | None
-    patience: int
+    patience: int | None
     workers: int
     seed: int
     device: DeviceName

@@ -160,8 +160,11 @@ class TrainOptions:
         group="Training",
         least=1e-9,
     )
-    patience: int = option(
-        "Stop after so many epochs without a better validation IoU.", 30, group="Training", least=1
+    patience: int | None = option(
+        "Stop after so many epochs without a better validation IoU; default half of the run.",
+        None,
+        group="Training",
+        least=1,
     )
     workers: int = option(
         "Processes that cut patches; 0 cuts them in the trainer.", 0, group="Machine", least=0

@@ -14,13 +14,13 @@ from typing import Any, Literal, TypeAlias
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
 from geocobot.errors import ResumeError
 from geocobot.models.precision import has_bfloat16
 from geocobot.progress import Progress, SilentProgress
-from geocobot.training.callbacks import ProgressReport, StepSeeds, TimeBudget
+from geocobot.training.callbacks import Patience, ProgressReport, StepSeeds, TimeBudget
 from geocobot.training.logs import csv_path, make_loggers, quiet_lightning
 from geocobot.training.module import VALIDATION_IOU, SegmentationTask
 from geocobot.training.schedule import RunClock
@@ -52,7 +52,8 @@ class FitSettings:
         warmup: share of the run over which the learning rate rises.
         dice_weight: weight of soft Dice beside the cross-entropy.
         clip_norm: largest norm of the gradient.
-        patience: epochs without a better validation IoU before the run stops.
+        patience: epochs without a better validation IoU before the run stops; None for half of
+            the run.
         seed: of everything random in the run, together with the step.
         device: where to compute.
         resume: continue the interrupted run in the folder.
@@ -66,7 +67,7 @@ class FitSettings:
     warmup: float = 0.05
     dice_weight: float = 1.0
     clip_norm: float = 1.0
-    patience: int = 30
+    patience: int | None = None
     seed: int = 0
     device: Literal["cpu", "cuda"] = "cpu"
     resume: bool = False
@@ -211,9 +212,7 @@ def _make_callbacks(settings: FitSettings, folder: Path, clock: RunClock) -> lis
     return [
         StepSeeds(settings.seed),
         TimeBudget(clock),
-        EarlyStopping(
-            VALIDATION_IOU, mode="max", patience=settings.patience, check_on_train_epoch_end=True
-        ),
+        Patience(clock, settings.patience),
         ModelCheckpoint(
             filename=_BEST,
             monitor=VALIDATION_IOU,

@@ -208,6 +208,18 @@ def test_patience_ends_a_run(tmp_path, segmenter, squares):
     assert result.epochs < 50
 
 
+def test_by_default_patience_is_half_of_the_run(tmp_path, segmenter, squares):
+    result = fit(segmenter, squares, settings(epochs=20, learning_rate=1e-9), tmp_path)
+    assert result.stopped_by == "patience"
+    assert result.epochs == result.best_epoch + 10
+
+
+def test_patience_does_not_end_a_run_that_gets_better_late(tmp_path, segmenter, squares):
+    result = fit(segmenter, squares, settings(epochs=8), tmp_path)
+    assert result.best_epoch > 4
+    assert (result.stopped_by, result.epochs) == ("epochs", 8)
+
+
 def test_nothing_to_resume(tmp_path, segmenter, squares):
     with pytest.raises(ResumeError, match="holds no interrupted training"):
         fit(segmenter, squares, settings(resume=True), tmp_path)
