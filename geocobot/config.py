@@ -14,6 +14,9 @@ DEFAULT_LINE_WIDTH_M = 8.0
 DEFAULT_RANKS: Mapping[str, int] = {"lora": 4, "adaptformer": 16, "none": 4}
 DEFAULT_CPU_MINUTES = 10.0
 DEFAULT_EPOCHS = 60
+MAX_VIEWS = 600
+"""How often a network that starts at random sees its training area before it knows it by heart."""
+
 MAX_SEED = 2**32
 MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
 
@@ -142,7 +145,8 @@ class TrainOptions:
         least=1,
     )
     epochs: int | None = option(
-        f"Epochs at most; default {DEFAULT_EPOCHS}, or as many as fit into --max-minutes.",
+        f"Epochs at most; default {DEFAULT_EPOCHS}, or as many as fit into --max-minutes; from a "
+        f"random start no more than show the training area {MAX_VIEWS} times.",
         None,
         group="Training",
         least=1,
@@ -161,7 +165,7 @@ class TrainOptions:
         least=1e-9,
     )
     patience: int | None = option(
-        "Stop after so many epochs without a better validation IoU; default half of the run.",
+        "Stop after so many epochs without a better validation IoU; default never.",
         None,
         group="Training",
         least=1,

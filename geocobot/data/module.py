@@ -98,6 +98,12 @@ class SceneDataModule(LightningDataModule):
         ]
         self.train_sampler = MixedSampler(patches, length=length, seed=seed, augmented=augmented)
         self.val_sampler = self._blocks(splits)
+        self._train_area_px = sum(split.train_area_px for split in splits)
+
+    @property
+    def views_per_epoch(self) -> float:
+        """How often an epoch shows a pixel of the training area on average."""
+        return len(self.train_sampler) * self.crop_px**2 / self._train_area_px
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of random patches; the loader's sampler has `set_epoch`."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
 
 from geocobot.progress import Task
-from geocobot.training.module import VALIDATION_IOU, SegmentationTask
+from geocobot.training.module import SegmentationTask
 from geocobot.training.schedule import RunClock
 
 # A prime, so that the steps of one run stay apart from those of runs with other seeds.
 _SEED_STRIDE = 1_000_003
-
-_PATIENT_SHARE = 0.5
 
 
 class StepSeeds(Callback):
@@ -74,32 +70,6 @@ class TimeBudget(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Reserve for the last validation what this one took."""
         self.clock.reserved_s = time.monotonic() - self._validation_started
-
-
-class Patience(EarlyStopping):
-    """Stops a run whose validation IoU has not become better for long.
-
-    By default for half of the run: a number of epochs that suits short runs would end long ones
-    while their learning rate is still high, before the fall that much of the gain comes with.
-
-    Args:
-        clock: of the run.
-        epochs: how many epochs are long; None for half of the run.
-    """
-
-    def __init__(self, clock: RunClock, epochs: int | None) -> None:
-        super().__init__(
-            VALIDATION_IOU, mode="max", patience=epochs or 1, check_on_train_epoch_end=True
-        )
-        self.clock = clock
-        self.epochs = epochs
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Estimate how many epochs the run has, then let Lightning decide."""
-        if self.epochs is None:
-            progress = self.clock.progress(trainer.global_step)
-            self.patience = math.ceil(_PATIENT_SHARE * (trainer.current_epoch + 1) / progress)
-        super().on_train_epoch_end(trainer, pl_module)
 
 
 class ProgressReport(Callback):

@@ -14,15 +14,15 @@ from typing import Any, Literal, TypeAlias
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import nn
 
 from geocobot.errors import ResumeError
 from geocobot.models.precision import has_bfloat16
 from geocobot.progress import Progress, SilentProgress
-from geocobot.training.callbacks import Patience, ProgressReport, StepSeeds, TimeBudget
+from geocobot.training.callbacks import ProgressReport, StepSeeds, TimeBudget
 from geocobot.training.logs import csv_path, make_loggers, quiet_lightning
-from geocobot.training.module import VALIDATION_IOU, SegmentationTask
+from geocobot.training.module import KEPT_EPOCH, VALIDATION_IOU, SegmentationTask
 from geocobot.training.schedule import RunClock
 
 StopReason: TypeAlias = Literal["epochs", "time", "patience"]
@@ -52,8 +52,8 @@ class FitSettings:
         warmup: share of the run over which the learning rate rises.
         dice_weight: weight of soft Dice beside the cross-entropy.
         clip_norm: largest norm of the gradient.
-        patience: epochs without a better validation IoU before the run stops; None for half of
-            the run.
+        patience: epochs without a better validation IoU before the run stops; None lets it go
+            through its whole schedule, because much is gained when the learning rate falls.
         seed: of everything random in the run, together with the step.
         device: where to compute.
         resume: continue the interrupted run in the folder.
@@ -86,8 +86,9 @@ class FitResult:
         thresholds: tuned on the validation patches, one per class, for `ClassSpec.threshold`.
         iou: validation IoU per class at these thresholds, each class against all others; None
             for a class without a validation pixel.
-        best_iou: mean of `iou`, the figure that chose the best epoch.
-        best_epoch: the epoch, from 1, whose weights the segmenter now has.
+        best_iou: mean of `iou`.
+        best_epoch: the epoch, from 1, whose weights the segmenter now has: the latest one that is
+            within one standard error of the best mean IoU.
         epochs: epochs that were begun.
         steps: optimizer steps.
         seconds: wall time, interrupted parts included.
@@ -209,19 +210,20 @@ def _make_callbacks(settings: FitSettings, folder: Path, clock: RunClock) -> lis
         "save_on_train_epoch_end": True,
         "enable_version_counter": False,
     }
-    return [
-        StepSeeds(settings.seed),
-        TimeBudget(clock),
-        Patience(clock, settings.patience),
-        ModelCheckpoint(
-            filename=_BEST,
-            monitor=VALIDATION_IOU,
-            mode="max",
-            save_weights_only=True,
-            **at_epoch_end,
-        ),
-        ModelCheckpoint(filename=_LAST, **at_epoch_end),
-    ]
+    callbacks: list[Callback] = [StepSeeds(settings.seed), TimeBudget(clock)]
+    if settings.patience is not None:
+        callbacks.append(
+            EarlyStopping(
+                VALIDATION_IOU,
+                mode="max",
+                patience=settings.patience,
+                check_on_train_epoch_end=True,
+            )
+        )
+    best = ModelCheckpoint(
+        filename=_BEST, monitor=KEPT_EPOCH, mode="max", save_weights_only=True, **at_epoch_end
+    )
+    return [*callbacks, best, ModelCheckpoint(filename=_LAST, **at_epoch_end)]
 
 
 def _make_trainer(

@@ -16,7 +16,10 @@ from geocobot.training.schedule import RunClock, learning_rate_factor
 from geocobot.training.thresholds import ScoreHistograms, Tuning
 
 VALIDATION_IOU: Final = "val_iou"
-"""Name of the figure that decides which epoch is best."""
+"""Name of the mean IoU on the validation blocks."""
+
+KEPT_EPOCH: Final = "kept_epoch"
+"""Name of the figure that decides which epoch is kept: its number, or -1 where it is not."""
 
 _MATRICES = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
@@ -68,6 +71,7 @@ class SegmentationTask(LightningModule):
         self.average = WeightAverage(segmenter)
         self.histograms = ScoreHistograms(n_classes)
         self.tuning: Tuning | None = None
+        self.best_iou, self.best_error = -1.0, 0.0
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 # Lightning's
         """Compute the loss of a batch.
@@ -110,10 +114,20 @@ class SegmentationTask(LightningModule):
         self.log("val_loss", loss, batch_size=len(label))
 
     def on_validation_epoch_end(self) -> None:
-        """Tune the thresholds and log the IoU that they give; go on with the weights themselves."""
+        """Tune the thresholds and log the IoU that they give; go on with the weights themselves.
+
+        A few blocks prefer an epoch by chance, often the first ones. So the latest epoch is kept
+        that is within one standard error of the best: many blocks tell epochs apart, and where
+        they cannot, the end of the schedule is the better guess.
+        """
         self.average.swap()
         self.tuning = self.histograms.tune()
-        self.log(VALIDATION_IOU, self.tuning.mean_iou)
+        mean_iou = self.tuning.mean_iou
+        if mean_iou > self.best_iou:
+            self.best_iou, self.best_error = mean_iou, self.tuning.mean_error
+        is_kept = mean_iou >= self.best_iou - self.best_error
+        self.log(KEPT_EPOCH, float(self.current_epoch if is_kept else -1))
+        self.log(VALIDATION_IOU, mean_iou)
         for number, iou in enumerate(self.tuning.iou, start=1):
             if iou is not None:
                 self.log(f"{VALIDATION_IOU}_{number}", iou)
@@ -134,18 +148,20 @@ class SegmentationTask(LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave out the frozen weights; add the average, the clock and the thresholds."""
+        """Leave out the frozen weights; add all else that this module knows."""
         frozen = {n for n, p in self.named_parameters() if not p.requires_grad}
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {n: v for n, v in state.items() if n not in frozen}
         checkpoint["average"] = self.average.state_dict()
+        checkpoint["best"] = [self.best_iou, self.best_error]
         checkpoint["elapsed_s"] = self.clock.elapsed_s
         if self.tuning is not None:
             checkpoint["thresholds"] = list(self.tuning.thresholds)
             checkpoint["class_iou"] = list(self.tuning.iou)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set the clock and the average to where the interrupted run was."""
+        """Set everything to where the interrupted run was."""
+        self.best_iou, self.best_error = checkpoint["best"]
         self.average.load_state_dict(checkpoint["average"])
         self.clock.elapsed_before_s = cast("float", checkpoint["elapsed_s"])
 

@@ -27,10 +27,12 @@ class Tuning:
     Attributes:
         thresholds: one per class; 0.5 for a class without a validation pixel.
         iou: IoU of each class at its threshold; None for a class without a validation pixel.
+        mean_error: standard error of the mean IoU; 0 where there is one group of samples only.
     """
 
     thresholds: tuple[float, ...]
     iou: tuple[float | None, ...]
+    mean_error: float = 0.0
 
     @property
     def mean_iou(self) -> float:
@@ -92,7 +94,11 @@ class ScoreHistograms:
             else (_DEFAULT, None)
             for k in range(len(truth))
         ]
-        return Tuning(tuple(t for t, _ in found), tuple(v for _, v in found))
+        thresholds = tuple(t for t, _ in found)
+        present = [k for k in range(len(truth)) if int(truth[k])]
+        bins = [round(thresholds[k] * _BINS) for k in present]
+        error = float(_jackknife(without[:, present, bins].mean(dim=1))) if present else 0.0
+        return Tuning(thresholds, tuple(v for _, v in found), error)
 
 
 def _iou_by_threshold(counts: Tensor) -> Tensor:
@@ -119,9 +125,20 @@ def _cost_error(iou: Tensor, best: int) -> Tensor:
     Returns:
         (bins,) float; 0 where there is one group only.
     """
-    cost = iou[:, best : best + 1] - iou
-    spread = ((cost - cost.mean(dim=0)) ** 2).sum(dim=0)
-    return (spread * (len(iou) - 1) / len(iou)).sqrt()
+    return _jackknife(iou[:, best : best + 1] - iou)
+
+
+def _jackknife(without: Tensor) -> Tensor:
+    """Standard error of a figure, from what it is without each of G groups of samples.
+
+    Args:
+        without: (G, ...) float.
+
+    Returns:
+        (...) float; 0 where there is one group only.
+    """
+    spread = ((without - without.mean(dim=0)) ** 2).sum(dim=0)
+    return (spread * (len(without) - 1) / len(without)).sqrt()
 
 
 def _choose(iou: Tensor, error: Tensor) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from geocobot.config import (
     DEFAULT_EPOCHS,
     DEFAULT_RANKS,
     MAX_PATCH_PX,
+    MAX_VIEWS,
     TrainOptions,
 )
 from geocobot.data.split import choose_patch_px
@@ -74,6 +75,28 @@ def fill_in(options: TrainOptions, device: torch.device, surveys: Sequence[Surve
         epochs=options.epochs or (DEFAULT_EPOCHS if minutes is None else None),
         max_minutes=minutes,
     )
+
+
+def limit_epochs(options: TrainOptions, views_per_epoch: float) -> TrainOptions:
+    """The options with an end before a network from a random start knows its scene by heart.
+
+    Validation does not tell: its blocks lie in the same scene, and often along the same street.
+    benchmarks/README.md has the figures.
+
+    Args:
+        options: filled in.
+        views_per_epoch: how often an epoch shows the training area.
+    """
+    most = max(1, round(MAX_VIEWS / views_per_epoch))
+    if options.epochs is not None and options.epochs <= most:
+        return options
+    _log.info(
+        "Training stops after %d epochs at the latest, which show the training area %d times: more "
+        "would learn it by heart. --epochs sets another end.",
+        most,
+        MAX_VIEWS,
+    )
+    return replace(options, epochs=most)
 
 
 def _crop_px(options: TrainOptions, device: torch.device, patch_px: int) -> int:

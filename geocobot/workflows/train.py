@@ -22,7 +22,7 @@ from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
 from geocobot.training.fit import FitResult, FitSettings, fit
-from geocobot.workflows.defaults import choose_adapter, choose_base, fill_in
+from geocobot.workflows.defaults import choose_adapter, choose_base, fill_in, limit_epochs
 from geocobot.workflows.device import choose_device
 from geocobot.workflows.ground import Ground, read_inputs, survey_ground
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
@@ -104,10 +104,13 @@ def train(
     # Before the survey, which takes long: the weights of the base may be missing.
     segmenter = _build(options, adapter, len(inputs.labels.classes), progress)
     ground = survey_ground(inputs, options.seed, progress)
+    epochs_given = options.epochs is not None
     options = fill_in(options, device, ground.surveys)
     splits = split_scenes(ground.surveys, _patch_px(options), options.seed)
-    run.begin(options, ground.fingerprint)
     datamodule = _make_datamodule(options, ground, splits)
+    if segmenter.encoder_trained and not epochs_given:
+        options = limit_epochs(options, datamodule.views_per_epoch)
+    run.begin(options, ground.fingerprint)
     with run.kept() if resumable else nullcontext():
         fitted = fit(
             segmenter, datamodule, _settings(options, device, ground, run), run.partial, progress

@@ -15,7 +15,7 @@ from geocobot.data.collection import ChainedSampler, MixedSampler, SampleKey
 from geocobot.data.dataset import SceneDataset
 from geocobot.data.loader import make_loader
 from geocobot.data.module import SceneDataModule
-from geocobot.data.rectangles import contains, grown
+from geocobot.data.rectangles import area, contains, grown
 from geocobot.data.samplers import PatchSampler, TileSampler, windows_of
 from geocobot.data.split import Split
 from geocobot.data.survey import survey_scene
@@ -189,6 +189,14 @@ def test_an_epoch_shows_the_training_area_about_once(make_module):
     module = make_module(steps_per_epoch=None, batch_size=1)
     area = sum(split.train_area_px for split in make_module.splits)
     assert area <= len(module.train_sampler) * 64**2 < area + 64**2
+
+
+def test_views_count_how_often_an_epoch_shows_a_training_pixel(make_module):
+    module = make_module(crop_px=32)
+    shown = sum(batch["image"][:, 0].numel() for batch in epoch_of(module, 0))
+    trained = sum(area(split.train) for split in make_module.splits)
+    assert module.views_per_epoch == pytest.approx(shown / trained)
+    assert module.views_per_epoch > 1 / 2
 
 
 def test_crops_may_be_smaller_than_patches(scene_factory):

@@ -76,7 +76,7 @@ def test_validation_tunes_every_class():
     task.on_validation_epoch_end()
     assert task.tuning.iou[1] is None
     assert logged["val_iou"] == pytest.approx(task.tuning.iou[0])
-    assert set(logged) == {"val_loss", "val_iou", "val_iou_1"}
+    assert set(logged) == {"val_loss", "val_iou", "val_iou_1", "kept_epoch"}
 
 
 def test_matrices_of_an_adapter_do_not_decay():

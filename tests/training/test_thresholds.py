@@ -58,6 +58,7 @@ def rows_of(*rows):
 
 SHY = ([0.02, 0.04, 0.21, 0.31], [0, 0, 1, 1])
 BOLD = ([0.02, 0.60, 0.91, 0.95], [0, 0, 1, 1])
+NOISY = ([0.02, 0.90, 0.70, 0.95], [0, 0, 1, 1])
 PLAIN = ([0.02, 0.30, 0.70, 0.95], [0, 0, 1, 1])
 
 
@@ -71,6 +72,16 @@ def test_one_odd_sample_does_not_pull_the_threshold_far(odd):
     alone, among = rows_of(odd).thresholds[0], rows_of(odd, *[PLAIN] * 3).thresholds[0]
     assert abs(among - 0.5) < abs(alone - 0.5)
     assert 0.3 <= among <= 0.7
+
+
+def test_the_error_of_the_mean_is_that_of_the_mean():
+    alike, apart = rows_of(*[PLAIN] * 6), rows_of(*[PLAIN] * 3, *[NOISY] * 3)
+    assert alike.mean_error == 0.0
+    assert rows_of(PLAIN).mean_error == 0.0
+    assert apart.mean_error > 0.05
+    # The mean of a sample falls as the root of its size.
+    more = rows_of(*[PLAIN] * 9, *[NOISY] * 9)
+    assert more.mean_error == pytest.approx(apart.mean_error / 3**0.5, rel=0.15)
 
 
 def test_the_iou_told_is_that_of_the_threshold_told():

@@ -8,7 +8,7 @@ import torch
 from geocobot.config import TrainOptions
 from geocobot.errors import ConfigError
 from geocobot.workflows import defaults
-from geocobot.workflows.defaults import choose_adapter, choose_base, fill_in
+from geocobot.workflows.defaults import choose_adapter, choose_base, fill_in, limit_epochs
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -44,6 +44,21 @@ def test_every_default_has_a_value_on_a_gpu() -> None:
     filled = fill_in(options(base="vit_b", adapter="adaptformer"), GPU, [])
     assert (filled.rank, filled.patch_size, filled.crop_size) == (16, 1024, 1024)
     assert (filled.batch_size, filled.epochs, filled.max_minutes) == (4, 60, None)
+
+
+@pytest.mark.parametrize(("views_per_epoch", "epochs"), [(24.0, 25), (1.0, 600), (9000.0, 1)])
+def test_a_small_scene_is_shown_so_many_times_and_no_more(
+    views_per_epoch: float, epochs: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "geocobot"):
+        assert limit_epochs(options(max_minutes=10.0), views_per_epoch).epochs == epochs
+    assert f"after {epochs} epochs at the latest" in caplog.text
+
+
+def test_fewer_epochs_stay_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "geocobot"):
+        assert limit_epochs(options(epochs=60), 5.0).epochs == 60
+    assert not caplog.messages
 
 
 def test_what_was_said_is_kept() -> None:

@@ -133,6 +133,16 @@ def test_two_scenes_and_two_classes(
     assert set(gpd.read_file(result.split).scene) == {"scene", "other"}
 
 
+@pytest.mark.parametrize(("epochs", "trained"), [(None, 1), (2, 2)])
+def test_a_scene_is_not_learned_by_heart_unless_asked(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch, epochs: int | None, trained: int
+) -> None:
+    monkeypatch.setattr(train_module, "limit_epochs", lambda given, _: replace(given, epochs=1))
+    result = train(replace(options, epochs=epochs, max_minutes=5.0))
+    assert json.loads(result.metrics.read_text())["training"]["epochs"] == trained
+    assert read_yaml(result.config)["epochs"] == trained
+
+
 def test_an_existing_run_is_kept_unless_asked(options: TrainOptions) -> None:
     assert options.out is not None
     folder = Path(options.out)
