@@ -37,6 +37,7 @@ def check_output(path: str | Path, overwrite: bool) -> None:
         )
     if os.path.exists(target) and not overwrite:
         raise _exists(path)
+    _check_folder_name(target, Path(os.path.realpath(target)).parent)
     _check_writable(target)
 
 
@@ -57,6 +58,7 @@ def check_output_folder(path: str | Path, overwrite: bool, marker: str = "config
     if os.path.exists(target) and not os.path.isdir(target):
         raise OutputError(path, "is a file", "The output is a folder", "Choose another name")
     _check_name(target)
+    _check_folder_name(target, Path(os.path.realpath(target)))
     _check_writable(target)
     if not os.path.isdir(target) or not _is_filled(target):
         return
@@ -201,6 +203,18 @@ def _check_name(target: Path) -> None:
             "The file system refuses this name",
             "Choose another --out",
         ) from error
+
+
+def _check_folder_name(target: Path, folder: Path) -> None:
+    """Refuse a folder whose name pyogrio takes for something else."""
+    if "!" in str(folder) and os.name == "posix":
+        # What is on the left of it would be an archive, and the file would go to the root folder.
+        raise OutputError(
+            target,
+            f"has ! in its path ({folder})",
+            "GDAL's Python packages take ! in a path for the end of an archive's name",
+            "Rename the folder, or choose another --out",
+        )
 
 
 def _is_filled(folder: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -43,8 +42,7 @@ def check_format(path: str | Path) -> None:
     """Find out before the work starts whether a vector file can be written.
 
     Raises:
-        OutputError: the extension is unknown, the format needs a package that is missing, or the
-            folder has a name that pyogrio takes for something else.
+        OutputError: the extension is unknown, or the format needs a package that is missing.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _FINISHERS:
@@ -60,15 +58,6 @@ def check_format(path: str | Path) -> None:
             "cannot be written without pyarrow",
             "GeoParquet needs the package pyarrow",
             'Run pip install "geocobot[parquet]", or choose .gpkg',
-        )
-    folder = Path(os.path.realpath(path)).parent
-    if "!" in str(folder) and os.name == "posix":
-        # What is on the left of it would be an archive, and the file would go to the root folder.
-        raise OutputError(
-            path,
-            f"lies in {folder}",
-            "GDAL's Python packages take ! in a path for the end of an archive's name",
-            "Rename the folder, or choose another --out",
         )
 
 

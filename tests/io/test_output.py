@@ -361,3 +361,14 @@ def test_a_folder_that_may_not_be_entered_is_told_of(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != private)
     with pytest.raises(OutputError, match="where you may not write"):
         check_output(private / "sub" / "roads.gpkg", overwrite=False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows paths are no archives")
+def test_a_folder_that_pyogrio_takes_for_an_archive_is_refused(tmp_path):
+    folder = tmp_path / "done!"
+    folder.mkdir()
+    with pytest.raises(OutputError, match=r"a\.gpkg has ! in its path \(.*done!\).*Rename the"):
+        check_output(folder / "a.gpkg", overwrite=False)
+    with pytest.raises(OutputError, match=r"done! has ! in its path \(.*done!\).*Rename the"):
+        check_output_folder(folder, overwrite=False)
+    check_output(tmp_path / "done!.gpkg", overwrite=False)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-import os
 import sqlite3
 from contextlib import closing
 
@@ -248,15 +247,6 @@ def test_unknown_formats_are_refused_with_the_known_ones(name, message):
         check_format(name)
     with pytest.raises(OutputError, match=message):
         PolygonWriter(name, UTM, CLASSES, "a")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="pyogrio leaves paths with a drive alone")
-def test_a_folder_that_pyogrio_takes_for_an_archive_is_refused(tmp_path):
-    folder = tmp_path / "done!"
-    folder.mkdir()
-    with pytest.raises(OutputError, match=r"a\.gpkg lies in .*done!\. .*Rename the folder"):
-        check_format(folder / "a.gpkg")
-    check_format(tmp_path / "done!.gpkg")
 
 
 def test_geoparquet_without_pyarrow_is_refused(monkeypatch):
