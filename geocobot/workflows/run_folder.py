@@ -63,6 +63,7 @@ class RunFolder:
         check_no_mount(target)
         check_output_folder(target, options.overwrite, CONFIG_NAME)
         if not os.path.exists(partial):
+            check_output_folder(partial, overwrite=False)
             if options.resume:
                 _log.info("There is no interrupted run at %s: training starts anew.", partial)
             return cls(target, partial, resumed=False, overwrite=options.overwrite)

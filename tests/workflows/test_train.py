@@ -153,9 +153,13 @@ def test_an_existing_run_is_kept_unless_asked(options: TrainOptions) -> None:
     assert (folder / "config.yaml").read_text() == "kept"
 
 
-def test_a_name_too_long_for_a_folder_is_refused(options: TrainOptions) -> None:
-    with pytest.raises(OutputError, match=r"xxx\.partial cannot be made \(File name too long\)"):
-        train(replace(options, out="x" * 300))
+@pytest.mark.usefixtures("_no_survey")
+@pytest.mark.parametrize(("length", "named"), [(300, "x"), (250, r"x\.partial")])
+def test_a_name_too_long_for_a_folder_is_refused_before_the_work(
+    options: TrainOptions, length: int, named: str
+) -> None:
+    with pytest.raises(OutputError, match=rf"{named} cannot be written \(File name too long\)"):
+        train(replace(options, out="x" * length))
 
 
 @pytest.mark.usefixtures("_no_survey")
