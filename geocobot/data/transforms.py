@@ -118,7 +118,7 @@ def warp(sample: dict[str, torch.Tensor], how: Warp) -> dict[str, torch.Tensor]:
         where all that was interpolated is.
     """
     cos, sin = (float(f(how.angle_rad)) / how.zoom for f in (np.cos, np.sin))
-    matrix = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]])
+    matrix = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]], dtype=torch.float32)
     side = sample["valid"].shape[-1]
     grid = F.affine_grid(matrix, [1, 1, side, side], align_corners=False)
 
