@@ -86,8 +86,8 @@ class FitResult:
         thresholds: tuned on the validation patches, one per class, for `ClassSpec.threshold`.
         iou: validation IoU per class at these thresholds, each class against all others; None
             for a class without a validation pixel.
-        best_iou: mean of `iou`.
-        best_epoch: the epoch, from 1, whose weights the segmenter now has: the latest one that is
+        mean_iou: mean of `iou`.
+        kept_epoch: the epoch, from 1, whose weights the segmenter now has: the latest one that is
             within one standard error of the best mean IoU.
         epochs: epochs that were begun.
         steps: optimizer steps.
@@ -98,8 +98,8 @@ class FitResult:
 
     thresholds: tuple[float, ...]
     iou: tuple[float | None, ...]
-    best_iou: float
-    best_epoch: int
+    mean_iou: float
+    kept_epoch: int
     epochs: int
     steps: int
     seconds: float
@@ -268,8 +268,8 @@ def _finish(trainer: Trainer, task: SegmentationTask, folder: Path) -> FitResult
     return FitResult(
         thresholds=tuple(best["thresholds"]),
         iou=iou,
-        best_iou=sum(defined) / len(defined) if defined else 0.0,
-        best_epoch=best["epoch"] + 1,
+        mean_iou=sum(defined) / len(defined) if defined else 0.0,
+        kept_epoch=best["epoch"] + 1,
         epochs=trainer.current_epoch,
         steps=trainer.global_step,
         seconds=task.clock.elapsed_s,
