@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from segment_anything.modeling import ImageEncoderViT
@@ -10,6 +11,19 @@ from torch import Tensor, nn
 
 from geocobot.models.bases import PATCH_PX, BaseSpec
 from geocobot.models.stem import ConvPatchEmbed
+
+
+class Features(NamedTuple):
+    """What an encoder hands to a head.
+
+    Attributes:
+        levels: (B, width, H / 16, W / 16) each, the tokens after every block that attends to the
+            whole image, shallow first.
+        neck: (B, out_channels, H / 16, W / 16), what SAM's own decoder gets.
+    """
+
+    levels: tuple[Tensor, ...]
+    neck: Tensor
 
 
 class SamEncoder(ImageEncoderViT):  # type: ignore[misc] # segment-anything declares no types
@@ -38,22 +52,22 @@ class SamEncoder(ImageEncoderViT):  # type: ignore[misc] # segment-anything decl
         )
         if spec.conv_stem:
             self.patch_embed = ConvPatchEmbed(spec.width)
+        self.global_blocks = frozenset(spec.global_blocks)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Features:
         """Encode normalized images.
 
         Args:
             x: (B, 3, H, W) float; H and W multiples of 16.
-
-        Returns:
-            (B, out_channels, H / 16, W / 16) float.
         """
         tokens = self.patch_embed(x)
         tokens = tokens + resize_table(self.pos_embed, tokens.shape[1:3])
-        for block in self.blocks:
+        levels = []
+        for index, block in enumerate(self.blocks):
             tokens = block(tokens)
-        features: Tensor = self.neck(tokens.permute(0, 3, 1, 2))
-        return features
+            if index in self.global_blocks:
+                levels.append(tokens.permute(0, 3, 1, 2))
+        return Features(tuple(levels), self.neck(tokens.permute(0, 3, 1, 2)))
 
 
 def resize_table(table: Tensor, shape_hw: torch.Size) -> Tensor:

@@ -10,6 +10,7 @@ from segment_anything.modeling.prompt_encoder import PositionEmbeddingRandom
 from torch import Tensor, nn
 
 from geocobot.models.architecture import HeadConfig
+from geocobot.models.encoder import Features
 from geocobot.models.stem import ImageStem
 
 
@@ -53,18 +54,18 @@ class MaskDecoderHead(nn.Module):
         )
         self.image_stem = ImageStem(width) if config.image_stem else None
 
-    def forward(self, features: Tensor, image: Tensor) -> Tensor:
+    def forward(self, features: Features, image: Tensor) -> Tensor:
         """Turn features into logits.
 
         Args:
-            features: (B, width, H / 16, W / 16), the encoder's output.
+            features: the encoder's output; its neck has `width` channels, and levels do not count.
             image: (B, 3, H, W), the encoder's input.
 
         Returns:
             (B, K, H, W) logits at the image's resolution.
         """
-        batch, width, height, columns = features.shape
-        source = features + self.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        batch, width, height, columns = features.neck.shape
+        source = features.neck + self.no_mask_embed.weight.reshape(1, -1, 1, 1)
         positions = self._positions(height, columns).to(source.dtype)
         tokens = self.mask_tokens.weight.expand(batch, -1, -1)
         tokens, source = self.transformer(source, positions.expand(batch, -1, -1, -1), tokens)

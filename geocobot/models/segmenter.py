@@ -29,7 +29,7 @@ class Segmenter(nn.Module):
     """An encoder and a head behind SAM's pixel normalization.
 
     Args:
-        encoder: (B, 3, H, W) normalized images to (B, C, H / 16, W / 16) features.
+        encoder: (B, 3, H, W) normalized images to `Features`.
         head: features and the normalized image to (B, K, H, W) logits.
         config: what they were built from, for the model file; None for parts of other make.
     """

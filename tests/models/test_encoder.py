@@ -18,12 +18,17 @@ def encoder(sam):
 
 def test_at_its_own_size_it_is_the_official_encoder(encoder, sam):
     image = torch.randn(2, 3, 128, 128)
-    assert torch.equal(encoder(image), sam.image_encoder(image))
+    assert torch.equal(encoder(image).neck, sam.image_encoder(image))
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (192, 192), (64, 160), (16, 48)])
 def test_it_takes_any_multiple_of_16(encoder, height, width):
-    assert encoder(torch.randn(1, 3, height, width)).shape == (1, 32, height // 16, width // 16)
+    assert encoder(torch.randn(1, 3, height, width)).neck.shape == (
+        1,
+        32,
+        height // 16,
+        width // 16,
+    )
 
 
 def test_another_size_equals_the_official_encoder_with_tables_interpolated_at_loading(sam):
@@ -38,7 +43,7 @@ def test_another_size_equals_the_official_encoder_with_tables_interpolated_at_lo
     encoder = SamEncoder(MINI)
     encoder.load_state_dict(sam.image_encoder.state_dict())
     image = torch.randn(1, 3, 64, 64)
-    torch.testing.assert_close(encoder(image), small(image))
+    torch.testing.assert_close(encoder(image).neck, small(image))
 
 
 def test_a_table_of_the_right_size_is_handed_back_itself():
@@ -52,3 +57,13 @@ def test_an_interpolated_table_keeps_constants_and_axes():
     assert resized.shape == (1, 8, 3, 8)
     assert (resized[0, 1:, 0, 0] >= resized[0, :-1, 0, 0]).all()
     assert torch.equal(resized[0, :, 0], resized[0, :, 2])
+
+
+def test_levels_are_the_tokens_after_the_global_blocks(encoder, sam):
+    seen = {}
+    for index, block in enumerate(sam.image_encoder.blocks):
+        block.register_forward_hook(lambda *args, index=index: seen.update({index: args[2]}))
+    image = torch.randn(1, 3, 128, 128)
+    sam.image_encoder(image)
+    (level,) = encoder(image).levels
+    assert torch.equal(level, seen[1].permute(0, 3, 1, 2))

@@ -1,0 +1,37 @@
+"""Every option once: name, type, default and help, for Python, YAML and the command line alike."""
+
+from geocobot.config.demo import DemoOptions
+from geocobot.config.predict import PredictOptions
+from geocobot.config.train import TrainOptions
+from geocobot.config.values import (
+    BATCH_SIZES,
+    CPU_CROP_PX,
+    DEFAULT_CPU_MINUTES,
+    DEFAULT_EPOCHS,
+    DEFAULT_LINE_WIDTH_M,
+    DEFAULT_RANKS,
+    MAX_PATCH_PX,
+    MAX_SEED,
+    MAX_VIEWS,
+    AdapterName,
+    BaseName,
+    DeviceName,
+)
+
+__all__ = [
+    "BATCH_SIZES",
+    "CPU_CROP_PX",
+    "DEFAULT_CPU_MINUTES",
+    "DEFAULT_EPOCHS",
+    "DEFAULT_LINE_WIDTH_M",
+    "DEFAULT_RANKS",
+    "MAX_PATCH_PX",
+    "MAX_SEED",
+    "MAX_VIEWS",
+    "AdapterName",
+    "BaseName",
+    "DemoOptions",
+    "DeviceName",
+    "PredictOptions",
+    "TrainOptions",
+]

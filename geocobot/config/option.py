@@ -1,0 +1,43 @@
+"""How an option is declared."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, field
+from typing import Any
+
+
+def option(
+    help: str,  # noqa: A002
+    default: Any = MISSING,
+    *,
+    flag: str = "",
+    short: str = "",
+    group: str = "",
+    least: float | None = None,
+    most: float | None = None,
+    step: int | None = None,
+) -> Any:
+    """Declare one option of a dataclass.
+
+    Args:
+        help: one sentence for `--help`, with the unit.
+        default: what holds when nobody says anything; without it the option is required.
+        flag: the long flag, where it is not the name with dashes; "--cobot/--no-cobot" for both.
+        short: a one-letter flag such as "-o".
+        group: the heading it stands under in `--help`.
+        least: smallest number that makes sense.
+        most: largest number that makes sense.
+        step: whole number that it has to be a multiple of.
+    """
+    metadata = {
+        "help": help,
+        "flag": flag,
+        "short": short,
+        "group": group,
+        "least": least,
+        "most": most,
+        "step": step,
+    }
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)

@@ -1,0 +1,133 @@
+"""Options of `geocobot train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from geocobot.config.option import option
+from geocobot.config.values import (
+    BATCH_SIZES,
+    CPU_CROP_PX,
+    DEFAULT_CPU_MINUTES,
+    DEFAULT_EPOCHS,
+    DEFAULT_LINE_WIDTH_M,
+    MAX_SEED,
+    MAX_VIEWS,
+    AdapterName,
+    BaseName,
+    DeviceName,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What `geocobot train` needs to know."""
+
+    COMMAND: ClassVar[str] = "train"
+
+    raster: tuple[str, ...] = option("Scene to learn from (GeoTIFF or anything GDAL reads).")
+    labels: tuple[str, ...] = option(
+        "What to look for there: lines or polygons in any vector format and CRS."
+    )
+    out: str | None = option(
+        "Folder of the run; default runs/ and the name of the labels.", None, short="-o"
+    )
+    overwrite: bool = option("Replace an existing run.", False, short="-f")
+    resume: bool = option("Continue an interrupted run in the same folder.", False)
+
+    labels_layer: str | None = option(
+        "Layer of the label file, where it has several.", None, group="Labels"
+    )
+    labels_crs: str | None = option(
+        "CRS of labels that declare none or a wrong one.", None, group="Labels"
+    )
+    line_width: float | None = option(
+        f"Full width of labeled lines on the ground, in metres; default {DEFAULT_LINE_WIDTH_M:g}.",
+        None,
+        group="Labels",
+        least=1e-9,
+        most=10_000,
+    )
+    class_field: str | None = option(
+        "Attribute whose values become the classes.", None, group="Labels"
+    )
+    bands: tuple[int, ...] | None = option(
+        "Three bands for red, green and blue, such as 3,2,1; default the first three.",
+        None,
+        group="Raster",
+    )
+    nodata: float | None = option(
+        "Value without data, where the raster declares none.", None, group="Raster"
+    )
+
+    base: BaseName = option(
+        "Pretrained backbone; auto is vit_b with CUDA and tiny without.", "auto", group="Model"
+    )
+    checkpoint: str | None = option("File with the base's official weights.", None, group="Model")
+    adapter: AdapterName = option("How the backbone is adapted.", "lora", group="Model")
+    cobot: bool = option(
+        "Let the adapters of all blocks talk to each other.",
+        True,
+        flag="--cobot/--no-cobot",
+        group="Model",
+    )
+    rank: int | None = option(
+        "Width of the adapters, a multiple of 4; default 4 for lora, 16 for adaptformer.",
+        None,
+        group="Model",
+        least=1,
+    )
+
+    patch_size: int | None = option(
+        "Patch side in pixels, a multiple of 64; default chosen from scene and device.",
+        None,
+        group="Training",
+        least=1,
+        step=64,
+    )
+    crop_size: int | None = option(
+        "Side of what a training step sees, in pixels, a multiple of 64; default the patch, "
+        f"on a CPU {CPU_CROP_PX} if there is room.",
+        None,
+        group="Training",
+        least=1,
+        step=64,
+    )
+    batch_size: int | None = option(
+        f"Patches per step; default {BATCH_SIZES['cuda']} on a GPU, {BATCH_SIZES['cpu']} on a CPU.",
+        None,
+        group="Training",
+        least=1,
+    )
+    epochs: int | None = option(
+        f"Epochs at most; default {DEFAULT_EPOCHS}, or as many as fit into --max-minutes; from a "
+        f"random start no more than show the training area {MAX_VIEWS} times.",
+        None,
+        group="Training",
+        least=1,
+    )
+    max_minutes: float | None = option(
+        f"Stop training after so many minutes; default {DEFAULT_CPU_MINUTES:g} on a CPU, "
+        f"none on a GPU.",
+        None,
+        group="Training",
+        least=1e-9,
+    )
+    learning_rate: float | None = option(
+        "Peak learning rate; default depends on what is trained.",
+        None,
+        group="Training",
+        least=1e-9,
+    )
+    patience: int | None = option(
+        "Stop after so many epochs without a better validation IoU; default never.",
+        None,
+        group="Training",
+        least=1,
+    )
+    workers: int = option(
+        "Processes that cut patches; 0 cuts them in the trainer.", 0, group="Machine", least=0
+    )
+    seed: int = option("Seed of everything random.", 0, group="Training", least=0, most=MAX_SEED)
+    device: DeviceName = option("Where to compute.", "auto", group="Machine")

@@ -1,0 +1,26 @@
+"""Names that options choose from, and the numbers that hold where nobody says anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+BaseName: TypeAlias = Literal["auto", "tiny", "vit_b", "vit_l", "vit_h"]
+AdapterName: TypeAlias = Literal["lora", "adaptformer", "none"]
+DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
+
+DEFAULT_LINE_WIDTH_M = 8.0
+DEFAULT_RANKS: Mapping[str, int] = {"lora": 4, "adaptformer": 16, "none": 4}
+DEFAULT_CPU_MINUTES = 10.0
+DEFAULT_EPOCHS = 60
+MAX_VIEWS = 600
+"""How often a network that starts at random sees its training area before it knows it by heart."""
+
+MAX_SEED = 2**32
+MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
+
+BATCH_SIZES: Mapping[str, int] = {"cuda": 4, "cpu": 8}
+
+# Ten minutes on two cores are some 1,200 steps of eight crops of this side, but only a few hundred
+# of four patches of 512 px: not enough to learn anything from a random start.
+CPU_CROP_PX = 128
