@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from geocobot.adapters.cobot import CobotSite
@@ -40,11 +41,18 @@ class AdaptFormer(AdapterPart):
 
     def forward(self, x: Tensor) -> Tensor:
         """The branch for the MLP's own input (..., d), as (..., d)."""
-        bottleneck = self.down(self.norm(x))
-        if self.cobot is not None:
-            bottleneck = self.cobot(bottleneck)
+        bottleneck = nn.functional.linear(self.norm(x), *self._down())
         branch: Tensor = self.up(self.dropout(nn.functional.relu(bottleneck)))
         return self.alpha * branch
+
+    def _down(self) -> tuple[Tensor, Tensor]:
+        """Weight (r, d) and bias (r,) of the down-projection, COBOT taken in, in float32."""
+        weight, bias = self.down.weight, self.down.bias
+        if self.cobot is None:
+            return weight, bias
+        with torch.autocast(weight.device.type, enabled=False):
+            mixing = self.cobot()
+            return mixing @ weight, mixing @ bias
 
 
 class AdaptFormerMlp(nn.Module):

@@ -2,76 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from torch import Tensor, nn
 
 from geocobot.adapters.adaptformer import AdaptFormer, AdaptFormerMlp
 from geocobot.adapters.cobot import CobotSite, Relation
 from geocobot.adapters.config import AdapterConfig
-from geocobot.adapters.lora import FusedQkvLora, LoraDelta
+from geocobot.adapters.lora import AdaptedLinear, DoraLinear, DoraPart, LoraLinear, LowRank
+from geocobot.adapters.merge import MergedLinear
 from geocobot.adapters.part import AdapterPart
+from geocobot.adapters.sites import Site, find_sites, mlp_width, replace_module
 from geocobot.errors import ConfigError
 
-__all__ = ["AdapterConfig", "Site", "adapter_state", "attach", "find_sites"]
-
-_RELATION_NAME = "cobot_relation"
-_SITES_PER_MODULE = {"lora": ("q", "v"), "adaptformer": ("mlp",)}
+_RELATION_NAME = "relation"
 
 
-@dataclass(frozen=True)
-class Site:
-    """One place where an adapter is attached.
-
-    Attributes:
-        index: its column in C and S, from 0.
-        module: dotted name of the module that is replaced.
-        part: which part of it: "q" or "v" of a fused projection, or "mlp".
-    """
-
-    index: int
-    module: str
-    part: str
-
-
-def find_sites(model: nn.Module, config: AdapterConfig) -> tuple[Site, ...]:
-    """The sites of a model, in the order of its blocks.
-
-    LoRA takes every linear layer named `qkv` that maps d to 3 d; AdaptFormer every module named
-    `mlp`.
-
-    Raises:
-        ConfigError: the model has no such place.
-    """
-    if config.method == "none":
-        return ()
-    fits = _is_fused_qkv if config.method == "lora" else _is_mlp
-    names = [name for name, module in model.named_modules() if fits(name, module)]
-    if not names:
-        raise ConfigError(
-            f"adapter {config.method}",
-            f"finds no place in {type(model).__name__}",
-            "LoRA needs fused linear layers named qkv, AdaptFormer modules named mlp",
-            "Attach it to a vision transformer of that layout, or choose another adapter",
-        )
-    places = [(name, part) for name in names for part in _SITES_PER_MODULE[config.method]]
-    return tuple(Site(i, name, part) for i, (name, part) in enumerate(places))
-
-
-def attach(model: nn.Module, config: AdapterConfig) -> tuple[Site, ...]:
+def attach(
+    model: nn.Module, config: AdapterConfig, sites: Sequence[Site] | None = None
+) -> tuple[Site, ...]:
     """Freeze a model and put trainable adapters into it, replacing modules by site.
 
-    With the default initialisation the model's output stays the same bit for bit. With COBOT the
-    model gets one more child, `cobot_relation`, which holds C and S for all sites.
+    With the default initialisation the model's output stays the same bit for bit (DoRA: within
+    1e-6). With COBOT the first site's module also gets the child `relation`, which holds C and S
+    for all sites. With the method "full" nothing is put in and everything is trained.
 
     Args:
-        model: a transformer; changed in place. Its forward must reach its qkv and mlp modules as
-            attributes.
+        model: any transformer; changed in place. Its forward must call its linear layers and MLPs
+            as attributes, not read their weights.
         config: which adapter.
+        sites: where, for models whose layers have unusual names; sites of one module stand
+            together. None finds them by name.
 
     Returns:
-        The sites, in the order of the columns of C and S.
+        The sites; C and S have their columns in this order.
 
     Raises:
         ConfigError: the model has no place for this adapter, or has adapters already.
@@ -83,26 +49,57 @@ def attach(model: nn.Module, config: AdapterConfig) -> tuple[Site, ...]:
             "A model takes one kind of adapter",
             "Attach it to a fresh copy of the model",
         )
-    sites = find_sites(model, config)
-    model.requires_grad_(requires_grad=False)
-    if not sites:
-        return sites
+    chosen = find_sites(model, config) if sites is None else tuple(sites)
+    model.requires_grad_(requires_grad=config.method == "full")
+    if not config.has_sites:
+        return ()
     relation = None
     if config.cobot:
-        relation = Relation(config.shape.rank, len(sites))
-        model.add_module(_RELATION_NAME, relation)
-    step = len(_SITES_PER_MODULE[config.method])
-    for first in sites[::step]:
-        parent_name, _, child = first.module.rpartition(".")
-        parent = model.get_submodule(parent_name)
-        base = getattr(parent, child)
-        setattr(parent, child, _adapted(base, first.index, config, relation))
-    return sites
+        relation = Relation(config.shape.rank, len(chosen), config.relation)
+    for name, group in groupby(enumerate(chosen), key=lambda pair: pair[1].module):
+        base = model.get_submodule(name)
+        replace_module(model, name, _adapted(base, list(group), config, relation))
+    if relation is not None:
+        # Not to the model itself, which may be a sequence that runs through its children.
+        model.get_submodule(chosen[0].module).add_module(_RELATION_NAME, relation)
+    return chosen
 
 
 def adapter_state(model: nn.Module) -> dict[str, Tensor]:
-    """The tensors of all adapters by their names in the model; C and S once."""
+    """The tensors of all adapters by their names in the model; C and S once.
+
+    Raises:
+        ConfigError: the adapters are merged.
+    """
+    if any(isinstance(module, MergedLinear) for module in model.modules()):
+        raise ConfigError(
+            "adapters",
+            f"are merged into the weights of {type(model).__name__}",
+            "Merged adapters have no tensors of their own",
+            "Call unmerge(model) first",
+        )
     return dict(_adapter_parameters(model))
+
+
+@dataclass(frozen=True)
+class AdapterCounts:
+    """How many parameters the adapters of a model have.
+
+    Attributes:
+        adapter: of the base method.
+        cobot: what COBOT adds: C and S once, gamma and W of every site.
+    """
+
+    adapter: int
+    cobot: int
+
+
+def count_parameters(model: nn.Module) -> AdapterCounts:
+    """Count the adapters' parameters, frozen controls included."""
+    total = sum(tensor.numel() for tensor in adapter_state(model).values())
+    parts = [m for m in model.modules() if isinstance(m, Relation | CobotSite)]
+    cobot = sum(p.numel() for part in parts for p in part.parameters())
+    return AdapterCounts(total - cobot, cobot)
 
 
 def _adapter_parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -113,44 +110,43 @@ def _adapter_parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _adapted(
-    base: nn.Module, first_site: int, config: AdapterConfig, relation: Relation | None
+    base: nn.Module,
+    sites: Sequence[tuple[int, Site]],
+    config: AdapterConfig,
+    relation: Relation | None,
 ) -> nn.Module:
-    """The module that replaces `base`."""
+    """The module that replaces `base`, with its sites and their columns."""
+    cobots = {
+        site.part: CobotSite(relation, column, config) if relation is not None else None
+        for column, site in sites
+    }
+    if config.method == "adaptformer":
+        width = mlp_width(base)
+        if width is None:
+            raise _misfit(sites[0][1], "an MLP whose output is as wide as its input")
+        return AdaptFormerMlp(base, AdaptFormer(width, config.shape, cobots[sites[0][1].part]))
+    if not isinstance(base, nn.Linear):
+        raise _misfit(sites[0][1], "a linear layer")
+    kind: type[AdaptedLinear] = DoraLinear if config.method == "dora" else LoraLinear
+    low_rank: type[LowRank] = DoraPart if config.method == "dora" else LowRank
+    rows = {site.part: site.rows for _, site in sites}
+    parts = {
+        part: low_rank(base.in_features, _width(base, taken), config.shape, config.init, cobot)
+        for (part, taken), cobot in zip(rows.items(), cobots.values(), strict=True)
+    }
+    return kind(base, parts, rows, config.shape.dropout)
 
-    def cobot(site: int) -> CobotSite | None:
-        return CobotSite(relation, site, config.init) if relation is not None else None
 
-    if isinstance(base, nn.Linear):
-        width = base.in_features
-        q, v = (
-            LoraDelta(width, width, config.shape, config.init, cobot(first_site + i))
-            for i in range(2)
-        )
-        return FusedQkvLora(base, q, v)
-    return AdaptFormerMlp(base, AdaptFormer(_mlp_width(base), config.shape, cobot(first_site)))
+def _width(base: nn.Linear, rows: tuple[range, ...]) -> int:
+    """Number of outputs that a site adapts."""
+    return sum(len(r) for r in rows) if rows else base.out_features
 
 
-def _is_fused_qkv(name: str, module: nn.Module) -> bool:
-    """Whether a module is a linear layer that makes q, k and v at once."""
-    is_named = name.rpartition(".")[2] == "qkv"
-    return (
-        is_named and isinstance(module, nn.Linear) and module.out_features == 3 * module.in_features
+def _misfit(site: Site, needed: str) -> ConfigError:
+    """The error for a site that holds something else."""
+    return ConfigError(
+        f"adapter site {site.module}",
+        "holds something else",
+        f"This adapter needs {needed} there",
+        "Name another site",
     )
-
-
-def _is_mlp(name: str, module: nn.Module) -> bool:
-    """Whether a module is a block's MLP."""
-    return name.rpartition(".")[2] == "mlp" and _first_linear(module) is not None
-
-
-def _first_linear(module: nn.Module) -> nn.Linear | None:
-    """The first linear layer inside a module."""
-    return next((m for m in module.modules() if isinstance(m, nn.Linear)), None)
-
-
-def _mlp_width(mlp: nn.Module) -> int:
-    """The width of what goes into an MLP."""
-    first = _first_linear(mlp)
-    if first is None:
-        raise AssertionError("find_sites takes only modules with a linear layer")
-    return first.in_features

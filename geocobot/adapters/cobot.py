@@ -6,11 +6,15 @@ Model", CVPR 2024 (arXiv 2311.17112). Letters and equation numbers are the paper
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-from geocobot.adapters.config import AdapterInit
+from geocobot.adapters.config import AdapterConfig
 from geocobot.adapters.part import AdapterPart
+from geocobot.config.values import AdapterInit, MixingName, RelationName
 
 # Quaternion e + fi + gj + hk as a real matrix, by block rows:
 # [e -f -g -h], [f e -h g], [g h e -f], [h -g f e].
@@ -21,15 +25,24 @@ _SIGNS = ((1, -1, -1, -1), (1, 1, -1, 1), (1, 1, 1, -1), (1, -1, 1, 1))
 class Relation(AdapterPart):
     """What all sites share: the coefficients C and the relation matrix S (Eq. 13).
 
+    Args:
+        rank: r.
+        n_sites: T.
+        relation: "learned" trains S from the identity on; "identity" freezes it there, "random" at
+            values of variance 1 / T, both as controls.
+
     Attributes:
         C: (r, T), one column of shared coefficients per site; starts at 1.
-        S: (T, T), how much site j speaks to site s in S[j, s]; starts at the identity.
+        S: (T, T), how much site j speaks to site s in S[j, s].
     """
 
-    def __init__(self, rank: int, n_sites: int) -> None:
+    def __init__(self, rank: int, n_sites: int, relation: RelationName = "learned") -> None:
         super().__init__()
         self.C = nn.Parameter(torch.ones(rank, n_sites))
-        self.S = nn.Parameter(torch.eye(n_sites))
+        start = torch.eye(n_sites)
+        if relation == "random":
+            start = torch.randn(n_sites, n_sites) / math.sqrt(n_sites)
+        self.S = nn.Parameter(start, requires_grad=relation == "learned")
 
     def forward(self, site: int) -> Tensor:
         """The communicated set of one site, Lambda^LM (Eq. 13): column `site` of C S, (r,).
@@ -58,27 +71,52 @@ class HamiltonLinear(nn.Module):
         self.letters = nn.Parameter(start)
 
     @property
-    def weight(self) -> Tensor:
+    def matrix(self) -> Tensor:
         """W as a dense (r, r) matrix."""
         return _assemble(self.letters, self._order, self._signs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., r) to (..., r)."""
-        return nn.functional.linear(x, self.weight)
+
+class PlainLinear(nn.Module):
+    """W without structure, as the control of the ablation and as in the authors' medical code.
+
+    Attributes:
+        matrix: (r, r) free values; starts orthogonal, or as `nn.Linear` does ("published").
+    """
+
+    def __init__(self, rank: int, init: AdapterInit) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.empty(rank, rank))
+        if init == "orthogonal":
+            nn.init.orthogonal_(self.matrix)
+        else:
+            nn.init.kaiming_uniform_(self.matrix, a=math.sqrt(5))
+
+
+_MIXINGS: Mapping[MixingName, type[HamiltonLinear | PlainLinear] | None] = {
+    "quaternion": HamiltonLinear,
+    "linear": PlainLinear,
+    "none": None,
+}
 
 
 class CobotSite(nn.Module):
     """One site's part of COBOT: W diag(gamma + (C S)[:, s]), between down- and up-projection.
 
     The two coefficient sets are added before W, which is Eq. 17 for a linear site and what the
-    authors' code does for AdaptFormer.
+    authors' code does for AdaptFormer. It is handed out as one small matrix, which the projection
+    beside it takes in: so its cost does not depend on the number of tokens.
+
+    Args:
+        relation: C and S of all sites.
+        site: s, its column there.
+        config: structure and start of W.
 
     Attributes:
         gamma: (r,), the site's own coefficients Lambda^MC; starts at 1.
-        W: the intra-block enhancement.
+        W: the intra-block enhancement; None where it is left out.
     """
 
-    def __init__(self, relation: Relation, site: int, init: AdapterInit) -> None:
+    def __init__(self, relation: Relation, site: int, config: AdapterConfig) -> None:
         super().__init__()
         rank = relation.C.shape[0]
         # In a tuple the relation is no submodule here, so that C and S have one name in the model
@@ -86,18 +124,27 @@ class CobotSite(nn.Module):
         self._shared = (relation,)
         self.site = site
         self.gamma = nn.Parameter(torch.ones(rank))
-        self.W = HamiltonLinear(rank, init)
+        kind = _MIXINGS[config.mixing]
+        self.W = None if kind is None else kind(rank, config.init)
 
     @property
     def relation(self) -> Relation:
         """The shared C and S."""
         return self._shared[0]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reweight and mix the bottleneck directions: (..., r) to (..., r)."""
+    @property
+    def mixing(self) -> Tensor:
+        """W as a dense (r, r) matrix."""
+        if self.W is None:
+            return torch.eye(len(self.gamma)).to(self.gamma)
+        matrix: Tensor = self.W.matrix
+        return matrix
+
+    def forward(self) -> Tensor:
+        """W diag(gamma + (C S)[:, s]), (r, r): reweights and mixes the bottleneck directions."""
         coefficients = self.gamma + self.relation(self.site)  # Lambda^MC + Lambda^LM (Eq. 17)
-        mixed: Tensor = self.W(x * coefficients)
-        return mixed
+        site_matrix: Tensor = self.mixing * coefficients
+        return site_matrix
 
 
 def _assemble(letters: Tensor, order: Tensor, signs: Tensor) -> Tensor:

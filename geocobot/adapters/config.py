@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
-from geocobot.config import DEFAULT_RANKS
+from geocobot.config.values import (
+    ADAPTER_TARGETS,
+    DEFAULT_RANKS,
+    AdapterInit,
+    AdapterName,
+    AdapterTarget,
+    MixingName,
+    RelationName,
+)
 from geocobot.errors import ConfigError
 
-AdapterMethod: TypeAlias = Literal["lora", "adaptformer", "none"]
-AdapterInit: TypeAlias = Literal["orthogonal", "published"]
-
-# A LoRA site adds its delta as it is (COBOT.md's formula); AdaptFormer's authors scale by 0.1 and
+# A LoRA site adds its delta as it is (COBOT's formula); AdaptFormer's authors scale by 0.1 and
 # drop 10 % (Chen et al. 2022, section 4.1).
-_DEFAULT_ALPHAS = {"lora": 1.0, "adaptformer": 0.1, "none": 1.0}
-_DEFAULT_DROPOUTS = {"lora": 0.0, "adaptformer": 0.1, "none": 0.0}
+_DEFAULT_ALPHAS: Mapping[str, float] = {"adaptformer": 0.1}
+_DEFAULT_DROPOUTS: Mapping[str, float] = {"adaptformer": 0.1}
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "method": ("lora", "dora", "adaptformer", "none", "full"),
+    "init": ("orthogonal", "published"),
+    "relation": ("learned", "identity", "random"),
+    "mixing": ("quaternion", "linear", "none"),
+}
 
 
 @dataclass(frozen=True)
 class AdapterConfig:
-    """Which adapter, how wide, and how it starts.
+    """Which adapter, where, how wide, and how it starts.
 
     Attributes:
-        method: "lora" on the q and v projections, "adaptformer" beside the MLPs, or "none".
+        method: "lora" or "dora" on linear layers, "adaptformer" beside the MLPs, "none" freezes
+            the model, "full" trains all of it instead.
         cobot: let the coefficient sets of all sites communicate (COBOT).
-        rank: bottleneck width r; a multiple of 4 with COBOT. None takes the published width:
-            4 for LoRA, 16 for AdaptFormer.
+        rank: bottleneck width r; a multiple of 4 where COBOT mixes by quaternions. None takes the
+            published width: 4 for LoRA and DoRA, 16 for AdaptFormer.
         alpha: factor of the adapter's output. It multiplies as it is, it is not divided by the
-            rank. None takes the method's own: 1 for LoRA, 0.1 for AdaptFormer.
+            rank. None takes the method's own: 0.1 for AdaptFormer, 1 for the others.
         init: "orthogonal" starts at the frozen model with an orthogonal W; "published" starts as
             the authors' code does.
         dropout: share of bottleneck activations dropped in training, 0 to 1. None takes the
-            method's own: 0 for LoRA, 0.1 for AdaptFormer.
+            method's own: 0.1 for AdaptFormer, 0 for the others.
+        targets: parts of a block that LoRA and DoRA adapt: q, k, v, proj, mlp. None takes the
+            method's own: q and v; AdaptFormer stands beside the mlp always.
+        relation: "learned" trains the relation matrix S; "identity" and "random" freeze it there,
+            as controls.
+        mixing: structure of W: "quaternion" as published, a plain "linear" map, or "none".
 
     After construction no value is None.
 
@@ -39,29 +57,57 @@ class AdapterConfig:
         ConfigError: a value that no adapter can have.
     """
 
-    method: AdapterMethod = "lora"
+    method: AdapterName = "lora"
     cobot: bool = True
     rank: int | None = None
     alpha: float | None = None
     init: AdapterInit = "orthogonal"
     dropout: float | None = None
+    targets: tuple[AdapterTarget, ...] | None = None
+    relation: RelationName = "learned"
+    mixing: MixingName = "quaternion"
 
     def __post_init__(self) -> None:
         """Fill in the method's own values and refuse what no adapter can have."""
-        if self.method not in _DEFAULT_ALPHAS:
-            raise _refusal("method", self.method, f"Known are {', '.join(_DEFAULT_ALPHAS)}")
-        if self.init not in ("orthogonal", "published"):
-            raise _refusal("init", self.init, "Known are orthogonal, published")
-        for name, defaults in (
-            ("rank", DEFAULT_RANKS),
-            ("alpha", _DEFAULT_ALPHAS),
-            ("dropout", _DEFAULT_DROPOUTS),
-        ):
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise _refusal(name, getattr(self, name), f"Known are {', '.join(known)}")
+        own = {
+            "rank": DEFAULT_RANKS[self.method],
+            "alpha": _DEFAULT_ALPHAS.get(self.method, 1.0),
+            "dropout": _DEFAULT_DROPOUTS.get(self.method, 0.0),
+            "targets": ("mlp",) if self.method == "adaptformer" else ("q", "v"),
+        }
+        for name, value in own.items():
             if getattr(self, name) is None:
-                object.__setattr__(self, name, defaults[self.method])
+                object.__setattr__(self, name, value)
+        self._check_numbers()
+        self._check_targets()
+
+    @property
+    def has_sites(self) -> bool:
+        """Whether the method puts anything into the model."""
+        return self.method not in ("none", "full")
+
+    @property
+    def shape(self) -> AdapterShape:
+        """The numbers that one site needs, none of them None."""
+        if self.rank is None or self.alpha is None or self.dropout is None:
+            raise AssertionError("filled in by __post_init__")
+        return AdapterShape(self.rank, self.alpha, self.dropout)
+
+    @property
+    def chosen_targets(self) -> tuple[AdapterTarget, ...]:
+        """The adapted parts, never None."""
+        if self.targets is None:
+            raise AssertionError("filled in by __post_init__")
+        return self.targets
+
+    def _check_numbers(self) -> None:
+        """Refuse impossible rank and dropout."""
         if self.shape.rank < 1:
             raise _refusal("rank", self.rank, "The rank is at least 1")
-        if self.cobot and self.shape.rank % 4:
+        if self.cobot and self.mixing == "quaternion" and self.shape.rank % 4:
             raise ConfigError(
                 "adapter rank",
                 f"is {self.rank}",
@@ -71,12 +117,19 @@ class AdapterConfig:
         if not 0 <= self.shape.dropout < 1:
             raise _refusal("dropout", self.dropout, "Dropout is a share from 0 to below 1")
 
-    @property
-    def shape(self) -> AdapterShape:
-        """The numbers that one site needs, none of them None."""
-        if self.rank is None or self.alpha is None or self.dropout is None:
-            raise AssertionError("filled in by __post_init__")
-        return AdapterShape(self.rank, self.alpha, self.dropout)
+    def _check_targets(self) -> None:
+        """Refuse unknown, repeated and impossible targets."""
+        targets = self.chosen_targets
+        named = ",".join(targets)
+        if not targets or set(targets) - set(ADAPTER_TARGETS) or len(set(targets)) < len(targets):
+            raise _refusal("targets", named, f"They are some of {', '.join(ADAPTER_TARGETS)}")
+        if self.method == "adaptformer" and targets != ("mlp",):
+            raise ConfigError(
+                "adapter targets",
+                f"are {named}",
+                "AdaptFormer stands beside whole MLPs",
+                "Leave --targets out, or choose --adapter lora",
+            )
 
 
 @dataclass(frozen=True)
@@ -90,4 +143,5 @@ class AdapterShape:
 
 def _refusal(name: str, value: object, needed: str) -> ConfigError:
     """The error for one value."""
-    return ConfigError(f"adapter {name}", f"is {value!r}", needed, f"Choose another {name}")
+    verb = "are" if name == "targets" else "is"
+    return ConfigError(f"adapter {name}", f"{verb} {value!r}", needed, f"Choose another {name}")

@@ -6,11 +6,22 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 BaseName: TypeAlias = Literal["auto", "tiny", "vit_b", "vit_l", "vit_h"]
-AdapterName: TypeAlias = Literal["lora", "adaptformer", "none"]
+AdapterName: TypeAlias = Literal["lora", "dora", "adaptformer", "none", "full"]
+AdapterInit: TypeAlias = Literal["orthogonal", "published"]
+AdapterTarget: TypeAlias = Literal["q", "k", "v", "proj", "mlp"]
+RelationName: TypeAlias = Literal["learned", "identity", "random"]
+MixingName: TypeAlias = Literal["quaternion", "linear", "none"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 DEFAULT_LINE_WIDTH_M = 8.0
-DEFAULT_RANKS: Mapping[str, int] = {"lora": 4, "adaptformer": 16, "none": 4}
+DEFAULT_RANKS: Mapping[str, int] = {
+    "lora": 4,
+    "dora": 4,
+    "adaptformer": 16,
+    "none": 4,
+    "full": 4,
+}
+ADAPTER_TARGETS: tuple[AdapterTarget, ...] = ("q", "k", "v", "proj", "mlp")
 DEFAULT_CPU_MINUTES = 10.0
 DEFAULT_EPOCHS = 60
 MAX_VIEWS = 600

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from geocobot.adapters.attach import adapter_state
 from geocobot.adapters.config import AdapterConfig
 
 
@@ -58,12 +59,35 @@ def tokens():
 VARIANTS = [
     AdapterConfig("lora", cobot=False),
     AdapterConfig("lora", cobot=True),
-    AdapterConfig("lora", cobot=True, rank=8),
+    AdapterConfig("lora", cobot=True, rank=8, targets=("q", "k", "v", "proj", "mlp")),
+    AdapterConfig("lora", cobot=True, rank=6, mixing="linear"),
+    AdapterConfig("lora", cobot=True, rank=5, mixing="none", targets=("mlp",)),
+    AdapterConfig("dora", cobot=False),
+    AdapterConfig("dora", cobot=True, targets=("k", "proj")),
     AdapterConfig("adaptformer", cobot=False),
     AdapterConfig("adaptformer", cobot=True),
 ]
 
 
-@pytest.fixture(params=VARIANTS, ids=lambda c: f"{c.method}-{c.rank}{'-cobot' * c.cobot}")
+def name_of(config):
+    """A short name for the report."""
+    parts = [config.method, str(config.rank), *config.targets]
+    return "-".join([*parts, config.mixing] if config.cobot else parts)
+
+
+@pytest.fixture(params=VARIANTS, ids=name_of)
 def config(request):
     return request.param
+
+
+@pytest.fixture(params=[c for c in VARIANTS if c.method != "adaptformer"], ids=name_of)
+def linear_config(request):
+    return request.param
+
+
+def wake(model, size=0.3):
+    """Move every adapter parameter off its start, so that all of them matter."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for tensor in adapter_state(model).values():
+            tensor.add_(torch.randn(tensor.shape, generator=generator), alpha=size)

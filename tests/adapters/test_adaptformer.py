@@ -3,12 +3,12 @@ from torch import nn
 
 from geocobot.adapters.adaptformer import AdaptFormer, AdaptFormerMlp
 from geocobot.adapters.cobot import CobotSite, Relation
-from geocobot.adapters.config import AdapterShape
+from geocobot.adapters.config import AdapterConfig, AdapterShape
 
 
 def make_adapter(*, cobot):
     torch.manual_seed(0)
-    site = CobotSite(Relation(8, 3), 1, "orthogonal") if cobot else None
+    site = CobotSite(Relation(8, 3), 1, AdapterConfig(rank=8)) if cobot else None
     adapter = AdaptFormer(12, AdapterShape(8, 0.1, 0.0), site)
     with torch.no_grad():
         for parameter in adapter.parameters():
@@ -23,7 +23,7 @@ def test_the_branch_is_the_formula_of_the_paper():
     normed = nn.functional.layer_norm(x, (12,), adapter.norm.weight, adapter.norm.bias)
     down = normed @ adapter.down.weight.T + adapter.down.bias
     diagonal = torch.diag(cobot.gamma + cobot.relation(1))
-    hidden = torch.relu(down @ (cobot.W.weight @ diagonal).T)
+    hidden = torch.relu(down @ (cobot.W.matrix @ diagonal).T)
     expected = 0.1 * (hidden @ adapter.up.weight.T + adapter.up.bias)
     torch.testing.assert_close(adapter(x), expected)
 

@@ -4,40 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from geocobot.adapters.attach import Site, adapter_state, attach, find_sites
+from geocobot.adapters.attach import AdapterCounts, adapter_state, attach, count_parameters
+from geocobot.adapters.cobot import Relation
 from geocobot.adapters.config import AdapterConfig
+from geocobot.adapters.sites import Site
 from geocobot.errors import ConfigError
 
-
-def count(model):
-    """Trainable parameters, and those of COBOT among them."""
-    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    total = sum(p.numel() for _, p in named)
-    cobot = sum(p.numel() for n, p in named if "cobot" in n)
-    return total - cobot, cobot
+from .conftest import wake
 
 
-def wake(model):
-    """Move every adapter parameter off its start, so that all of them matter."""
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for tensor in adapter_state(model).values():
-            tensor.add_(torch.randn(tensor.shape, generator=generator), alpha=0.3)
-
-
-def test_lora_takes_q_then_v_of_every_block(transformer):
-    sites = find_sites(transformer, AdapterConfig("lora"))
-    assert sites[:3] == (
-        Site(0, "blocks.0.attn.qkv", "q"),
-        Site(1, "blocks.0.attn.qkv", "v"),
-        Site(2, "blocks.1.attn.qkv", "q"),
-    )
-    assert len(sites) == 6
-
-
-def test_adaptformer_takes_every_mlp(transformer):
-    sites = find_sites(transformer, AdapterConfig("adaptformer"))
-    assert [s.module for s in sites] == [f"blocks.{i}.mlp" for i in range(3)]
+def relation_of(model):
+    """The C and S that all sites of a model share."""
+    return next(m for m in model.modules() if isinstance(m, Relation))
 
 
 def test_none_freezes_and_attaches_nothing(transformer):
@@ -49,7 +27,10 @@ def test_none_freezes_and_attaches_nothing(transformer):
 def test_at_the_start_the_model_is_the_frozen_one_bit_for_bit(transformer, tokens, config):
     before = transformer(tokens)
     attach(transformer, config)
-    assert torch.equal(transformer(tokens), before)
+    if config.method == "dora":
+        torch.testing.assert_close(transformer(tokens), before, atol=1e-6, rtol=0)
+    else:
+        assert torch.equal(transformer(tokens), before)
 
 
 def test_published_lora_does_not_start_at_the_frozen_model(transformer, tokens):
@@ -87,7 +68,7 @@ def test_shared_parameters_are_in_the_state_once(transformer):
     attach(transformer, AdapterConfig("lora"))
     parts = ("A", "B", "cobot.gamma", "cobot.W.letters")
     sites = {f"blocks.{i}.attn.qkv.{s}.{p}" for i in range(3) for s in "qv" for p in parts}
-    shared = {"cobot_relation.C", "cobot_relation.S"}
+    shared = {"blocks.0.attn.qkv.relation.C", "blocks.0.attn.qkv.relation.S"}
     assert set(adapter_state(transformer)) == sites | shared
     assert set(transformer.state_dict()) >= sites | shared
     assert len([n for n in transformer.state_dict() if n.endswith((".C", ".S"))]) == 2
@@ -112,8 +93,8 @@ def test_a_copy_shares_nothing_with_its_original(transformer, tokens):
     copy = deepcopy(transformer)
     before = transformer(tokens)
     with torch.no_grad():
-        copy.cobot_relation.S.zero_()
-        copy.cobot_relation.C.zero_()
+        relation_of(copy).S.zero_()
+        relation_of(copy).C.zero_()
     assert torch.equal(transformer(tokens), before)
     assert not torch.equal(copy(tokens), before)
 
@@ -124,9 +105,9 @@ def test_attaching_twice_is_refused(transformer, config):
         attach(transformer, config)
 
 
-@pytest.mark.parametrize("method", ["lora", "adaptformer"])
-def test_a_model_without_a_place_is_refused(method):
-    with pytest.raises(ConfigError, match=f"adapter {method} finds no place in Sequential"):
+@pytest.mark.parametrize(("method", "part"), [("lora", "q, v"), ("adaptformer", "mlp")])
+def test_a_model_without_a_place_is_refused(method, part):
+    with pytest.raises(ConfigError, match=f"adapter {method} finds no place for {part} in Seque"):
         attach(nn.Sequential(nn.Linear(4, 4)), AdapterConfig(method))
 
 
@@ -141,9 +122,9 @@ def lone_site(transformer):
     assert site.cobot.site == 3
     with torch.no_grad():
         site.B.normal_(generator=torch.Generator().manual_seed(0))
-    relation = transformer.cobot_relation
-    loss = lambda: site(torch.ones(5, 24)).square().sum()  # noqa: E731
-    return relation, loss
+    # A site's U is all of it that knows of other sites.
+    loss = lambda: site.up().square().sum()  # noqa: E731
+    return relation_of(transformer), loss
 
 
 def test_a_site_has_a_gradient_on_its_whole_column_of_s(lone_site):
@@ -201,8 +182,52 @@ def test_parameter_counts_are_those_of_the_paper(width, depth, method, base, add
         with torch.device("meta"):
             model = Vit(width, depth)
             attach(model, AdapterConfig(method, cobot=cobot))
-        assert count(model) == (base, added if cobot else 0)
+        assert count_parameters(model) == AdapterCounts(base, added if cobot else 0)
+        trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        assert trained == base + added * cobot
         assert sum(t.numel() for t in adapter_state(model).values()) == base + added * cobot
+
+
+def test_a_sequence_of_blocks_runs_as_before(transformer, tokens):
+    before = transformer(tokens)
+    attach(transformer.blocks, AdapterConfig())
+    sequence = nn.Sequential(*transformer.blocks)
+    assert torch.equal(sequence(tokens), before)
+
+
+def test_sites_may_be_named_by_hand():
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 4))
+    sites = [Site("0", "first", (range(3),)), Site("2", "last")]
+    assert attach(model, AdapterConfig(), sites) == tuple(sites)
+    shapes = {n: tuple(t.shape) for n, t in adapter_state(model).items() if n.endswith("B")}
+    assert shapes == {"0.first.B": (3, 4), "2.last.B": (4, 4)}
+    assert relation_of(model).S.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [("lora", "needs a linear layer"), ("adaptformer", "needs an MLP whose output is as wide")],
+)
+def test_a_site_of_another_kind_is_refused(method, message):
+    model = nn.Sequential(nn.Sequential(nn.Linear(4, 6)))
+    with pytest.raises(ConfigError, match=f"adapter site 0 holds something else.*{message}"):
+        attach(model, AdapterConfig(method), [Site("0", "x")])
+
+
+def test_full_trains_everything_and_adds_nothing(transformer):
+    names = [n for n, _ in transformer.named_parameters()]
+    assert attach(transformer, AdapterConfig("full")) == ()
+    assert [n for n, p in transformer.named_parameters() if p.requires_grad] == names
+
+
+@pytest.mark.parametrize("relation", ["identity", "random"])
+def test_a_frozen_relation_is_saved_but_gets_no_gradient(transformer, tokens, relation):
+    attach(transformer, AdapterConfig(relation=relation))
+    wake(transformer)
+    transformer(tokens).square().mean().backward()
+    assert relation_of(transformer).S.grad is None
+    assert relation_of(transformer).C.grad is not None
+    assert "blocks.0.attn.qkv.relation.S" in adapter_state(transformer)
 
 
 @pytest.mark.parametrize("method", ["lora", "adaptformer"])

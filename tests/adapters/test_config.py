@@ -20,13 +20,29 @@ def test_given_values_are_kept_even_where_they_are_zero():
 def test_it_is_made_of_primitives_and_survives_a_round_trip():
     config = AdapterConfig("adaptformer", cobot=False, rank=6)
     assert AdapterConfig(**asdict(config)) == config
-    assert all(isinstance(value, str | bool | int | float) for value in asdict(config).values())
+    assert all(isinstance(v, str | bool | int | float | tuple) for v in asdict(config).values())
+
+
+def test_adaptformer_stands_beside_mlps_only():
+    assert AdapterConfig("adaptformer").targets == ("mlp",)
+    with pytest.raises(ConfigError, match=r"adapter targets are q,v\. AdaptFormer stands beside"):
+        AdapterConfig("adaptformer", targets=("q", "v"))
+
+
+@pytest.mark.parametrize("mixing", ["linear", "none"])
+def test_only_quaternions_need_a_multiple_of_four(mixing):
+    assert AdapterConfig(rank=6, mixing=mixing).rank == 6
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": "dora"}, "adapter method is 'dora'. Known are lora, adaptformer, none"),
+        ({"method": "vera"}, "adapter method is 'vera'. Known are lora, dora, adaptformer, none"),
+        ({"relation": "dense"}, "adapter relation is 'dense'. Known are learned, identity"),
+        ({"mixing": "octonion"}, "adapter mixing is 'octonion'"),
+        ({"targets": ()}, "adapter targets are ''"),
+        ({"targets": ("q", "q")}, "adapter targets are 'q,q'"),
+        ({"targets": ("q", "x")}, "adapter targets are 'q,x'. They are some of q, k, v, proj"),
         ({"init": "zeros"}, "adapter init is 'zeros'"),
         ({"rank": 0}, "adapter rank is 0. The rank is at least 1"),
         ({"rank": 6}, "adapter rank is 6. .* a multiple of 4"),
