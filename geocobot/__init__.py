@@ -17,12 +17,13 @@ from geocobot._version import __version__
 from geocobot.api import demo, predict, train
 
 if TYPE_CHECKING:
-    from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+    from geocobot.config import DemoOptions, PredictOptions, ShowOptions, TrainOptions
     from geocobot.errors import GeocobotError
     from geocobot.workflows.catalog import Catalog, list_models
     from geocobot.workflows.demo import DemoResult
     from geocobot.workflows.info import Info, collect_info
     from geocobot.workflows.predict import PredictResult
+    from geocobot.workflows.shown_model import ShownModel, show_model
     from geocobot.workflows.train import TrainResult
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "Info",
     "PredictOptions",
     "PredictResult",
+    "ShowOptions",
+    "ShownModel",
     "TrainOptions",
     "TrainResult",
     "__version__",
@@ -40,6 +43,7 @@ __all__ = [
     "demo",
     "list_models",
     "predict",
+    "show_model",
     "train",
 ]
 
@@ -51,10 +55,13 @@ _HOMES = {
     "Info": "geocobot.workflows.info",
     "PredictOptions": "geocobot.config",
     "PredictResult": "geocobot.workflows.predict",
+    "ShowOptions": "geocobot.config",
+    "ShownModel": "geocobot.workflows.shown_model",
     "TrainOptions": "geocobot.config",
     "TrainResult": "geocobot.workflows.train",
     "collect_info": "geocobot.workflows.info",
     "list_models": "geocobot.workflows.catalog",
+    "show_model": "geocobot.workflows.shown_model",
 }
 
 

@@ -13,11 +13,15 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, Unpack
 
 from geocobot.config import (
+    AdapterInit,
     AdapterName,
+    AdapterTarget,
     BaseName,
     DemoOptions,
     DeviceName,
+    MixingName,
     PredictOptions,
+    RelationName,
     TrainOptions,
 )
 from geocobot.progress import Progress, SilentProgress
@@ -50,12 +54,25 @@ class TrainKeywords(TypedDict, total=False):
     adapter: AdapterName
     cobot: bool
     rank: int | None
+    targets: Iterable[AdapterTarget] | None
+    alpha: float | None
+    dropout: float | None
+    adapter_init: AdapterInit
+    relation: RelationName
+    mixing: MixingName
+    log_adapter_health: bool
     patch_size: int | None
     crop_size: int | None
     batch_size: int | None
     epochs: int | None
     max_minutes: float | None
     learning_rate: float | None
+    head_rate: float | None
+    adapter_rate: float | None
+    relation_rate: float | None
+    weight_decay: float
+    adapter_decay: float
+    relation_decay: float
     patience: int | None
     workers: int
     seed: int

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+from geocobot.config import DemoOptions, PredictOptions, ShowOptions, TrainOptions
 from geocobot.errors import ConfigError, MissingFileError
 
-Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions)
+Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions, ShowOptions)
 
 _HAIR = 1e-6
 _CONSENTS = {"overwrite", "resume"}
@@ -50,7 +50,7 @@ def make_options(kind: type[Options], values: Mapping[str, Any], source: str) ->
             source,
             f"does not say {' and '.join(missing)}",
             f"{kind.COMMAND} needs it",
-            f"Add --{missing[0]}",
+            _way_to_say(known[missing[0]], kind.COMMAND),
         )
     listed = {n: _as_list(known[n].type, v) for n, v in values.items()}
     for name, value in listed.items():
@@ -65,6 +65,13 @@ def make_options(kind: type[Options], values: Mapping[str, Any], source: str) ->
             first["msg"],
             f"See geocobot {kind.COMMAND} --help",
         ) from None
+
+
+def _way_to_say(entry: Field[Any], command: str) -> str:
+    """How somebody gives a required option."""
+    if entry.metadata["positional"]:
+        return f"Write geocobot {command} {entry.name.upper()}"
+    return f"Add --{entry.name}"
 
 
 def _refuse_slips(name: str, value: Any, annotation: str, source: str) -> None:
@@ -86,7 +93,7 @@ def _refuse_slips(name: str, value: Any, annotation: str, source: str) -> None:
         )
 
 
-def check_limits(options: TrainOptions | PredictOptions | DemoOptions) -> None:
+def check_limits(options: TrainOptions | PredictOptions | DemoOptions | ShowOptions) -> None:
     """Refuse numbers that make no sense.
 
     Raises:

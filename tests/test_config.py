@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+from geocobot.config import DemoOptions, PredictOptions, ShowOptions, TrainOptions
 
 LEAST: dict[type[Any], dict[str, Any]] = {
     TrainOptions: {"raster": ("a.tif",), "labels": ("b.shp",)},
     PredictOptions: {"raster": ("a.tif",), "model": "m.safetensors"},
     DemoOptions: {},
+    ShowOptions: {"base": "vit_b"},
 }
 
 
@@ -26,7 +27,7 @@ class TestEveryKind:
 
     def test_is_frozen(self, kind: type[Any]) -> None:
         with pytest.raises(FrozenInstanceError, match="cannot assign"):
-            kind(**LEAST[kind]).overwrite = True
+            setattr(kind(**LEAST[kind]), fields(kind)[0].name, "x")
 
 
 @pytest.mark.parametrize("module", ["config", "settings"])

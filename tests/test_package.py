@@ -99,7 +99,7 @@ def test_keywords_repeat_the_options(function: Any, kind: type[Any], keywords: t
     assert set(said) == set(options) - explicit
     for name, annotation in said.items():
         path_as_text = str(annotation).replace("str | os.PathLike[str]", "str")
-        plain = path_as_text.replace("collections.abc.Iterable[int]", "tuple[int, ...]")
+        plain = re.sub(r"collections.abc.Iterable\[(.*)\]", r"tuple[\1, ...]", path_as_text)
         assert plain in {str(options[name]), getattr(options[name], "__name__", "")}, name
 
 

@@ -90,6 +90,11 @@ class AdapterConfig:
         return self.method not in ("none", "full")
 
     @property
+    def merges(self) -> bool:
+        """Whether the adapters fold into the weights."""
+        return self.method in ("lora", "dora")
+
+    @property
     def shape(self) -> AdapterShape:
         """The numbers that one site needs, none of them None."""
         if self.rank is None or self.alpha is None or self.dropout is None:

@@ -9,11 +9,11 @@ import typer
 from geocobot._version import __version__
 from geocobot.cli.demo import demo
 from geocobot.cli.info import info
-from geocobot.cli.models import list_models
+from geocobot.cli.models import list_models, show_model
 from geocobot.cli.options import command, command_with_options
 from geocobot.cli.predict import predict
 from geocobot.cli.train import train
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+from geocobot.config import DemoOptions, PredictOptions, ShowOptions, TrainOptions
 
 app = typer.Typer(
     help="Label one scene, map the rest.",
@@ -46,4 +46,5 @@ app.command("predict", help=predict.__doc__)(command_with_options(PredictOptions
 app.command("demo", help=demo.__doc__)(command_with_options(DemoOptions, demo))
 app.command("info", help=info.__doc__)(command(info))
 models.command("list", help=list_models.__doc__)(command(list_models))
+models.command("show", help=show_model.__doc__)(command_with_options(ShowOptions, show_model))
 app.add_typer(models, name="models")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
 from geocobot.cli.terminal import Terminal, perform
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+from geocobot.config import DemoOptions, PredictOptions, ShowOptions, TrainOptions
 from geocobot.errors import ConfigError
 from geocobot.progress import Progress
 from geocobot.settings import make_options, read_yaml
 
-Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions)
+Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions, ShowOptions)
 
 
 def command(job: Callable[[Progress], Any]) -> Callable[..., None]:
@@ -63,8 +63,8 @@ def gather(kind: type[Options], flags: Mapping[str, Any]) -> Options:
         value = flags.get(field.name)
         if value is None or value == []:
             continue
-        if _is_numbers(annotation):
-            value = [number for text in value for number in text.split(",")]
+        if _is_listed(annotation):
+            value = [item for text in value for item in text.split(",")]
         said[field.name] = value
     if config == "":
         raise ConfigError(
@@ -89,14 +89,21 @@ def _without_none(annotation: Any) -> Any:
     return rest[0] if type(None) in get_args(annotation) else annotation
 
 
-def _is_numbers(annotation: Any) -> bool:
-    """Whether an option takes several numbers, which a comma may separate."""
-    return bool(get_args(annotation)) and get_args(annotation)[0] in {int, float}
+def _is_listed(annotation: Any) -> bool:
+    """Whether an option takes several numbers or names, which a comma may separate."""
+    if get_origin(annotation) is not tuple:
+        return False
+    item = get_args(annotation)[0]
+    return item in {int, float} or get_origin(item) is Literal
 
 
 def _parameter(field: Field[Any], annotation: Any) -> inspect.Parameter:
     """Make a flag that is None unless given, so that it can override a file."""
     several = get_origin(annotation) is tuple
+    if field.metadata["positional"]:
+        return _keyword(
+            field.name, annotation | None, typer.Argument(help=_help(field), show_default=False)
+        )
     option = typer.Option(
         *_flags(field, annotation is bool),
         help=_help(field),
@@ -122,8 +129,13 @@ def _help(field: Field[Any]) -> str:
 def _metavar(annotation: Any) -> str | None:
     """The kind of value, as help shows it; choices show themselves."""
     if get_origin(annotation) is tuple:
-        return "N,N,N" if _is_numbers(annotation) else "FILE"
+        return _listed_metavar(get_args(annotation)[0]) if _is_listed(annotation) else "FILE"
     return {bool: "", int: "N", float: "NUMBER", str: "TEXT"}.get(annotation)
+
+
+def _listed_metavar(item: Any) -> str:
+    """What a list of numbers or names looks like."""
+    return ",".join(get_args(item)) if get_origin(item) is Literal else "N,N,N"
 
 
 def _flags(field: Field[Any], switch: bool) -> list[str]:

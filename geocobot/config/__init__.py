@@ -2,6 +2,7 @@
 
 from geocobot.config.demo import DemoOptions
 from geocobot.config.predict import PredictOptions
+from geocobot.config.show import ShowOptions
 from geocobot.config.train import TrainOptions
 from geocobot.config.values import (
     BATCH_SIZES,
@@ -13,9 +14,13 @@ from geocobot.config.values import (
     MAX_PATCH_PX,
     MAX_SEED,
     MAX_VIEWS,
+    AdapterInit,
     AdapterName,
+    AdapterTarget,
     BaseName,
     DeviceName,
+    MixingName,
+    RelationName,
 )
 
 __all__ = [
@@ -28,10 +33,15 @@ __all__ = [
     "MAX_PATCH_PX",
     "MAX_SEED",
     "MAX_VIEWS",
+    "AdapterInit",
     "AdapterName",
+    "AdapterTarget",
     "BaseName",
     "DemoOptions",
     "DeviceName",
+    "MixingName",
     "PredictOptions",
+    "RelationName",
+    "ShowOptions",
     "TrainOptions",
 ]

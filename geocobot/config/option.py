@@ -16,6 +16,7 @@ def option(
     least: float | None = None,
     most: float | None = None,
     step: int | None = None,
+    positional: bool = False,
 ) -> Any:
     """Declare one option of a dataclass.
 
@@ -28,6 +29,7 @@ def option(
         least: smallest number that makes sense.
         most: largest number that makes sense.
         step: whole number that it has to be a multiple of.
+        positional: stands without a flag on the command line.
     """
     metadata = {
         "help": help,
@@ -37,6 +39,7 @@ def option(
         "least": least,
         "most": most,
         "step": step,
+        "positional": positional,
     }
     if default is MISSING:
         return field(metadata=metadata)

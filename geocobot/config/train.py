@@ -14,9 +14,13 @@ from geocobot.config.values import (
     DEFAULT_LINE_WIDTH_M,
     MAX_SEED,
     MAX_VIEWS,
+    AdapterInit,
     AdapterName,
+    AdapterTarget,
     BaseName,
     DeviceName,
+    MixingName,
+    RelationName,
 )
 
 
@@ -65,18 +69,57 @@ class TrainOptions:
         "Pretrained backbone; auto is vit_b with CUDA and tiny without.", "auto", group="Model"
     )
     checkpoint: str | None = option("File with the base's official weights.", None, group="Model")
-    adapter: AdapterName = option("How the backbone is adapted.", "lora", group="Model")
+
+    adapter: AdapterName = option(
+        "How the backbone is adapted; none freezes it, full trains all of it.",
+        "lora",
+        group="Adapter",
+    )
     cobot: bool = option(
         "Let the adapters of all blocks talk to each other.",
         True,
         flag="--cobot/--no-cobot",
-        group="Model",
+        group="Adapter",
     )
     rank: int | None = option(
-        "Width of the adapters, a multiple of 4; default 4 for lora, 16 for adaptformer.",
+        "Width of the adapters, a multiple of 4; default 4, for adaptformer 16.",
         None,
-        group="Model",
+        group="Adapter",
         least=1,
+    )
+    targets: tuple[AdapterTarget, ...] | None = option(
+        "What lora and dora adapt in every block: some of q,k,v,proj,mlp; default q,v.",
+        None,
+        group="Adapter",
+    )
+    alpha: float | None = option(
+        "Factor of what the adapters add, not divided by the rank; default 1, for adaptformer 0.1.",
+        None,
+        group="Adapter",
+        least=1e-9,
+    )
+    dropout: float | None = option(
+        "Share of bottleneck activations dropped in training; default 0, for adaptformer 0.1.",
+        None,
+        group="Adapter",
+        least=0,
+        most=0.999,
+    )
+    adapter_init: AdapterInit = option(
+        "Where adapters start: orthogonal at the frozen backbone, published as the authors do.",
+        "orthogonal",
+        group="Adapter",
+    )
+    relation: RelationName = option(
+        "COBOT's relation matrix: learned, or frozen as a control.", "learned", group="Adapter"
+    )
+    mixing: MixingName = option(
+        "COBOT's mixing matrix: quaternion as published, or a control.",
+        "quaternion",
+        group="Adapter",
+    )
+    log_adapter_health: bool = option(
+        "Log condition numbers of COBOT's matrices and spikes of the loss.", False, group="Adapter"
     )
 
     patch_size: int | None = option(
@@ -119,6 +162,28 @@ class TrainOptions:
         None,
         group="Training",
         least=1e-9,
+    )
+    head_rate: float | None = option(
+        "Peak learning rate of the head, where it has its own.", None, group="Training", least=1e-9
+    )
+    adapter_rate: float | None = option(
+        "Peak learning rate of the adapters, where they have their own.",
+        None,
+        group="Training",
+        least=1e-9,
+    )
+    relation_rate: float | None = option(
+        "Peak learning rate of COBOT's shared matrices and mixing; default that of the adapters.",
+        None,
+        group="Training",
+        least=1e-9,
+    )
+    weight_decay: float = option(
+        "Weight decay of the head and of a trained backbone.", 0.05, group="Training", least=0
+    )
+    adapter_decay: float = option("Weight decay of the adapters.", 0.0, group="Training", least=0)
+    relation_decay: float = option(
+        "Weight decay of COBOT's shared matrices and mixing.", 0.0, group="Training", least=0
     )
     patience: int | None = option(
         "Stop after so many epochs without a better validation IoU; default never.",

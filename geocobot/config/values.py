@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 BaseName: TypeAlias = Literal["auto", "tiny", "vit_b", "vit_l", "vit_h"]
+ShownBase: TypeAlias = Literal["tiny", "vit_b", "vit_l", "vit_h"]
 AdapterName: TypeAlias = Literal["lora", "dora", "adaptformer", "none", "full"]
 AdapterInit: TypeAlias = Literal["orthogonal", "published"]
 AdapterTarget: TypeAlias = Literal["q", "k", "v", "proj", "mlp"]

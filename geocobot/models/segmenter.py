@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from geocobot.adapters.attach import attach
+from geocobot.adapters.attach import adapter_state, attach
 from geocobot.adapters.config import AdapterConfig
 from geocobot.errors import ConfigError
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
@@ -54,6 +54,11 @@ class Segmenter(nn.Module):
         """Whether the encoder's own weights are trained, and not only its adapters."""
         return self.config is not None and self.config.encoder_trained
 
+    @property
+    def starts_at_random(self) -> bool:
+        """Whether the encoder had no pretrained weights when training began."""
+        return self.encoder_trained and self.config is not None and self.config.base_sha256 is None
+
     def forward(self, image: Tensor) -> Tensor:
         """Segment images.
 
@@ -88,7 +93,7 @@ def build_segmenter(
     """Build a segmenter that is ready to be trained.
 
     With pretrained weights the encoder is frozen; its adapters and the head are trained. Without
-    them (`tiny`) the encoder is trained as well.
+    them (`tiny`), and with the adapter method "full", the encoder is trained as well.
 
     Args:
         base: name of the backbone, see `geocobot.models.bases`.
@@ -109,12 +114,13 @@ def build_segmenter(
         _log.info("%s has no pretrained weights: its encoder is trained as well", base)
     else:
         weights = load_checkpoint(spec, checkpoint, progress or SilentProgress())
+    adapter = adapter or AdapterConfig(method="none")
     config = SegmenterConfig(
         base=base,
         base_sha256=weights.sha256 if weights else None,
-        adapter=adapter or AdapterConfig(method="none"),
+        adapter=adapter,
         head=HeadConfig(n_classes, width=spec.out_channels, image_stem=weights is None),
-        encoder_trained=weights is None,
+        encoder_trained=weights is None or adapter.method == "full",
     )
     return assemble(config, weights, seed=seed)
 
@@ -139,7 +145,11 @@ def assemble(config: SegmenterConfig, weights: Checkpoint | None, *, seed: int =
             weights.start_head(head)
         attach(encoder, config.adapter)
     if config.encoder_trained:
-        encoder.requires_grad_(requires_grad=True)
+        # What adapters freeze of themselves, as controls, stays so.
+        own = encoder.named_parameters()
+        adapters = adapter_state(encoder)
+        for parameter in (p for name, p in own if name not in adapters):
+            parameter.requires_grad_(requires_grad=True)
     return Segmenter(encoder, head, config)
 
 

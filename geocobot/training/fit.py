@@ -21,6 +21,8 @@ from geocobot.errors import ResumeError
 from geocobot.models.precision import has_bfloat16
 from geocobot.progress import Progress, SilentProgress
 from geocobot.training.callbacks import ProgressReport, StepSeeds, TimeBudget
+from geocobot.training.groups import GroupSettings, default_groups
+from geocobot.training.health import AdapterHealth
 from geocobot.training.logs import csv_path, make_loggers, quiet_lightning
 from geocobot.training.module import KEPT_EPOCH, VALIDATION_IOU, SegmentationTask
 from geocobot.training.schedule import RunClock
@@ -32,12 +34,6 @@ _log = logging.getLogger("geocobot.training")
 _CHECKPOINTS = "checkpoints"
 _BEST, _LAST = "best", "last"
 
-FROM_SCRATCH_RATE = 1e-3
-"""Peak learning rate where the encoder starts at random and is trained."""
-
-FINE_TUNING_RATE = 2e-4
-"""Peak learning rate where adapters and head are trained on a pretrained encoder."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
@@ -47,13 +43,13 @@ class FitSettings:
         n_classes: planes of logits.
         epochs: epochs at most; None for as many as fit into the minutes.
         max_minutes: wall time of the training, its last validation included; None for no limit.
-        learning_rate: at the peak; None takes `FROM_SCRATCH_RATE` or `FINE_TUNING_RATE`.
-        weight_decay: of matrices and kernels.
+        groups: learning rates at the peak and weight decays; None takes `default_groups`.
         warmup: share of the run over which the learning rate rises.
         dice_weight: weight of soft Dice beside the cross-entropy.
         clip_norm: largest norm of the gradient.
         patience: epochs without a better validation IoU before the run stops; None lets it go
             through its whole schedule, because much is gained when the learning rate falls.
+        log_health: log condition numbers of the adapters' matrices and spikes of the loss.
         seed: of everything random in the run, together with the step.
         device: where to compute.
         resume: continue the interrupted run in the folder.
@@ -62,12 +58,12 @@ class FitSettings:
     n_classes: int
     epochs: int | None = 60
     max_minutes: float | None = None
-    learning_rate: float | None = None
-    weight_decay: float = 0.05
+    groups: GroupSettings | None = None
     warmup: float = 0.05
     dice_weight: float = 1.0
     clip_norm: float = 1.0
     patience: int | None = None
+    log_health: bool = False
     seed: int = 0
     device: Literal["cpu", "cuda"] = "cpu"
     resume: bool = False
@@ -143,8 +139,7 @@ def fit(
         segmenter,
         clock,
         n_classes=settings.n_classes,
-        learning_rate=_learning_rate(segmenter, settings),
-        weight_decay=settings.weight_decay,
+        groups=settings.groups or default_groups(segmenter),
         warmup=settings.warmup,
         dice_weight=settings.dice_weight,
     )
@@ -195,14 +190,6 @@ def _read_begun(folder: Path, settings: FitSettings) -> dict[str, Any] | None:
     return begun
 
 
-def _learning_rate(segmenter: nn.Module, settings: FitSettings) -> float:
-    """The peak learning rate: as asked, or by what is trained."""
-    if settings.learning_rate is not None:
-        return settings.learning_rate
-    from_scratch = bool(getattr(segmenter, "encoder_trained", True))
-    return FROM_SCRATCH_RATE if from_scratch else FINE_TUNING_RATE
-
-
 def _make_callbacks(settings: FitSettings, folder: Path, clock: RunClock) -> list[Callback]:
     """Seeds, budget, patience, and the checkpoints last, so that they hold what the rest knows."""
     at_epoch_end: dict[str, Any] = {
@@ -211,6 +198,8 @@ def _make_callbacks(settings: FitSettings, folder: Path, clock: RunClock) -> lis
         "enable_version_counter": False,
     }
     callbacks: list[Callback] = [StepSeeds(settings.seed), TimeBudget(clock)]
+    if settings.log_health:
+        callbacks.append(AdapterHealth())
     if settings.patience is not None:
         callbacks.append(
             EarlyStopping(

@@ -8,9 +8,9 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from geocobot.adapters.part import AdapterPart
 from geocobot.errors import ConfigError
 from geocobot.training.averaging import WeightAverage
+from geocobot.training.groups import GroupSettings, parameter_groups
 from geocobot.training.losses import segmentation_loss
 from geocobot.training.schedule import RunClock, learning_rate_factor
 from geocobot.training.thresholds import ScoreHistograms, Tuning
@@ -20,8 +20,6 @@ VALIDATION_IOU: Final = "val_iou"
 
 KEPT_EPOCH: Final = "kept_epoch"
 """Name of the figure that decides which epoch is kept: its number, or -1 where it is not."""
-
-_MATRICES = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 class Batch(Protocol):
@@ -40,8 +38,7 @@ class SegmentationTask(LightningModule):
         segmenter: (B, C, H, W) image to (B, K, H, W) logits.
         clock: how far the run is; its total is set when training starts.
         n_classes: K.
-        learning_rate: at the peak of the schedule.
-        weight_decay: of matrices and kernels; never of biases, norms, tokens or adapters.
+        groups: peak learning rates and weight decays.
         warmup: share of the run over which the learning rate rises.
         dice_weight: weight of soft Dice beside the cross-entropy.
     """
@@ -52,19 +49,17 @@ class SegmentationTask(LightningModule):
         clock: RunClock,
         *,
         n_classes: int,
-        learning_rate: float,
-        weight_decay: float,
+        groups: GroupSettings,
         warmup: float,
         dice_weight: float,
     ) -> None:
         super().__init__()
         # Lightning loads checkpoints weights-only: primitives alone survive that.
-        self.save_hyperparameters(ignore=["segmenter", "clock"], logger=False)
+        self.save_hyperparameters(ignore=["segmenter", "clock", "groups"], logger=False)
         self.segmenter = segmenter
         self.clock = clock
         self.n_classes = n_classes
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+        self.groups = groups
         self.warmup = warmup
         self.dice_weight = dice_weight
         self.strict_loading = False
@@ -87,7 +82,7 @@ class SegmentationTask(LightningModule):
             raise ConfigError(
                 "training",
                 f"lost its way at step {self.global_step} (the loss is {loss.item()})",
-                f"The learning rate {self.learning_rate:g} is too high for this data",
+                f"The learning rate {self.groups.learning_rate:g} is too high for this data",
                 "Lower --learning-rate",
             )
         size = len(batch["image"])
@@ -135,8 +130,8 @@ class SegmentationTask(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW on what is trained, with the run's schedule."""
         self.clock.total_steps = self.trainer.estimated_stepping_batches
-        groups = parameter_groups(self.segmenter, self.weight_decay)
-        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate)
+        groups = parameter_groups(self.segmenter, self.groups)
+        optimizer = torch.optim.AdamW(groups, lr=self.groups.learning_rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             # Ahead by half a step, so that neither the first nor the last step is wasted.
@@ -164,24 +159,3 @@ class SegmentationTask(LightningModule):
         self.best_iou, self.best_error = checkpoint["best"]
         self.average.load_state_dict(checkpoint["average"])
         self.clock.elapsed_before_s = cast("float", checkpoint["elapsed_s"])
-
-
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Sort the trained parameters by whether they decay.
-
-    Matrices of linear layers and kernels of convolutions do. Biases, norms, tokens and positions
-    do not, nor do the adapters, whose coefficients have their rest at 1 and not at 0.
-
-    Args:
-        model: what is trained; parameters without `requires_grad` are left out.
-        weight_decay: of the first group.
-    """
-    decayed = {id(module.weight) for module in model.modules() if isinstance(module, _MATRICES)}
-    adapters = [module for module in model.modules() if isinstance(module, AdapterPart)]
-    decayed -= {id(parameter) for module in adapters for parameter in module.parameters()}
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if id(p) in decayed], "weight_decay": weight_decay},
-        {"params": [p for p in trained if id(p) not in decayed], "weight_decay": 0.0},
-    ]
-    return [g for g in groups if g["params"]]

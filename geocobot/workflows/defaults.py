@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config import (
@@ -21,6 +22,7 @@ from geocobot.config import (
 )
 from geocobot.data.split import choose_patch_px
 from geocobot.data.survey import Survey
+from geocobot.training.groups import PRETRAINED_SHARE, GroupSettings, default_groups
 
 _log = logging.getLogger("geocobot.workflows")
 
@@ -33,8 +35,35 @@ def choose_adapter(options: TrainOptions) -> AdapterConfig:
     """
     return AdapterConfig(
         method=options.adapter,
-        cobot=options.cobot and options.adapter != "none",
+        cobot=options.cobot and options.adapter not in ("none", "full"),
         rank=options.rank,
+        alpha=options.alpha,
+        init=options.adapter_init,
+        dropout=options.dropout,
+        targets=options.targets,
+        relation=options.relation,
+        mixing=options.mixing,
+    )
+
+
+def choose_groups(options: TrainOptions, segmenter: nn.Module) -> GroupSettings:
+    """Learning rates and weight decays, as given or by what is trained."""
+    own = default_groups(segmenter)
+    if options.learning_rate is not None:
+        share = PRETRAINED_SHARE if own.encoder_rate is not None else 1.0
+        own = replace(
+            own,
+            learning_rate=options.learning_rate,
+            encoder_rate=options.learning_rate * share,
+        )
+    return replace(
+        own,
+        head_rate=options.head_rate,
+        adapter_rate=options.adapter_rate,
+        relation_rate=options.relation_rate,
+        weight_decay=options.weight_decay,
+        adapter_decay=options.adapter_decay,
+        relation_decay=options.relation_decay,
     )
 
 

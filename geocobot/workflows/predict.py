@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from geocobot.adapters.merge import merge
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
 from geocobot.data.dataset import SceneDataset
@@ -67,6 +68,8 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         for raster in options.raster
     ]
     segmenter, card = load_model(options.model, checkpoint=options.checkpoint, progress=progress)
+    if card.segmenter.adapter.merges:
+        merge(segmenter.encoder, keep=False)
     results = tuple(
         map_scene(scene, segmenter, card, target, options, device=device, progress=progress)
         for scene, target in zip(scenes, targets, strict=True)

@@ -22,7 +22,13 @@ from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
 from geocobot.training.fit import FitResult, FitSettings, fit
-from geocobot.workflows.defaults import choose_adapter, choose_base, fill_in, limit_epochs
+from geocobot.workflows.defaults import (
+    choose_adapter,
+    choose_base,
+    choose_groups,
+    fill_in,
+    limit_epochs,
+)
 from geocobot.workflows.device import choose_device
 from geocobot.workflows.ground import Ground, read_inputs, survey_ground
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
@@ -108,12 +114,16 @@ def train(
     options = fill_in(options, device, ground.surveys)
     splits = split_scenes(ground.surveys, _patch_px(options), options.seed)
     datamodule = _make_datamodule(options, ground, splits)
-    if segmenter.encoder_trained and not epochs_given:
+    if segmenter.starts_at_random and not epochs_given:
         options = limit_epochs(options, datamodule.views_per_epoch)
     run.begin(options, ground.fingerprint)
     with run.kept() if resumable else nullcontext():
         fitted = fit(
-            segmenter, datamodule, _settings(options, device, ground, run), run.partial, progress
+            segmenter,
+            datamodule,
+            _settings(options, device, segmenter, run),
+            run.partial,
+            progress,
         )
         classes = _tuned(ground.labels.classes, fitted)
         scores = judge_blocks(
@@ -172,14 +182,16 @@ def _make_datamodule(
 
 
 def _settings(
-    options: TrainOptions, device: torch.device, ground: Ground, run: RunFolder
+    options: TrainOptions, device: torch.device, segmenter: Segmenter, run: RunFolder
 ) -> FitSettings:
     """The options that the fit needs."""
+    assert segmenter.config is not None
     return FitSettings(
-        n_classes=len(ground.labels.classes),
+        n_classes=segmenter.config.head.n_classes,
         epochs=options.epochs,
         max_minutes=options.max_minutes,
-        learning_rate=options.learning_rate,
+        groups=choose_groups(options, segmenter),
+        log_health=options.log_adapter_health,
         patience=options.patience,
         seed=options.seed,
         device="cuda" if device.type == "cuda" else "cpu",

@@ -53,7 +53,8 @@ def test_every_option_can_be_said_on_the_command_line(kind: type[Any]) -> None:
         variants = get_args(annotation) if type(None) in get_args(annotation) else (annotation,)
         said = variants[0]
         if get_origin(said) is tuple:
-            flag: Any = ["1,2"] if get_args(said)[0] is int else ["text"]
+            item = get_args(said)[0]
+            flag: Any = [",".join(get_args(item)) or ("1,2" if item is int else "text")]
         elif said is bool:
             flag = False
         else:
@@ -74,6 +75,11 @@ def test_unsaid_options_keep_their_defaults() -> None:
 def test_numbers_take_commas_and_repeats() -> None:
     assert options_of("--bands", "3,2,1")["bands"] == [3, 2, 1]
     assert options_of("--bands", "3", "--bands", "2", "--bands", "1")["bands"] == [3, 2, 1]
+
+
+def test_names_take_commas_and_repeats() -> None:
+    assert options_of("--targets", "q,k,proj")["targets"] == ["q", "k", "proj"]
+    assert options_of("--targets", "q", "--targets", "mlp")["targets"] == ["q", "mlp"]
 
 
 def test_files_repeat_and_keep_their_commas() -> None:

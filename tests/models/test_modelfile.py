@@ -104,7 +104,7 @@ def test_the_file_holds_adapter_and_head_and_nothing_else(saved, lora):
     sites = [f"encoder.blocks.{i}.attn.qkv.{part}" for i in range(2) for part in "qv"]
     per_site = ("A", "B", "cobot.gamma", "cobot.W.letters")
     expected = {f"{site}.{name}" for site in sites for name in per_site}
-    expected |= {"encoder.cobot_relation.C", "encoder.cobot_relation.S"}
+    expected |= {f"encoder.blocks.0.attn.qkv.relation.{name}" for name in "CS"}
     expected |= {f"head.{name}" for name in lora.head.state_dict()}
     assert load_file(saved).keys() == expected
     assert len(adapter_state(lora.encoder)) == 4 * 4 + 2
@@ -266,7 +266,7 @@ def test_the_base_cannot_be_had(saved, cache, mini, monkeypatch):
 
 def test_a_missing_tensor(saved):
     tensors = load_file(saved)
-    del tensors["encoder.cobot_relation.S"]
+    del tensors["encoder.blocks.0.attn.qkv.relation.S"]
     rewrite(saved, lambda _: None, tensors)
     with pytest.raises(ModelFileError, match=r"1 tensors differ, .*S \(missing in the file"):
         load_model(saved)

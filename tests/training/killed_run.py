@@ -12,6 +12,7 @@ import torch
 from squares import SquaresModule, TinySegmenter
 
 from geocobot.training.fit import FitSettings, fit
+from geocobot.training.groups import GroupSettings
 
 
 class DyingSegmenter(TinySegmenter):
@@ -34,6 +35,6 @@ if __name__ == "__main__":
     fit(
         DyingSegmenter(int(sys.argv[2])),
         SquaresModule(),
-        FitSettings(n_classes=1, epochs=5, seed=3, learning_rate=1e-2),
+        FitSettings(n_classes=1, epochs=5, seed=3, groups=GroupSettings(learning_rate=1e-2)),
         Path(sys.argv[1]),
     )

@@ -66,7 +66,7 @@ class SquaresModule(LightningDataModule):
 class TinySegmenter(nn.Module):
     """A frozen stem, a trained layer with dropout and a head."""
 
-    encoder_trained = True
+    starts_at_random = True
 
     def __init__(self, n_classes=1, seed=0):
         super().__init__()

@@ -10,6 +10,7 @@ import torch
 
 from geocobot.errors import ConfigError, ResumeError
 from geocobot.training.fit import FitSettings, fit, has_checkpoint, remove_checkpoints
+from geocobot.training.groups import GroupSettings
 
 from .squares import SquaresModule, TinySegmenter
 
@@ -73,10 +74,9 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def settings(**changed):
-    return FitSettings(
-        **({"n_classes": 1, "epochs": 5, "seed": 3, "learning_rate": 1e-2} | changed)
-    )
+def settings(*, rate=1e-2, **changed):
+    groups = GroupSettings(learning_rate=rate)
+    return FitSettings(**({"n_classes": 1, "epochs": 5, "seed": 3, "groups": groups} | changed))
 
 
 def rows(path):
@@ -224,13 +224,18 @@ def test_no_time_at_all_still_gives_a_state(tmp_path, segmenter, squares):
 
 
 def test_patience_ends_a_run(tmp_path, segmenter, squares):
-    result = fit(segmenter, squares, settings(epochs=50, patience=2, learning_rate=1e-9), tmp_path)
+    result = fit(
+        segmenter,
+        squares,
+        settings(epochs=50, patience=2, rate=1e-9),
+        tmp_path,
+    )
     assert result.stopped_by == "patience"
     assert result.epochs < 50
 
 
 def test_by_default_a_run_goes_through_its_whole_schedule(tmp_path, segmenter, squares):
-    result = fit(segmenter, squares, settings(epochs=9, learning_rate=1e-9), tmp_path)
+    result = fit(segmenter, squares, settings(epochs=9, rate=1e-9), tmp_path)
     assert (result.stopped_by, result.epochs) == ("epochs", 9)
 
 
@@ -263,7 +268,7 @@ def test_a_run_needs_an_end():
 
 def test_a_lost_run_says_so(tmp_path, segmenter, squares):
     with pytest.raises(ConfigError, match=r"lost its way at step .* Lower --learning-rate"):
-        fit(segmenter, squares, settings(learning_rate=float("inf")), tmp_path)
+        fit(segmenter, squares, settings(rate=float("inf")), tmp_path)
 
 
 def test_ctrl_c_stays_what_it_is(tmp_path, squares):

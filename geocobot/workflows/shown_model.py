@@ -1,0 +1,100 @@
+"""What a base, its adapters and a head on it cost, without building them in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from geocobot.adapters.attach import attach, count_parameters
+from geocobot.adapters.config import AdapterConfig
+from geocobot.config import ShowOptions
+from geocobot.models.architecture import HeadConfig
+from geocobot.models.bases import find_base
+from geocobot.models.cost import encoder_flop, encoder_parameters
+from geocobot.models.encoder import SamEncoder
+from geocobot.models.head import MaskDecoderHead
+from geocobot.settings import check_limits
+
+
+@dataclass(frozen=True)
+class ShownModel:
+    """A base with adapters and a head.
+
+    Attributes:
+        base: its name.
+        adapter: how it is adapted, every value filled in.
+        adapter_parameters: of the base method, LoRA say, at all sites.
+        cobot_parameters: what COBOT adds to them: C, S, and gamma and W of every site.
+        head_parameters: of the head, its fixed positional encoding left out.
+        base_parameters: weights of the image encoder, frozen unless it is trained in full.
+        sites: places that are adapted.
+        tflop_per_tile: cost of one tile of 1024 px through the encoder, in 10^12 floating-point
+            operations.
+    """
+
+    base: str
+    adapter: AdapterConfig
+    adapter_parameters: int
+    cobot_parameters: int
+    head_parameters: int
+    base_parameters: int
+    sites: int
+    tflop_per_tile: float
+
+    def summary(self) -> str:
+        """Lay the figures out one per line."""
+        rows = [
+            ("adapter", self._adapter()),
+            ("adapter parameters", f"{self.adapter_parameters:,}"),
+            ("COBOT parameters", f"{self.cobot_parameters:,}"),
+            ("head parameters", f"{self.head_parameters:,}"),
+            ("base parameters", f"{self.base_parameters:,}"),
+            ("TFLOP per 1024 px tile", f"{self.tflop_per_tile:.2f}"),
+        ]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join([self.base, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+
+    def _adapter(self) -> str:
+        """The adapter in words."""
+        config = self.adapter
+        if not config.has_sites:
+            return config.method
+        name = f"{config.method}{' + COBOT' if config.cobot else ''}"
+        return (
+            f"{name}, rank {config.rank}, at {self.sites} sites ({','.join(config.chosen_targets)})"
+        )
+
+
+def show_model(options: ShowOptions) -> ShownModel:
+    """Count what a base, its adapters and a head consist of.
+
+    Raises:
+        ConfigError: there is no such base or adapter.
+    """
+    check_limits(options)
+    spec = find_base(options.base)
+    config = AdapterConfig(
+        method=options.adapter,
+        cobot=options.cobot and options.adapter not in ("none", "full"),
+        rank=options.rank,
+        targets=options.targets,
+        mixing=options.mixing,
+    )
+    head_config = HeadConfig(
+        options.classes, width=spec.out_channels, image_stem=spec.weights is None
+    )
+    with torch.device("meta"):
+        encoder, head = SamEncoder(spec), MaskDecoderHead(head_config)
+        sites = attach(encoder, config)
+        counts = count_parameters(encoder)
+    return ShownModel(
+        base=spec.name,
+        adapter=config,
+        adapter_parameters=counts.adapter,
+        cobot_parameters=counts.cobot,
+        head_parameters=sum(p.numel() for p in head.parameters()),
+        base_parameters=encoder_parameters(spec),
+        sites=len(sites),
+        tflop_per_tile=encoder_flop(spec, 1024) / 1e12,
+    )

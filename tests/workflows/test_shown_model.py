@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from geocobot.cli.app import app
+from geocobot.config import ShowOptions
+from geocobot.errors import ConfigError
+from geocobot.workflows.shown_model import show_model
+
+
+def show(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["models", "show", *arguments], env={"COLUMNS": "200"})
+
+
+def test_vit_b_with_lora_as_json() -> None:
+    result = show("vit_b", "--adapter", "lora", "--rank", "4", "--json")
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["adapter_parameters"] == 147_456
+    assert figures["cobot_parameters"] == 864
+    assert figures["base_parameters"] == 89_670_912
+    assert round(figures["tflop_per_tile"], 2) == 0.97
+    assert figures["head_parameters"] > 1e6
+    assert figures["sites"] == 24
+
+
+@pytest.mark.parametrize(
+    ("base", "adapter", "counts"),
+    [
+        ("vit_b", "adaptformer", (322_752, 1_296)),
+        ("vit_l", "lora", (393_216, 2_880)),
+        ("vit_l", "adaptformer", (860_544, 2_880)),
+        ("vit_h", "lora", (655_360, 64**2 + 3 * 4 * 64)),
+    ],
+)
+def test_the_published_counts(base: Any, adapter: Any, counts: tuple[int, int]) -> None:
+    shown = show_model(ShowOptions(base=base, adapter=adapter))
+    assert (shown.adapter_parameters, shown.cobot_parameters) == counts
+
+
+def test_dora_adds_a_magnitude_per_row() -> None:
+    lora, dora = (show_model(ShowOptions(base="vit_b", adapter=a)) for a in ("lora", "dora"))
+    assert dora.adapter_parameters - lora.adapter_parameters == 2 * 12 * 768
+
+
+@pytest.mark.parametrize("adapter", ["none", "full"])
+def test_without_sites_there_are_no_adapter_parameters(adapter: Any) -> None:
+    shown = show_model(ShowOptions(base="vit_b", adapter=adapter))
+    assert (shown.adapter_parameters, shown.cobot_parameters, shown.sites) == (0, 0, 0)
+    assert f"adapter                 {adapter}" in shown.summary()
+
+
+def test_people_get_a_table() -> None:
+    text = show("tiny", "--targets", "q,k,v,proj").stdout
+    assert "adapter                 lora + COBOT, rank 4, at 48 sites (q,k,v,proj)" in text
+    assert "TFLOP per 1024 px tile" in text
+
+
+def test_a_missing_base_says_how_to_name_it() -> None:
+    result = show()
+    assert result.exit_code == 2
+    assert "does not say base" in result.stderr
+    assert "Write geocobot models show BASE" in result.stderr
+
+
+def test_impossible_adapters_are_refused() -> None:
+    with pytest.raises(ConfigError, match="adapter rank is 6"):
+        show_model(ShowOptions(base="vit_b", rank=6))
+    with pytest.raises(ConfigError, match="--classes is 0"):
+        show_model(ShowOptions(base="vit_b", classes=0))
