@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,10 @@ import shapely
 import torch
 from affine import Affine
 
+from geocobot.adapters.adaptformer import AdaptFormer
+from geocobot.adapters.attach import adapter_state
 from geocobot.adapters.config import AdapterConfig
+from geocobot.adapters.lora import AdaptedLinear
 from geocobot.bands import BandRange
 from geocobot.classes import name_classes
 from geocobot.config import PredictOptions
@@ -493,3 +497,26 @@ def test_a_configuration_of_the_same_name_is_kept(scene_factory, tmp_path, card)
     (tmp_path / "roads.yaml").write_text("# written by hand", encoding="utf-8")
     run(raster, tmp_path / "roads.gpkg", card, overwrite=True)
     assert (tmp_path / "roads.yaml").read_text(encoding="utf-8") == "# written by hand"
+
+
+@pytest.mark.parametrize(("method", "merged"), [("lora", True), ("adaptformer", False)])
+def test_linear_adapters_are_merged_on_load(scene_factory, tmp_path, monkeypatch, method, merged):
+    segmenter = build_segmenter("tiny", 1, AdapterConfig(method)).eval()
+    with torch.no_grad():
+        for tensor in adapter_state(segmenter.encoder).values():
+            tensor.add_(torch.randn(tensor.shape), alpha=0.1)
+    model = tmp_path / "model.safetensors"
+    save_model(model, segmenter, replace(make_card(64), segmenter=segmenter.config))
+    used = []
+    monkeypatch.setattr(
+        sys.modules[map_scene.__module__],
+        "map_scene",
+        lambda scene, loaded, *rest, **named: used.append(loaded) or None,
+    )
+    values = {"raster": [str(scene_factory(image=blobs(64, 64)))], "model": str(model)}
+    predict(make_options(PredictOptions, values | {"out": str(tmp_path / "m.gpkg")}, "test"))
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(used[0](image), segmenter(image), atol=1e-4, rtol=1e-4)
+    adapters = [m for m in used[0].modules() if isinstance(m, AdaptedLinear | AdaptFormer)]
+    assert bool(adapters) != merged
