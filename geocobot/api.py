@@ -20,6 +20,7 @@ from geocobot.config import (
     DemoOptions,
     DeviceName,
     MixingName,
+    ModelDtype,
     PredictOptions,
     RelationName,
     TrainOptions,
@@ -51,6 +52,7 @@ class TrainKeywords(TypedDict, total=False):
     nodata: float | None
     base: BaseName
     checkpoint: PathLike | None
+    model_dtype: ModelDtype
     adapter: AdapterName
     cobot: bool
     rank: int | None

@@ -20,6 +20,7 @@ from geocobot.config.values import (
     BaseName,
     DeviceName,
     MixingName,
+    ModelDtype,
     RelationName,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "DemoOptions",
     "DeviceName",
     "MixingName",
+    "ModelDtype",
     "PredictOptions",
     "RelationName",
     "ShowOptions",

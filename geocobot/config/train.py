@@ -20,6 +20,7 @@ from geocobot.config.values import (
     BaseName,
     DeviceName,
     MixingName,
+    ModelDtype,
     RelationName,
 )
 
@@ -69,6 +70,11 @@ class TrainOptions:
         "Pretrained backbone; auto is vit_b with CUDA and tiny without.", "auto", group="Model"
     )
     checkpoint: str | None = option("File with the base's official weights.", None, group="Model")
+    model_dtype: ModelDtype = option(
+        "Precision of large matrices in the model file; bfloat16 halves its size.",
+        "float32",
+        group="Model",
+    )
 
     adapter: AdapterName = option(
         "How the backbone is adapted; none freezes it, full trains all of it.",

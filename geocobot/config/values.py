@@ -12,6 +12,7 @@ AdapterInit: TypeAlias = Literal["orthogonal", "published"]
 AdapterTarget: TypeAlias = Literal["q", "k", "v", "proj", "mlp"]
 RelationName: TypeAlias = Literal["learned", "identity", "random"]
 MixingName: TypeAlias = Literal["quaternion", "linear", "none"]
+ModelDtype: TypeAlias = Literal["float32", "bfloat16"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 DEFAULT_LINE_WIDTH_M = 8.0

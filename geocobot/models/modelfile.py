@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from geocobot.adapters.attach import adapter_state
+from geocobot.config.values import ModelDtype
 from geocobot.errors import ModelFileError, OutputError
 from geocobot.models.atomic import replacing
 from geocobot.models.bases import find_base
@@ -18,6 +20,9 @@ from geocobot.models.segmenter import Segmenter, assemble
 from geocobot.progress import Progress, SilentProgress
 
 __all__ = ["ModelCard", "load_model", "model_state", "read_card", "save_model"]
+
+
+_LARGE = 2048  # values; smaller tensors are no weight in the file
 
 
 def model_state(segmenter: Segmenter) -> dict[str, Tensor]:
@@ -39,13 +44,17 @@ def model_state(segmenter: Segmenter) -> dict[str, Tensor]:
     }
 
 
-def save_model(path: str | Path, segmenter: Segmenter, card: ModelCard) -> None:
+def save_model(
+    path: str | Path, segmenter: Segmenter, card: ModelCard, dtype: ModelDtype = "float32"
+) -> None:
     """Write a model file, whole or not at all; an existing one is replaced.
 
     Args:
         path: the file; its folder exists.
         segmenter: what was trained.
         card: what it was trained on; its `segmenter` is the segmenter's own configuration.
+        dtype: of the large matrices; "bfloat16" halves the file. What is small, COBOT's
+            coefficients, norms and biases, stays float32.
 
     Raises:
         OutputError: the folder is missing or not writable.
@@ -56,7 +65,7 @@ def save_model(path: str | Path, segmenter: Segmenter, card: ModelCard) -> None:
         raise ValueError(
             f"the card describes {card.segmenter}, the segmenter is {segmenter.config}"
         )
-    tensors = {n: t.cpu().contiguous() for n, t in model_state(segmenter).items()}
+    tensors = {n: _stored(t, dtype) for n, t in model_state(segmenter).items()}
     try:
         with replacing(path) as temporary:
             save_file(tensors, temporary, metadata={METADATA_KEY: card.to_json()})
@@ -107,6 +116,13 @@ def load_model(
     segmenter = assemble(config, weights)
     _fill(segmenter, load_file(path), path)
     return segmenter.eval(), card
+
+
+def _stored(tensor: Tensor, dtype: ModelDtype) -> Tensor:
+    """A tensor as the file holds it."""
+    is_large = tensor.dim() > 1 and tensor.numel() >= _LARGE
+    stored = tensor.to(torch.bfloat16) if dtype == "bfloat16" and is_large else tensor
+    return stored.cpu().contiguous()
 
 
 def _fill(segmenter: Segmenter, tensors: dict[str, Tensor], path: Path) -> None:

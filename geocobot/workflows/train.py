@@ -131,7 +131,7 @@ def train(
         )
         tile_px = max(_patch_px(options), datamodule.crop_px)
         card = _make_card(segmenter, ground, tile_px, classes=classes, scores=scores)
-        save_model(run.partial / MODEL_NAME, segmenter, card)
+        save_model(run.partial / MODEL_NAME, segmenter, card, options.model_dtype)
         _write_metrics(run.partial / METRICS_NAME, scores, fitted, classes)
         write_split(run.partial / SPLIT_NAME, [(s.name, s.grid) for s in ground.scenes], splits)
         run.finish(options)

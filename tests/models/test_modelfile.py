@@ -282,6 +282,20 @@ def test_a_tensor_too_many_or_of_another_shape(saved):
         load_model(saved)
 
 
+def test_bfloat16_halves_the_file_and_spares_what_is_small(lora, tmp_path):
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    save_model(whole, lora, make_card(lora))
+    save_model(half, lora, make_card(lora), "bfloat16")
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    kinds = {n: t.dtype for n, t in load_file(half).items()}
+    assert {d for n, d in kinds.items() if "cobot" in n or "relation" in n} == {torch.float32}
+    assert kinds["head.transformer.layers.0.mlp.lin1.weight"] == torch.bfloat16
+    loaded, _ = load_model(half)
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    image = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(loaded(image), lora(image), atol=0.05, rtol=0.05)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
 def test_whoever_may_enter_the_folder_may_read_the_model(lora, tmp_path):
     tmp_path.chmod(0o755)

@@ -6,8 +6,9 @@ import pytest
 import segment_anything
 import torch
 
-from geocobot.adapters.attach import adapter_state
+from geocobot.adapters.attach import AdapterCounts, adapter_state, count_parameters
 from geocobot.adapters.config import AdapterConfig
+from geocobot.adapters.merge import merge
 from geocobot.classes import name_classes
 from geocobot.errors import CheckpointError
 from geocobot.models.modelfile import ModelCard, load_model, save_model
@@ -29,8 +30,7 @@ def test_lora_and_cobot_on_vit_b_from_checkpoint_to_model_file(official, tmp_pat
     caplog.set_level(logging.CRITICAL)
     segmenter = build_segmenter("vit_b", 1, AdapterConfig(), checkpoint=official).eval()
     adapters = adapter_state(segmenter.encoder)
-    cobot = sum(t.numel() for n, t in adapters.items() if "cobot" in n)
-    assert (sum(t.numel() for t in adapters.values()) - cobot, cobot) == (147_456, 864)
+    assert count_parameters(segmenter.encoder) == AdapterCounts(147_456, 864)
     image = torch.rand(1, 3, 192, 256)
     with torch.no_grad():
         for tensor in adapters.values():
@@ -49,6 +49,10 @@ def test_lora_and_cobot_on_vit_b_from_checkpoint_to_model_file(official, tmp_pat
     loaded, _ = load_model(path, checkpoint=official)
     with torch.no_grad():
         assert torch.equal(loaded(image), expected)
+        assert merge(loaded.encoder, keep=False) == 12
+        torch.testing.assert_close(loaded(image), expected, atol=1e-5, rtol=1e-5)
+    save_model(path, segmenter, card, "bfloat16")
+    assert path.stat().st_size < 10e6
 
 
 def test_vit_b_is_not_vit_l(official):
