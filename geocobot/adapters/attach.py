@@ -12,7 +12,7 @@ from geocobot.adapters.adaptformer import AdaptFormer, AdaptFormerMlp
 from geocobot.adapters.cobot import CobotSite, Relation
 from geocobot.adapters.config import AdapterConfig
 from geocobot.adapters.lora import AdaptedLinear, DoraLinear, DoraPart, LoraLinear, LowRank
-from geocobot.adapters.merge import MergedLinear
+from geocobot.adapters.merge import is_merged
 from geocobot.adapters.part import AdapterPart
 from geocobot.adapters.sites import Site, find_sites, mlp_width, replace_module
 from geocobot.errors import ConfigError
@@ -71,7 +71,7 @@ def adapter_state(model: nn.Module) -> dict[str, Tensor]:
     Raises:
         ConfigError: the adapters are merged.
     """
-    if any(isinstance(module, MergedLinear) for module in model.modules()):
+    if any(is_merged(module) for module in model.modules()):
         raise ConfigError(
             "adapters",
             f"are merged into the weights of {type(model).__name__}",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+from copy import deepcopy
+
 from torch import nn
 
 from geocobot.adapters.adaptformer import AdaptFormer
@@ -10,29 +11,7 @@ from geocobot.adapters.lora import AdaptedLinear
 from geocobot.adapters.sites import replace_module
 from geocobot.errors import ConfigError
 
-
-class MergedLinear(nn.Linear):
-    """A plain linear layer that remembers what was merged into it.
-
-    Args:
-        adapted: the layer with its adapters.
-        keep: whether to keep it for `unmerge`.
-    """
-
-    def __init__(self, adapted: AdaptedLinear, *, keep: bool) -> None:
-        base = adapted.base
-        with torch.device("meta"):
-            super().__init__(base.in_features, base.out_features, bias=base.bias is not None)
-        weight = adapted.merged_weight().to(base.weight.dtype)
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.bias = base.bias
-        # In a tuple it is no submodule, so that the layer has the names of a plain one.
-        self._adapted = (adapted,) if keep else ()
-
-    @property
-    def adapted(self) -> AdaptedLinear | None:
-        """The layer before merging, its weights untouched; None where it was not kept."""
-        return self._adapted[0] if self._adapted else None
+_SOURCE = "_merged_from"
 
 
 def merge(model: nn.Module, *, keep: bool = True) -> int:
@@ -60,7 +39,7 @@ def merge(model: nn.Module, *, keep: bool = True) -> int:
         )
     adapted = [(n, m) for n, m in model.named_modules() if isinstance(m, AdaptedLinear)]
     for name, module in adapted:
-        replace_module(model, name, MergedLinear(module, keep=keep))
+        replace_module(model, name, _merged(module, keep=keep))
     return len(adapted)
 
 
@@ -73,17 +52,35 @@ def unmerge(model: nn.Module) -> int:
     Raises:
         ConfigError: the originals were not kept.
     """
-    merged = [(n, m) for n, m in model.named_modules() if isinstance(m, MergedLinear)]
-    for name, module in merged:
-        if module.adapted is None:
+    merged = [(n, m, getattr(m, _SOURCE)) for n, m in model.named_modules() if is_merged(m)]
+    for name, _, source in merged:
+        if not source:
             raise ConfigError(
                 "unmerge",
                 f"finds no original for {name}",
                 "merge(model, keep=False) lets them go",
                 "Load the model again, or merge with keep=True",
             )
-    for name, module in merged:
-        if module.adapted is not None:
-            # Where the model went meanwhile, what was kept did not go along.
-            replace_module(model, name, module.adapted.to(module.weight.device))
+    for name, layer, (adapted,) in merged:
+        # Where the model went meanwhile, what was kept did not go along.
+        replace_module(model, name, adapted.to(layer.weight.device))
     return len(merged)
+
+
+def is_merged(module: nn.Module) -> bool:
+    """Whether a module is a layer with adapters in its weight."""
+    return hasattr(module, _SOURCE)
+
+
+def _merged(adapted: AdaptedLinear, *, keep: bool) -> nn.Module:
+    """A layer of the same class as the adapted one, with the adapters in its weight."""
+    base = adapted.base
+    weight = adapted.merged_weight().to(base.weight.dtype)
+    # Copied but for the parameters: one is replaced, and the other is shared.
+    stand_ins = {id(base.weight): nn.Parameter(weight, requires_grad=False)}
+    if base.bias is not None:
+        stand_ins[id(base.bias)] = base.bias
+    layer = deepcopy(base, stand_ins)
+    # In a tuple it is no submodule, so that the layer has the names of a plain one.
+    setattr(layer, _SOURCE, (adapted,) if keep else ())
+    return layer

@@ -2,6 +2,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from torch import nn
 
 from geocobot.adapters.attach import adapter_state, attach
 from geocobot.adapters.config import AdapterConfig
@@ -46,8 +47,24 @@ def test_merging_does_not_touch_the_original_weights(transformer, tokens):
     wake(transformer)
     merge(transformer)
     assert not torch.allclose(transformer(tokens), frozen(tokens), atol=1e-3)
-    adapted = transformer.blocks[0].attn.qkv.adapted
+    unmerge(transformer)
+    adapted = transformer.blocks[0].attn.qkv
     assert torch.equal(adapted.base.weight, frozen.blocks[0].attn.qkv.weight)
+
+
+def test_a_merged_layer_keeps_its_class_and_its_bias(transformer):
+    class Fast(nn.Linear):
+        """A layer with a kernel of its own."""
+
+    fast = Fast(24, 72)
+    transformer.blocks[1].attn.qkv = fast
+    attach(transformer, AdapterConfig())
+    wake(transformer)
+    merge(transformer)
+    merged = transformer.blocks[1].attn.qkv
+    assert type(merged) is Fast
+    assert merged.bias is fast.bias
+    assert merged.weight is not fast.weight
 
 
 def test_adaptformer_refuses_with_the_reason(transformer):
@@ -59,7 +76,6 @@ def test_adaptformer_refuses_with_the_reason(transformer):
 def test_what_was_not_kept_cannot_come_back(transformer):
     attach(transformer, AdapterConfig())
     merge(transformer, keep=False)
-    assert transformer.blocks[0].attn.qkv.adapted is None
     with pytest.raises(ConfigError, match=r"unmerge finds no original for blocks.0.attn.qkv"):
         unmerge(transformer)
 
