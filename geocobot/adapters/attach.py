@@ -25,9 +25,9 @@ def attach(
 ) -> tuple[Site, ...]:
     """Freeze a model and put trainable adapters into it, replacing modules by site.
 
-    With the default initialisation the model's output stays the same bit for bit (DoRA: within
-    1e-6). With COBOT the first site's module also gets the child `relation`, which holds C and S
-    for all sites. With the method "full" nothing is put in and everything is trained.
+    With the default initialisation the model's output stays the same bit for bit. With COBOT the
+    first site's module also gets the child `relation`, which holds C and S for all sites. With the
+    method "full" nothing is put in and everything is trained.
 
     Args:
         model: any transformer; changed in place. Its forward must call its linear layers and MLPs

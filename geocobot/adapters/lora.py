@@ -188,9 +188,13 @@ class DoraLinear(AdaptedLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., d_in) to (..., d_out)."""
-        frozen = nn.functional.linear(x, self.base.weight)
-        scaled = self.add_delta(frozen, x) * self.scale().to(frozen.dtype)
-        return scaled if self.base.bias is None else scaled + self.base.bias.to(frozen.dtype)
+        frozen: Tensor = self.base(x)
+        scale = self.scale().to(frozen.dtype)
+        scaled: Tensor = self.add_delta(frozen, x) * scale
+        if self.base.bias is None:
+            return scaled
+        # The bias went through the scaling, which is not for it: exactly 0 where the scale is 1.
+        return scaled + (1 - scale) * self.base.bias.to(frozen.dtype)
 
     def scale(self) -> Tensor:
         """Factor m / |W + U A| of every output, (d_out,); 1 where nothing is adapted."""
