@@ -21,6 +21,7 @@ from geocobot.config.values import (
     DeviceName,
     MixingName,
     ModelDtype,
+    PromptName,
     RelationName,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "MixingName",
     "ModelDtype",
     "PredictOptions",
+    "PromptName",
     "RelationName",
     "ShowOptions",
     "TrainOptions",

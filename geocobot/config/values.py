@@ -13,6 +13,7 @@ AdapterTarget: TypeAlias = Literal["q", "k", "v", "proj", "mlp"]
 RelationName: TypeAlias = Literal["learned", "identity", "random"]
 MixingName: TypeAlias = Literal["quaternion", "linear", "none"]
 ModelDtype: TypeAlias = Literal["float32", "bfloat16"]
+PromptName: TypeAlias = Literal["none", "boxes"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 DEFAULT_LINE_WIDTH_M = 8.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geocobot.adapters.config import AdapterConfig
+from geocobot.config.values import PromptName
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class HeadConfig:
         depth: two-way attention blocks.
         heads: attention heads.
         mlp_width: hidden width of the tokens' MLPs.
+        prompt: "none" for planes of whole classes; "boxes" for masks of single objects, one box
+            given for each.
     """
 
     n_classes: int
@@ -27,6 +30,7 @@ class HeadConfig:
     depth: int = 2
     heads: int = 8
     mlp_width: int = 2048
+    prompt: PromptName = "none"
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,17 @@ from torch import Tensor, nn
 
 from geocobot.errors import CheckpointError, MissingFileError
 from geocobot.models.bases import BASES, PATCH_PX, BaseSpec
+from geocobot.models.boxes import BoxPromptedHead
 from geocobot.models.encoder import SamEncoder
-from geocobot.models.head import MaskDecoderHead
+from geocobot.models.head import TokenDecoder
 from geocobot.models.weights import fetch_weights, sha256_of
 from geocobot.progress import Progress
 
 _log = logging.getLogger("geocobot.models")
 
 _N_MASK_TOKENS = 4
+# Which of SAM's point embeddings are the first and the last corner of a box.
+_CORNERS = (2, 3)
 _SHARED_WITH_HEAD = ("transformer.", "output_upscaling.")
 
 
@@ -41,11 +44,12 @@ class Checkpoint:
         """The image encoder's tensors, by their names in `SamEncoder`."""
         return self._part("image_encoder.")
 
-    def start_head(self, head: MaskDecoderHead) -> None:
-        """Copy the mask decoder's weights into a head of the same width.
+    def start_head(self, head: TokenDecoder) -> None:
+        """Copy the weights of the mask decoder and the prompt encoder into a head of their width.
 
-        Class k starts from SAM's mask token k and its hypernetwork, counted modulo four: token 0
-        is the one for unambiguous prompts. An image stem has no counterpart and stays as it is.
+        Without prompts class k starts from SAM's mask token k and its hypernetwork, counted modulo
+        four. With boxes every class starts from token 0, which is the one for unambiguous prompts.
+        An image stem has no counterpart and stays as it is.
         """
         decoder = self._part("mask_decoder.")
         prompt = self._part("prompt_encoder.")
@@ -55,6 +59,9 @@ class Checkpoint:
         for name in ("pe_layer.positional_encoding_gaussian_matrix", "no_mask_embed.weight"):
             state[name] = prompt[name]
         tokens = [k % _N_MASK_TOKENS for k in range(head.config.n_classes)]
+        if isinstance(head, BoxPromptedHead):
+            tokens = [0] * head.config.n_classes
+            state |= self._box_prompts()
         state["mask_tokens.weight"] = decoder["mask_tokens.weight"][tokens]
         for k, token in enumerate(tokens):
             source = f"output_hypernetworks_mlps.{token}."
@@ -64,6 +71,16 @@ class Checkpoint:
                     state[own] = decoder[name]
         stem = {n: t for n, t in head.state_dict().items() if n.startswith("image_stem.")}
         head.load_state_dict(state | stem)
+
+    def _box_prompts(self) -> dict[str, Tensor]:
+        """What a head with box prompts has beside the others, by its names there."""
+        tokens = ("mask_decoder.iou_token.weight", "mask_decoder.mask_tokens.weight")
+        iou, masks = (self.tensors[name] for name in tokens)
+        corners = [self.tensors[f"prompt_encoder.point_embeddings.{i}.weight"] for i in _CORNERS]
+        return {
+            "companion_tokens.weight": torch.cat([iou, masks[1:]]),
+            "corner_embeddings.weight": torch.cat(corners),
+        }
 
     def _part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors under a prefix, without it."""

@@ -14,16 +14,13 @@ from geocobot.models.encoder import Features
 from geocobot.models.stem import ImageStem
 
 
-class MaskDecoderHead(nn.Module):
-    """SAM's mask decoder without prompts: features in, one plane of logits per class out.
-
-    Each class has a learned mask token in place of SAM's four mask hypotheses; SAM's "no mask"
-    embedding stands for the dense prompt, and there are no sparse prompts. The IoU token and its
-    head are left out: they rank SAM's hypotheses about one prompted object, and here every class
-    has exactly one plane and nothing to be ranked against.
+class TokenDecoder(nn.Module):
+    """The parts of SAM's mask decoder: tokens attend to an image and read planes from it.
 
     Kirillov et al., "Segment Anything", arXiv 2304.02643, appendix A. Parts keep the names and
-    shapes of segment-anything, so that its weights fit.
+    shapes of segment-anything, so that its weights fit. The head that predicts IoU is left out:
+    it ranks SAM's hypotheses about one object, and there is one plane per question here and
+    nothing to be ranked against.
 
     Args:
         config: shape of the head.
@@ -54,6 +51,44 @@ class MaskDecoderHead(nn.Module):
         )
         self.image_stem = ImageStem(width) if config.image_stem else None
 
+    def attend(self, neck: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Let tokens and image look at each other, without a dense prompt.
+
+        Args:
+            neck: (B, width, h, w) features.
+            tokens: (B, T, width).
+
+        Returns:
+            Tokens (B, T, width) and features (B, width, h, w) afterwards.
+        """
+        batch, width, height, columns = neck.shape
+        source = neck + self.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        positions = self._positions(height, columns).to(source.dtype)
+        tokens, source = self.transformer(source, positions.expand(batch, -1, -1, -1), tokens)
+        return tokens, source.transpose(1, 2).reshape(batch, width, height, columns)
+
+    def _positions(self, height: int, columns: int) -> Tensor:
+        """SAM's positional encoding of the feature grid, (1, width, height, columns) float32.
+
+        Outside autocast: in bfloat16 the phases of neighbouring tokens would blur.
+        """
+        device = self.mask_tokens.weight.device
+        with torch.autocast(device.type, enabled=False):
+            encoding: Tensor = self.pe_layer((height, columns))
+        return encoding.unsqueeze(0)
+
+
+class MaskDecoderHead(TokenDecoder):
+    """SAM's mask decoder without prompts: features in, one plane of logits per class out.
+
+    Each class has a learned mask token in place of SAM's four mask hypotheses; SAM's "no mask"
+    embedding stands for the dense prompt, and there are no sparse prompts. The IoU token is left
+    out with its head.
+
+    Args:
+        config: shape of the head.
+    """
+
     def forward(self, features: Features, image: Tensor) -> Tensor:
         """Turn features into logits.
 
@@ -64,12 +99,8 @@ class MaskDecoderHead(nn.Module):
         Returns:
             (B, K, H, W) logits at the image's resolution.
         """
-        batch, width, height, columns = features.neck.shape
-        source = features.neck + self.no_mask_embed.weight.reshape(1, -1, 1, 1)
-        positions = self._positions(height, columns).to(source.dtype)
-        tokens = self.mask_tokens.weight.expand(batch, -1, -1)
-        tokens, source = self.transformer(source, positions.expand(batch, -1, -1, -1), tokens)
-        source = source.transpose(1, 2).reshape(batch, width, height, columns)
+        tokens = self.mask_tokens.weight.expand(len(image), -1, -1)
+        tokens, source = self.attend(features.neck, tokens)
         if self.image_stem is None:
             fine = self.output_upscaling(source)
         else:
@@ -81,13 +112,3 @@ class MaskDecoderHead(nn.Module):
         return nn.functional.interpolate(
             logits, size=image.shape[-2:], mode="bilinear", align_corners=False
         )
-
-    def _positions(self, height: int, columns: int) -> Tensor:
-        """SAM's positional encoding of the feature grid, (1, width, height, columns) float32.
-
-        Outside autocast: in bfloat16 the phases of neighbouring tokens would blur.
-        """
-        device = self.mask_tokens.weight.device
-        with torch.autocast(device.type, enabled=False):
-            encoding: Tensor = self.pe_layer((height, columns))
-        return encoding.unsqueeze(0)

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from geocobot.adapters.attach import adapter_state, attach
 from geocobot.adapters.config import AdapterConfig
+from geocobot.config.values import PromptName
 from geocobot.errors import ConfigError
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
 from geocobot.models.bases import PATCH_PX, BaseSpec, find_base
+from geocobot.models.boxes import Boxes, BoxPromptedHead
 from geocobot.models.checkpoint import Checkpoint, load_checkpoint
-from geocobot.models.encoder import SamEncoder
+from geocobot.models.encoder import Features, SamEncoder
 from geocobot.models.head import MaskDecoderHead
 from geocobot.progress import Progress, SilentProgress
 
@@ -30,7 +32,8 @@ class Segmenter(nn.Module):
 
     Args:
         encoder: (B, 3, H, W) normalized images to `Features`.
-        head: features and the normalized image to (B, K, H, W) logits.
+        head: features and the normalized image to (B, K, H, W) logits; with box prompts also
+            `Boxes`, to (N, H, W) logits.
         config: what they were built from, for the model file; None for parts of other make.
     """
 
@@ -59,17 +62,33 @@ class Segmenter(nn.Module):
         """Whether the encoder had no pretrained weights when training began."""
         return self.encoder_trained and self.config is not None and self.config.base_sha256 is None
 
-    def forward(self, image: Tensor) -> Tensor:
+    @property
+    def prompt(self) -> PromptName:
+        """What the head has to be asked with, beside the image."""
+        return "none" if self.config is None else self.config.head.prompt
+
+    def forward(self, image: Tensor, *prompts: Boxes) -> Tensor:
         """Segment images.
 
         Args:
             image: (B, 3, H, W) float, 0..1, 0.5 where not valid; H and W multiples of 16.
+            prompts: one set of N boxes, if the head wants to be asked with boxes.
 
         Returns:
-            (B, K, H, W) logits.
+            (B, K, H, W) logits; (N, H, W) with boxes.
 
         Raises:
             ValueError: another number of bands, or a size that tokens do not divide.
+        """
+        features, normalized = self.encode(image)
+        logits: Tensor = self.head(features, normalized, *prompts)
+        return logits
+
+    def encode(self, image: Tensor) -> tuple[Features, Tensor]:
+        """Do the part of `forward` that no prompt has a say in.
+
+        Returns:
+            The features and the normalized image, for the head.
         """
         if image.shape[1] != 3 or image.shape[2] % PATCH_PX or image.shape[3] % PATCH_PX:
             raise ValueError(
@@ -77,8 +96,7 @@ class Segmenter(nn.Module):
                 f"{PATCH_PX}"
             )
         normalized = (image - self.pixel_mean) / self.pixel_std
-        logits: Tensor = self.head(self.encoder(normalized), normalized)
-        return logits
+        return self.encoder(normalized), normalized
 
 
 def build_segmenter(
@@ -86,6 +104,7 @@ def build_segmenter(
     n_classes: int,
     adapter: AdapterConfig | None = None,
     *,
+    prompt: PromptName = "none",
     checkpoint: str | Path | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -99,6 +118,7 @@ def build_segmenter(
         base: name of the backbone, see `geocobot.models.bases`.
         n_classes: planes of logits.
         adapter: how the encoder is adapted; None attaches nothing.
+        prompt: what the head is asked with, beside the image.
         checkpoint: file with the base's official weights; None takes the cache or downloads.
         seed: of everything that starts at random. The global generator is left as it is.
         progress: shows the download.
@@ -119,7 +139,9 @@ def build_segmenter(
         base=base,
         base_sha256=weights.sha256 if weights else None,
         adapter=adapter,
-        head=HeadConfig(n_classes, width=spec.out_channels, image_stem=weights is None),
+        head=HeadConfig(
+            n_classes, width=spec.out_channels, image_stem=weights is None, prompt=prompt
+        ),
         encoder_trained=weights is None or adapter.method == "full",
     )
     return assemble(config, weights, seed=seed)
@@ -139,7 +161,7 @@ def assemble(config: SegmenterConfig, weights: Checkpoint | None, *, seed: int =
         # Without storage at first: the official weights take their place as they are.
         with torch.device("cpu" if weights is None else "meta"):
             encoder = SamEncoder(spec)
-        head = MaskDecoderHead(config.head)
+        head = (BoxPromptedHead if config.head.prompt == "boxes" else MaskDecoderHead)(config.head)
         if weights is not None:
             encoder.load_state_dict(weights.encoder_state(), assign=True)
             weights.start_head(head)

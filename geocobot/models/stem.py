@@ -57,9 +57,19 @@ class ImageStem(nn.Module):
         Returns:
             (B, width / 8, H / 2, W / 2).
         """
+        return self.upscale(self.pyramid(image), coarse, upscaling)
+
+    def pyramid(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What (B, 3, H, W) normalized images show at 1/2, 1/4 and 1/8 of their resolution."""
         half = self.to_half(image)
         quarter = self.to_quarter(half)
-        eighth = self.to_eighth(quarter)
+        return half, quarter, self.to_eighth(quarter)
+
+    def upscale(
+        self, pyramid: tuple[Tensor, Tensor, Tensor], coarse: Tensor, upscaling: nn.Sequential
+    ) -> Tensor:
+        """Do what `forward` does, along a pyramid that is there already."""
+        half, quarter, eighth = pyramid
         fine = self.at_eighth(torch.cat([upscaling[:3](coarse), eighth], dim=1))
         fine = self.at_quarter(torch.cat([upscaling[3:](fine), quarter], dim=1))
         fine = nn.functional.interpolate(fine, scale_factor=2, mode="bilinear", align_corners=False)
