@@ -22,6 +22,7 @@ from geocobot.config import (
     MixingName,
     ModelDtype,
     PredictOptions,
+    PromptName,
     RelationName,
     TrainOptions,
 )
@@ -52,6 +53,7 @@ class TrainKeywords(TypedDict, total=False):
     nodata: float | None
     base: BaseName
     checkpoint: PathLike | None
+    prompt: PromptName
     model_dtype: ModelDtype
     adapter: AdapterName
     cobot: bool
@@ -76,6 +78,7 @@ class TrainKeywords(TypedDict, total=False):
     adapter_decay: float
     relation_decay: float
     patience: int | None
+    box_jitter_px: float | None
     workers: int
     seed: int
     device: DeviceName

@@ -42,7 +42,7 @@ def write_labels(config: str, folder: Path) -> Path:
 
 
 def test_the_promised_configurations_are_there() -> None:
-    assert {path.stem for path in CONFIGS} >= {"buildings", "roads"}
+    assert {path.stem for path in CONFIGS} >= {"buildings", "paper", "roads"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

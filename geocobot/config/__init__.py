@@ -6,6 +6,8 @@ from geocobot.config.show import ShowOptions
 from geocobot.config.train import TrainOptions
 from geocobot.config.values import (
     BATCH_SIZES,
+    BOX_JITTER_PX,
+    BOX_JITTER_SIDE_PX,
     CPU_CROP_PX,
     DEFAULT_CPU_MINUTES,
     DEFAULT_EPOCHS,
@@ -27,6 +29,8 @@ from geocobot.config.values import (
 
 __all__ = [
     "BATCH_SIZES",
+    "BOX_JITTER_PX",
+    "BOX_JITTER_SIDE_PX",
     "CPU_CROP_PX",
     "DEFAULT_CPU_MINUTES",
     "DEFAULT_EPOCHS",

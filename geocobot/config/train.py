@@ -8,6 +8,8 @@ from typing import ClassVar
 from geocobot.config.option import option
 from geocobot.config.values import (
     BATCH_SIZES,
+    BOX_JITTER_PX,
+    BOX_JITTER_SIDE_PX,
     CPU_CROP_PX,
     DEFAULT_CPU_MINUTES,
     DEFAULT_EPOCHS,
@@ -21,6 +23,7 @@ from geocobot.config.values import (
     DeviceName,
     MixingName,
     ModelDtype,
+    PromptName,
     RelationName,
 )
 
@@ -70,6 +73,12 @@ class TrainOptions:
         "Pretrained backbone; auto is vit_b with CUDA and tiny without.", "auto", group="Model"
     )
     checkpoint: str | None = option("File with the base's official weights.", None, group="Model")
+    prompt: PromptName = option(
+        "What the model is asked with beside the image; boxes gives it one around every labeled "
+        "object, as published, in training and in validation: good for comparisons, not for maps.",
+        "none",
+        group="Model",
+    )
     model_dtype: ModelDtype = option(
         "Precision of large matrices in the model file; bfloat16 halves its size.",
         "float32",
@@ -196,6 +205,13 @@ class TrainOptions:
         None,
         group="Training",
         least=1,
+    )
+    box_jitter_px: float | None = option(
+        f"Move each side of a box by up to so many pixels; default {BOX_JITTER_PX:g} for "
+        f"{BOX_JITTER_SIDE_PX} px patches, in proportion for others.",
+        None,
+        group="Training",
+        least=0,
     )
     workers: int = option(
         "Processes that cut patches; 0 cuts them in the trainer.", 0, group="Machine", least=0

@@ -30,6 +30,9 @@ DEFAULT_EPOCHS = 60
 MAX_VIEWS = 600
 """How often a network that starts at random sees its training area before it knows it by heart."""
 
+BOX_JITTER_PX, BOX_JITTER_SIDE_PX = 50.0, 1024
+"""How far a side of a box moves in a patch of that side, as published."""
+
 MAX_SEED = 2**32
 MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
 

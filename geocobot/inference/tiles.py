@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,8 +19,9 @@ from geocobot.errors import DeviceError, ModelFileError
 from geocobot.grid import TilePlan
 from geocobot.models.precision import has_bfloat16
 
-Predictor: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
-"""Image (B, C, H, W) float32 as `bands.normalize` makes it to logits (B, K, H, W)."""
+Predictor: TypeAlias = Callable[..., torch.Tensor]
+"""Image (B, C, H, W) float32 as `bands.normalize` makes it, and whatever else of a batch it is
+shown, to logits (B, K, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def predict_tiles(
     device: torch.device,
     *,
     n_classes: int,
+    shown: Sequence[str] = ("image",),
 ) -> Iterator[TileLogits]:
     """Run the model over batches of tiles, one batch at a time.
 
@@ -85,6 +87,7 @@ def predict_tiles(
             (B, H, W) bool, "window" (B, 4) int64.
         device: where to compute; bfloat16 where a CUDA device has it, float32 elsewhere.
         n_classes: K, planes of the logits.
+        shown: the parts of a batch that the model gets, in this order.
 
     Yields:
         One `TileLogits` per tile, in the loader's order.
@@ -97,7 +100,7 @@ def predict_tiles(
     if isinstance(segmenter, torch.nn.Module):
         segmenter.to(device).eval()
     for batch in loader:
-        logits = _predict_batch(segmenter, batch, device, n_classes)
+        logits = _predict_batch(segmenter, batch, device, n_classes, shown)
         for tile, valid, place in zip(logits, batch["valid"], batch["window"], strict=True):
             window = Window(*place.tolist())
             if not np.isfinite(tile).all():
@@ -116,6 +119,7 @@ def _predict_batch(
     batch: Mapping[str, torch.Tensor],
     device: torch.device,
     n_classes: int,
+    shown: Sequence[str],
 ) -> npt.NDArray[np.float32]:
     """Logits (B, K, H, W) of a batch; 0 for tiles without data."""
     image, valid = batch["image"], batch["valid"]
@@ -127,7 +131,8 @@ def _predict_batch(
     # Entered per batch: a generator that stops between tiles must not leave them switched on.
     try:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-            predicted = segmenter(image[has_data].to(device, non_blocking=True))
+            parts = [batch[name][has_data].to(device, non_blocking=True) for name in shown]
+            predicted = segmenter(*parts)
         logits[has_data.numpy()] = predicted.float().cpu().numpy()
     except torch.cuda.OutOfMemoryError as error:
         raise DeviceError(

@@ -36,7 +36,7 @@ class StepSeeds(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Seed torch: dropout is all that a model draws."""
+        """Seed torch: dropout draws from it, and so do the boxes of a training with boxes."""
         torch.manual_seed((self.seed * _SEED_STRIDE + trainer.global_step) % 2**63)
 
 

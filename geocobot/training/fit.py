@@ -46,6 +46,7 @@ class FitSettings:
         groups: learning rates at the peak and weight decays; None takes `default_groups`.
         warmup: share of the run over which the learning rate rises.
         dice_weight: weight of soft Dice beside the cross-entropy.
+        box_jitter_px: how far a side of a box moves at most, where the segmenter wants boxes.
         clip_norm: largest norm of the gradient.
         patience: epochs without a better validation IoU before the run stops; None lets it go
             through its whole schedule, because much is gained when the learning rate falls.
@@ -61,6 +62,7 @@ class FitSettings:
     groups: GroupSettings | None = None
     warmup: float = 0.05
     dice_weight: float = 1.0
+    box_jitter_px: float = 0.0
     clip_norm: float = 1.0
     patience: int | None = None
     log_health: bool = False
@@ -117,8 +119,8 @@ def fit(
     as one that was never interrupted, as long as steps and not the clock decide its end.
 
     Args:
-        segmenter: (B, C, H, W) image to (B, K, H, W) logits; trained in place, on the CPU and in
-            evaluation mode afterwards.
+        segmenter: (B, C, H, W) image to (B, K, H, W) logits, or one that wants boxes as well;
+            trained in place, on the CPU and in evaluation mode afterwards.
         datamodule: training and validation batches with "image", "label" and "valid"; its
             training sampler draws by `set_epoch`.
         settings: how to train.
@@ -142,6 +144,7 @@ def fit(
         groups=settings.groups or default_groups(segmenter),
         warmup=settings.warmup,
         dice_weight=settings.dice_weight,
+        box_jitter_px=settings.box_jitter_px,
     )
     # Steps are seeded; whoever called has a generator that must not notice.
     with quiet_lightning(), _interruptible(), torch.random.fork_rng(devices=[]):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol, cast
+from functools import partial
+from typing import Any, Final, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -12,6 +13,7 @@ from geocobot.errors import ConfigError
 from geocobot.training.averaging import WeightAverage
 from geocobot.training.groups import GroupSettings, parameter_groups
 from geocobot.training.losses import segmentation_loss
+from geocobot.training.objectives import Batch, make_objective
 from geocobot.training.schedule import RunClock, learning_rate_factor
 from geocobot.training.thresholds import ScoreHistograms, Tuning
 
@@ -22,25 +24,19 @@ KEPT_EPOCH: Final = "kept_epoch"
 """Name of the figure that decides which epoch is kept: its number, or -1 where it is not."""
 
 
-class Batch(Protocol):
-    """What the data module hands out: see `data.dataset.SceneDataset`."""
-
-    def __getitem__(self, name: str) -> Tensor:
-        """Get image (B, C, H, W) float32, label (B, H, W) int64 or valid (B, H, W) bool."""
-
-
 class SegmentationTask(LightningModule):
     """Trains a segmenter; keeps the frozen weights out of its checkpoints.
 
     What is validated is the running average of the trained weights.
 
     Args:
-        segmenter: (B, C, H, W) image to (B, K, H, W) logits.
+        segmenter: (B, C, H, W) image to (B, K, H, W) logits, or one that wants boxes as well.
         clock: how far the run is; its total is set when training starts.
         n_classes: K.
         groups: peak learning rates and weight decays.
         warmup: share of the run over which the learning rate rises.
         dice_weight: weight of soft Dice beside the cross-entropy.
+        box_jitter_px: how far a side of a box moves at most, where the segmenter wants boxes.
     """
 
     def __init__(
@@ -52,6 +48,7 @@ class SegmentationTask(LightningModule):
         groups: GroupSettings,
         warmup: float,
         dice_weight: float,
+        box_jitter_px: float = 0.0,
     ) -> None:
         super().__init__()
         # Lightning loads checkpoints weights-only: primitives alone survive that.
@@ -61,7 +58,8 @@ class SegmentationTask(LightningModule):
         self.n_classes = n_classes
         self.groups = groups
         self.warmup = warmup
-        self.dice_weight = dice_weight
+        criterion = partial(segmentation_loss, dice_weight=dice_weight)
+        self.objective = make_objective(segmenter, criterion, box_jitter_px)
         self.strict_loading = False
         self.average = WeightAverage(segmenter)
         self.histograms = ScoreHistograms(n_classes)
@@ -74,10 +72,7 @@ class SegmentationTask(LightningModule):
         Raises:
             ConfigError: the loss is not a number any more.
         """
-        logits = self.segmenter(batch["image"])
-        loss = segmentation_loss(
-            logits, batch["label"], batch["valid"], dice_weight=self.dice_weight
-        )
+        loss = self.objective.loss(batch)
         if not torch.isfinite(loss):
             raise ConfigError(
                 "training",
@@ -102,11 +97,9 @@ class SegmentationTask(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 # Lightning's
         """Count the scores of a batch."""
-        logits = self.segmenter(batch["image"])
-        label, valid = batch["label"], batch["valid"]
-        self.histograms.add(logits, label, valid)
-        loss = segmentation_loss(logits, label, valid, dice_weight=self.dice_weight)
-        self.log("val_loss", loss, batch_size=len(label))
+        logits, loss = self.objective.judge(batch)
+        self.histograms.add(logits, batch["label"], batch["valid"])
+        self.log("val_loss", loss, batch_size=len(logits))
 
     def on_validation_epoch_end(self) -> None:
         """Tune the thresholds and log the IoU that they give; go on with the weights themselves.

@@ -98,7 +98,21 @@ class Components:
 
     def pixels(self) -> npt.NDArray[np.int64]:
         """Number of pixels of each component."""
-        lengths = np.diff(self.run_start, append=self.run_of.size)
-        return np.bincount(self.component_of_run, weights=lengths, minlength=len(self)).astype(
-            np.int64
-        )
+        return np.bincount(
+            self.component_of_run, weights=self._run_lengths(), minlength=len(self)
+        ).astype(np.int64)
+
+    def bounds(self) -> npt.NDArray[np.int64]:
+        """First column, first row, last column and last row of each component, (N, 4)."""
+        height, width = self.run_of.shape
+        row, first = np.divmod(self.run_start, width)
+        found = np.tile(np.array([width, height, -1, -1], dtype=np.int64), (len(self), 1))
+        np.minimum.at(found[:, 0], self.component_of_run, first)
+        np.minimum.at(found[:, 1], self.component_of_run, row)
+        np.maximum.at(found[:, 2], self.component_of_run, first + self._run_lengths() - 1)
+        np.maximum.at(found[:, 3], self.component_of_run, row)
+        return found
+
+    def _run_lengths(self) -> npt.NDArray[np.int64]:
+        """Number of pixels of each run, (R,)."""
+        return np.diff(self.run_start, append=self.run_of.size)

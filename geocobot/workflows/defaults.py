@@ -12,6 +12,8 @@ from torch import nn
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config import (
     BATCH_SIZES,
+    BOX_JITTER_PX,
+    BOX_JITTER_SIDE_PX,
     CPU_CROP_PX,
     DEFAULT_CPU_MINUTES,
     DEFAULT_EPOCHS,
@@ -95,14 +97,19 @@ def fill_in(options: TrainOptions, device: torch.device, surveys: Sequence[Surve
     if minutes is None and device.type == "cpu":
         minutes = DEFAULT_CPU_MINUTES
         _log.info("Training stops after %g minutes; --max-minutes gives it more.", minutes)
+    crop_px = options.crop_size or _crop_px(options, device, patch_px)
+    jitter_px = options.box_jitter_px
+    if jitter_px is None and options.prompt == "boxes":
+        jitter_px = BOX_JITTER_PX * crop_px / BOX_JITTER_SIDE_PX
     return replace(
         options,
         rank=options.rank or DEFAULT_RANKS[options.adapter],
         patch_size=patch_px,
-        crop_size=options.crop_size or _crop_px(options, device, patch_px),
+        crop_size=crop_px,
         batch_size=options.batch_size or BATCH_SIZES[device.type],
         epochs=options.epochs or (DEFAULT_EPOCHS if minutes is None else None),
         max_minutes=minutes,
+        box_jitter_px=jitter_px,
     )
 
 

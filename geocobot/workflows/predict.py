@@ -15,6 +15,7 @@ from geocobot.adapters.merge import merge
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
 from geocobot.data.dataset import SceneDataset
+from geocobot.errors import ModelFileError
 from geocobot.inference.blend import blend
 from geocobot.inference.tiles import Predictor, TileLogits, plan_tiles, predict_tiles
 from geocobot.io.scene import Scene
@@ -61,6 +62,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     check_targets(targets, inputs, overwrite=options.overwrite)
     device = choose_device(options.device)
     card = read_card(options.model)
+    _refuse_prompts(card, options.model)
     scenes = [
         open_scene_for(
             raster, card.ranges, card.ground_pixel_m, bands=options.bands, nodata=options.nodata
@@ -137,6 +139,18 @@ def map_scene(
         tiles=len(plan.windows),
         seconds=time.perf_counter() - start_s,
     )
+
+
+def _refuse_prompts(card: ModelCard, model: str) -> None:
+    """Refuse a model that has to be told where the objects are."""
+    if card.segmenter.head.prompt == "boxes":
+        raise ModelFileError(
+            model,
+            "was trained with --prompt boxes",
+            "It draws objects whose boxes are given, and a scene without labels has none; it is "
+            "there to be compared with the published method",
+            "To map scenes, train without --prompt boxes",
+        )
 
 
 def _counted(tiles: Iterable[TileLogits], task: Task) -> Iterator[TileLogits]:

@@ -13,7 +13,7 @@ import torch
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.classes import ClassSpec
-from geocobot.config import TrainOptions
+from geocobot.config import PromptName, TrainOptions
 from geocobot.data.module import SceneDataModule
 from geocobot.data.split import Split, split_scenes, write_split
 from geocobot.evaluation.pixels import PixelScores
@@ -54,6 +54,8 @@ class TrainResult:
         classes: the classes with their tuned thresholds.
         scores: of the validation blocks.
         base: the base that was trained, "auto" resolved.
+        prompt: what the model was asked with, in validation too; scores with boxes, which come
+            from the labels, are not to be compared with those without.
         seconds: wall time of the whole run.
     """
 
@@ -66,6 +68,7 @@ class TrainResult:
     classes: tuple[ClassSpec, ...]
     scores: PixelScores
     base: str
+    prompt: PromptName
     seconds: float
 
     def summary(self) -> str:
@@ -73,13 +76,18 @@ class TrainResult:
         rows = [
             f"  {c.name}: IoU {_percent(c.iou)}, F1 {_percent(c.f1)}" for c in self.scores.classes
         ]
+        judged = "Validation blocks:"
+        following = f"Next:    geocobot predict --raster other_scene.tif --model {self.model}"
+        if self.prompt == "boxes":
+            judged = "Validation blocks, with a box around every object given:"
+            following = "It cannot map scenes without labels, which have no boxes: see --prompt."
         return "\n".join(
             [
-                f"Trained {self.base} in {self.seconds / 60:.1f} minutes. Validation blocks:",
+                f"Trained {self.base} in {self.seconds / 60:.1f} minutes. {judged}",
                 *rows,
                 f"Model:   {self.model}",
                 f"Preview: {self.preview}",
-                f"Next:    geocobot predict --raster other_scene.tif --model {self.model}",
+                following,
             ]
         )
 
@@ -127,12 +135,17 @@ def train(
         )
         classes = _tuned(ground.labels.classes, fitted)
         scores = judge_blocks(
-            segmenter, datamodule, classes, device, picture=run.partial / PREVIEW_NAME
+            segmenter,
+            datamodule,
+            classes,
+            device,
+            picture=run.partial / PREVIEW_NAME,
+            box_jitter_px=options.box_jitter_px or 0.0,
         )
         tile_px = max(_patch_px(options), datamodule.crop_px)
         card = _make_card(segmenter, ground, tile_px, classes=classes, scores=scores)
         save_model(run.partial / MODEL_NAME, segmenter, card, options.model_dtype)
-        _write_metrics(run.partial / METRICS_NAME, scores, fitted, classes)
+        _write_metrics(run.partial / METRICS_NAME, scores, fitted, classes, options.prompt)
         write_split(run.partial / SPLIT_NAME, [(s.name, s.grid) for s in ground.scenes], splits)
         run.finish(options)
     return _result(run, options, classes, scores, time.perf_counter() - started)
@@ -158,6 +171,7 @@ def _build(
         options.base,
         n_classes,
         adapter,
+        prompt=options.prompt,
         checkpoint=options.checkpoint,
         seed=options.seed,
         progress=progress,
@@ -193,6 +207,7 @@ def _settings(
         groups=choose_groups(options, segmenter),
         log_health=options.log_adapter_health,
         patience=options.patience,
+        box_jitter_px=options.box_jitter_px or 0.0,
         seed=options.seed,
         device="cuda" if device.type == "cuda" else "cpu",
         resume=run.resumed,
@@ -229,11 +244,16 @@ def _make_card(
 
 
 def _write_metrics(
-    path: Path, scores: PixelScores, fitted: FitResult, classes: Sequence[ClassSpec]
+    path: Path,
+    scores: PixelScores,
+    fitted: FitResult,
+    classes: Sequence[ClassSpec],
+    prompt: PromptName,
 ) -> None:
     """Write how good the model is and how training went."""
     training = {name: value for name, value in asdict(fitted).items() if name != "log"}
     content = {
+        "prompt": prompt,
         "validation": asdict(scores),
         "thresholds": {c.name: c.threshold for c in classes},
         "training": training,
@@ -259,6 +279,7 @@ def _result(
         classes=classes,
         scores=scores,
         base=options.base,
+        prompt=options.prompt,
         seconds=seconds,
     )
 

@@ -7,25 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from geocobot.classes import ClassSpec, classify
 from geocobot.data.module import SceneDataModule
 from geocobot.evaluation.pixels import Confusion, PixelScores
 from geocobot.inference.blend import sigmoid
-from geocobot.inference.tiles import predict_tiles
+from geocobot.inference.tiles import Predictor, predict_tiles
+from geocobot.models.segmenter import Segmenter
+from geocobot.training.objectives import BoxesFromLabels
 from geocobot.workflows.picture import Row, draw_rows
 
 _ROWS = 4
 
 
 def judge_blocks(
-    segmenter: nn.Module,
+    segmenter: Segmenter,
     datamodule: SceneDataModule,
     classes: Sequence[ClassSpec],
     device: torch.device,
     *,
     picture: Path,
+    box_jitter_px: float = 0.0,
 ) -> PixelScores:
     """Map the validation blocks as `predict` would, score them and draw some.
 
@@ -35,14 +37,20 @@ def judge_blocks(
         classes: with tuned thresholds.
         device: where to compute.
         picture: PNG to write: image, label and prediction of the blocks with most labels.
+        box_jitter_px: of the boxes that a model with box prompts is asked with; they come from the
+            labels.
 
     Returns:
         Scores over all validation blocks; every pixel has one class or none.
     """
     confusion = Confusion(classes)
     rows: list[tuple[int, Row]] = []
+    predictor: Predictor = segmenter
+    shown = ["image"]
+    if segmenter.prompt == "boxes":
+        predictor, shown = BoxesFromLabels(segmenter, box_jitter_px), ["image", "label"]
     for batch in datamodule.val_dataloader():
-        tiles = predict_tiles(segmenter, [batch], device, n_classes=len(classes))
+        tiles = predict_tiles(predictor, [batch], device, n_classes=len(classes), shown=shown)
         for tile, image, label in zip(tiles, batch["image"], batch["label"], strict=True):
             truth = label.numpy().astype(np.uint8)
             predicted = classify(sigmoid(tile.logits), tile.valid, classes)

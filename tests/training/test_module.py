@@ -21,6 +21,7 @@ def test_hyperparameters_are_primitives():
         "n_classes": 1,
         "warmup": 0.1,
         "dice_weight": 1.0,
+        "box_jitter_px": 0.0,
     }
 
 

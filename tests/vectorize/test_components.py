@@ -43,6 +43,16 @@ def test_components_equal_a_flood_fill(labels):
     np.testing.assert_array_equal(components.class_number, labels.ravel()[components.first_px])
 
 
+@given(class_rasters())
+def test_bounds_hold_a_component_and_touch_it_on_every_side(labels):
+    expected = flood(labels)
+    bounds = Components.of(labels).bounds()
+    assert len(bounds) == expected.max() + 1
+    for number, box in enumerate(bounds.tolist()):
+        rows, cols = np.nonzero(expected == number)
+        assert box == [cols.min(), rows.min(), cols.max(), rows.max()]
+
+
 def test_cuts_separate_rows():
     labels = parse("11\n11\n11")
     components = Components.of(labels, cuts=(1,))

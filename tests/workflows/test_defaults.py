@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,6 +45,14 @@ def test_every_default_has_a_value_on_a_gpu() -> None:
     filled = fill_in(options(base="vit_b", adapter="adaptformer"), GPU, [])
     assert (filled.rank, filled.patch_size, filled.crop_size) == (16, 1024, 1024)
     assert (filled.batch_size, filled.epochs, filled.max_minutes) == (4, 60, None)
+
+
+@pytest.mark.parametrize(("said", "px"), [({}, 50.0), ({"crop_size": 128}, 6.25)])
+def test_boxes_move_in_proportion_to_the_patch_unless_told(said: dict[str, Any], px: float) -> None:
+    with_boxes = options(base="vit_b", prompt="boxes", **said)
+    assert fill_in(with_boxes, GPU, []).box_jitter_px == px
+    assert fill_in(replace(with_boxes, box_jitter_px=0.0), GPU, []).box_jitter_px == 0.0
+    assert fill_in(replace(with_boxes, prompt="none"), GPU, []).box_jitter_px is None
 
 
 @pytest.mark.parametrize(("views_per_epoch", "epochs"), [(24.0, 25), (1.0, 600), (9000.0, 1)])
