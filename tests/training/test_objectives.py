@@ -12,6 +12,7 @@ from geocobot.models.encoder import Features
 from geocobot.models.segmenter import Segmenter
 from geocobot.training.boxes import find_objects
 from geocobot.training.fit import FitSettings, fit
+from geocobot.training.groups import GroupSettings
 from geocobot.training.losses import segmentation_loss
 from geocobot.training.objectives import BoxesFromLabels, BoxMasks, ClassPlanes, make_objective
 
@@ -183,8 +184,8 @@ def _one_thread():
 
 
 def settings(**changed):
-    chosen = {"n_classes": 1, "epochs": 4, "seed": 3, "learning_rate": 1e-2, "box_jitter_px": 2.0}
-    return FitSettings(**(chosen | changed))
+    groups = GroupSettings(learning_rate=1e-2)
+    return FitSettings(n_classes=1, epochs=4, seed=3, groups=groups, box_jitter_px=2.0, **changed)
 
 
 @pytest.mark.usefixtures("_one_thread")
