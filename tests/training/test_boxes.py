@@ -161,6 +161,8 @@ def test_fresh_dice_are_fresh_and_steady_ones_follow_from_the_labels_of_an_image
     steady = steady_dice(found, TWO_IMAGES)
     again = steady_dice(find_objects(TWO_IMAGES.flip(0)), TWO_IMAGES.flip(0))
     assert torch.equal(torch.cat([again[1:], again[:1]]), steady)
+    # The first object of one image does not move as that of another does.
+    assert not torch.equal(steady[0], steady[4])
     assert -1 <= steady.min() < 0 < steady.max() <= 1
     shifted = TWO_IMAGES.roll(1, dims=2)
     assert not torch.equal(steady_dice(find_objects(shifted), shifted), steady)
