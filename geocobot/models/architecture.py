@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config.values import PromptName
 
+HeadKind: TypeAlias = Literal["mask-decoder", "dense"]
+
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Shape of the mask-decoder head.
+    """Shape of a head.
 
     Attributes:
         n_classes: planes of logits.
-        image_stem: join features of the image itself, down to half of its resolution, for
-            encoders that cannot carry fine detail through their tokens.
-        width: channels of features and tokens.
-        depth: two-way attention blocks.
-        heads: attention heads.
-        mlp_width: hidden width of the tokens' MLPs.
-        prompt: "none" for planes of whole classes; "boxes" for masks of single objects, one box
-            given for each.
+        image_stem: mask decoder: join features of the image itself, down to half of its
+            resolution, for encoders that cannot carry fine detail through their tokens.
+        width: channels of the encoder's neck, and of the mask decoder's tokens.
+        depth: mask decoder: two-way attention blocks.
+        heads: mask decoder: attention heads.
+        mlp_width: mask decoder: hidden width of the tokens' MLPs.
+        prompt: mask decoder: "none" for planes of whole classes; "boxes" for masks of single
+            objects, one box given for each.
+        kind: which head it is.
+        level_widths: dense head: channels of each of the encoder's levels.
+        fused_width: dense head: channels of the levels together; a multiple of 4.
     """
 
     n_classes: int
@@ -31,6 +37,9 @@ class HeadConfig:
     heads: int = 8
     mlp_width: int = 2048
     prompt: PromptName = "none"
+    kind: HeadKind = "mask-decoder"
+    level_widths: tuple[int, ...] = ()
+    fused_width: int = 128
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from geocobot.adapters.attach import adapter_state, attach
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config.values import PromptName
 from geocobot.errors import ConfigError
-from geocobot.models.architecture import HeadConfig, SegmenterConfig
+from geocobot.models.architecture import HeadKind, SegmenterConfig
 from geocobot.models.bases import PATCH_PX, BaseSpec, find_base
-from geocobot.models.boxes import Boxes, BoxPromptedHead
+from geocobot.models.boxes import Boxes
 from geocobot.models.checkpoint import Checkpoint, load_checkpoint
 from geocobot.models.encoder import Features, SamEncoder
-from geocobot.models.head import MaskDecoderHead
+from geocobot.models.head import TokenDecoder
+from geocobot.models.heads import head_config, make_head
 from geocobot.progress import Progress, SilentProgress
 
 _log = logging.getLogger("geocobot.models")
@@ -104,6 +105,7 @@ def build_segmenter(
     n_classes: int,
     adapter: AdapterConfig | None = None,
     *,
+    head: HeadKind = "mask-decoder",
     prompt: PromptName = "none",
     checkpoint: str | Path | None = None,
     seed: int = 0,
@@ -118,6 +120,8 @@ def build_segmenter(
         base: name of the backbone, see `geocobot.models.bases`.
         n_classes: planes of logits.
         adapter: how the encoder is adapted; None attaches nothing.
+        head: what turns features into logits; the mask decoder starts from SAM's own weights
+            where there are any.
         prompt: what the head is asked with, beside the image.
         checkpoint: file with the base's official weights; None takes the cache or downloads.
         seed: of everything that starts at random. The global generator is left as it is.
@@ -139,9 +143,7 @@ def build_segmenter(
         base=base,
         base_sha256=weights.sha256 if weights else None,
         adapter=adapter,
-        head=HeadConfig(
-            n_classes, width=spec.out_channels, image_stem=weights is None, prompt=prompt
-        ),
+        head=head_config(spec, n_classes, head, prompt=prompt, pretrained=weights is not None),
         encoder_trained=weights is None or adapter.method == "full",
     )
     return assemble(config, weights, seed=seed)
@@ -161,10 +163,11 @@ def assemble(config: SegmenterConfig, weights: Checkpoint | None, *, seed: int =
         # Without storage at first: the official weights take their place as they are.
         with torch.device("cpu" if weights is None else "meta"):
             encoder = SamEncoder(spec)
-        head = (BoxPromptedHead if config.head.prompt == "boxes" else MaskDecoderHead)(config.head)
+        head = make_head(config.head)
         if weights is not None:
             encoder.load_state_dict(weights.encoder_state(), assign=True)
-            weights.start_head(head)
+            if isinstance(head, TokenDecoder):
+                weights.start_head(head)
         attach(encoder, config.adapter)
     if config.encoder_trained:
         # What adapters freeze of themselves, as controls, stays so.

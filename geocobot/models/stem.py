@@ -35,13 +35,13 @@ class ImageStem(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         half, quarter, eighth = width // 8, width // 4, width * 3 // 8
-        self.to_half = _double(3, half)
-        self.to_quarter = _double(half, quarter)
-        self.to_eighth = _double(quarter, eighth)
-        self.at_eighth = _convolution(width // 4 + eighth, width // 4)
-        self.at_quarter = _convolution(width // 8 + quarter, width // 8)
+        self.to_half = halving(3, half)
+        self.to_quarter = halving(half, quarter)
+        self.to_eighth = halving(quarter, eighth)
+        self.at_eighth = convolution(width // 4 + eighth, width // 4)
+        self.at_quarter = convolution(width // 8 + quarter, width // 8)
         self.at_half = nn.Sequential(
-            _convolution(width // 8 + half, width // 8),
+            convolution(width // 8 + half, width // 8),
             # Sums of products with the classes' kernels need both signs.
             nn.Conv2d(width // 8, width // 8, kernel_size=1),
         )
@@ -91,7 +91,7 @@ class ConvPatchEmbed(nn.Module):
         super().__init__()
         widths = (3, width // 8, width // 4, width // 2, width)
         self.layers = nn.Sequential(
-            *(_convolution(i, o, stride=2) for i, o in pairwise(widths)),
+            *(convolution(i, o, stride=2) for i, o in pairwise(widths)),
             nn.Conv2d(width, width, kernel_size=1),
         )
 
@@ -101,14 +101,14 @@ class ConvPatchEmbed(nn.Module):
         return tokens.permute(0, 2, 3, 1)
 
 
-def _double(channels_in: int, channels_out: int) -> nn.Sequential:
+def halving(channels_in: int, channels_out: int) -> nn.Sequential:
     """Halve the resolution, then look around once more."""
     return nn.Sequential(
-        _convolution(channels_in, channels_out, stride=2), _convolution(channels_out, channels_out)
+        convolution(channels_in, channels_out, stride=2), convolution(channels_out, channels_out)
     )
 
 
-def _convolution(channels_in: int, channels_out: int, *, stride: int = 1) -> nn.Sequential:
+def convolution(channels_in: int, channels_out: int, *, stride: int = 1) -> nn.Sequential:
     """A 3 x 3 convolution with norm and activation."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, kernel_size=3, stride=stride, padding=1, bias=False),

@@ -110,6 +110,36 @@ def test_the_file_holds_adapter_and_head_and_nothing_else(saved, lora):
     assert len(adapter_state(lora.encoder)) == 4 * 4 + 2
 
 
+@pytest.mark.parametrize("base", ["mini", "tiny"])
+def test_the_dense_head_goes_round(base, mini, tmp_path):
+    segmenter = stir(build_segmenter(base, 2, AdapterConfig(), head="dense", seed=1))
+    path = tmp_path / "model.safetensors"
+    card = make_card(segmenter)
+    save_model(path, segmenter, card)
+    loaded, read = load_model(path)
+    image = torch.rand(2, 3, 96, 64)
+    assert torch.equal(loaded(image), segmenter(image))
+    assert read == card
+    head = {n for n in load_file(path) if n.startswith("head.")}
+    assert head == {f"head.{n}" for n in segmenter.head.state_dict()}
+    assert {n.split(".")[1] for n in head} == {
+        *("levels", "neck", "fuse", "to_half", "to_quarter", "to_eighth"),
+        *("at_eighth", "at_quarter", "at_half", "at_full", "classes"),
+    }
+
+
+def test_a_file_from_before_there_were_two_heads_is_a_mask_decoder(saved, lora):
+    def forget(card):
+        for name in ("kind", "level_widths", "fused_width"):
+            del card["segmenter"]["head"][name]
+
+    rewrite(saved, forget)
+    loaded, card = load_model(saved)
+    assert card.segmenter == lora.config
+    image = torch.rand(1, 3, 64, 64)
+    assert torch.equal(loaded(image), lora(image))
+
+
 def test_metadata_are_one_key_and_the_same_bytes_each_time(saved, lora, tmp_path):
     with safe_open(saved, framework="numpy") as file:
         assert list(file.metadata()) == ["geocobot"]

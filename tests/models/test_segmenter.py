@@ -8,6 +8,7 @@ from geocobot.adapters.attach import adapter_state
 from geocobot.adapters.config import AdapterConfig
 from geocobot.errors import CheckpointError, ConfigError
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
+from geocobot.models.dense_head import DenseHead
 from geocobot.models.segmenter import Segmenter, build_segmenter
 
 CONFIGS = [
@@ -113,6 +114,25 @@ def test_tiny_is_trained_whole_and_says_so(caplog):
 def test_tiny_takes_no_checkpoint(tmp_path):
     with pytest.raises(ConfigError, match="is given for --base tiny, which has no official"):
         build_segmenter("tiny", 1, checkpoint=tmp_path / "sam.pth")
+
+
+@pytest.mark.parametrize("base", ["mini", "tiny"])
+def test_the_dense_head_starts_at_random_on_any_base(base, mini):
+    segmenter = build_segmenter(base, 3, AdapterConfig(), head="dense", seed=1)
+    assert isinstance(segmenter.head, DenseHead)
+    assert segmenter.config.head.kind == "dense"
+    assert segmenter(torch.rand(2, 3, 48, 64)).shape == (2, 3, 48, 64)
+    other = build_segmenter(base, 3, AdapterConfig(), head="dense", seed=2)
+    assert not torch.equal(segmenter.head.classes.weight, other.head.classes.weight)
+
+
+def test_the_dense_head_teaches_every_weight_of_an_encoder_from_a_random_start():
+    segmenter = build_segmenter("tiny", 1, AdapterConfig(), head="dense")
+    with torch.no_grad():
+        for tensor in adapter_state(segmenter.encoder).values():
+            tensor.add_(torch.randn(tensor.shape), alpha=0.1)
+    segmenter(torch.rand(2, 3, 64, 64)).square().mean().backward()
+    assert [n for n, p in segmenter.named_parameters() if p.grad is None] == []
 
 
 def test_an_unknown_base():

@@ -1,0 +1,116 @@
+"""The dense head: several depths of the encoder and the image, joined down to every pixel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, pixel_shuffle, pixel_unshuffle
+
+from geocobot.models.architecture import HeadConfig
+from geocobot.models.encoder import Features
+from geocobot.models.stem import PixelNorm, convolution, halving
+
+_FULL = 8  # channels at the image's own resolution, where every one of them costs most
+
+
+class DenseHead(nn.Module):
+    """Features of several depths in, one plane of logits per class out, without prompts.
+
+    The encoder's levels and its neck are brought to one width and added; a pyramid of convolutions
+    on the image joins them at 1/8, 1/4 and 1/2 of its resolution, as in ViTMatte (Yao et al.,
+    arXiv 2305.15272), and one more at its own. Every norm is over the channels of one pixel, so
+    that nothing depends on where a tile was cut.
+
+    Args:
+        config: shape of the head.
+    """
+
+    def __init__(self, config: HeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.fused_width
+        eighth, quarter, half = width // 2, width // 4, width // 4
+        self.levels = nn.ModuleList(_projection(w, width) for w in config.level_widths)
+        self.neck = _projection(config.width, width)
+        self.fuse = nn.Sequential(PixelNorm(width), nn.GELU(), convolution(width, width))
+        self.to_half = nn.Sequential(convolution(12, half), convolution(half, half))
+        self.to_quarter = halving(half, quarter)
+        self.to_eighth = halving(quarter, eighth)
+        self.at_eighth = _Join(width, eighth)
+        self.at_quarter = _Join(eighth, quarter)
+        self.at_half = _Join(quarter, half)
+        self.at_full = _FullJoin(half, _FULL)
+        self.classes = nn.Conv2d(_FULL, config.n_classes, kernel_size=1)
+
+    def forward(self, features: Features, image: Tensor) -> Tensor:
+        """Turn features into logits.
+
+        Args:
+            features: the encoder's output; its levels and neck are as wide as the config says.
+            image: (B, 3, H, W), the encoder's input.
+
+        Returns:
+            (B, K, H, W) logits at the image's resolution.
+        """
+        fused: Tensor = self.neck(features.neck)
+        for project, level in zip(self.levels, features.levels, strict=True):
+            fused = fused + project(level)
+        cells = pixel_unshuffle(image, 2)
+        half = self.to_half(cells)
+        quarter = self.to_quarter(half)
+        fine = self.at_eighth(self.fuse(fused), self.to_eighth(quarter))
+        fine = self.at_half(self.at_quarter(fine, quarter), half)
+        logits: Tensor = self.classes(self.at_full(fine, cells))
+        return logits
+
+
+class _Join(nn.Module):
+    """Twice the resolution, joined with what the pyramid sees there.
+
+    Args:
+        channels_in: of the coarse features.
+        channels_out: of the pyramid's features and of the result.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.upscale = nn.ConvTranspose2d(channels_in, channels_out, kernel_size=2, stride=2)
+        self.join = convolution(2 * channels_out, channels_out)
+
+    def forward(self, coarse: Tensor, detail: Tensor) -> Tensor:
+        """Join (B, channels_in, H, W) and (B, channels_out, 2 H, 2 W)."""
+        joined: Tensor = self.join(torch.cat([self.upscale(coarse), detail], dim=1))
+        return joined
+
+
+class _FullJoin(nn.Module):
+    """From half of the image's resolution to its own, joined with the image itself.
+
+    Both sides are computed at half resolution, four pixels side by side in the channels (Shi et
+    al., arXiv 1609.05158), because processors are slow at many pixels of few channels. Without the
+    image's own way to here, lines of one pixel take several times as many steps to learn.
+
+    Args:
+        channels_in: of the features at half resolution.
+        channels_out: of the result.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.upscale = nn.Conv2d(channels_in, 4 * channels_out, kernel_size=1)
+        self.detail = nn.Conv2d(12, 4 * channels_out, kernel_size=3, padding=1)
+
+    def forward(self, half: Tensor, cells: Tensor) -> Tensor:
+        """Join (B, channels_in, H, W) features and (B, 12, H, W) cells of four pixels.
+
+        Returns:
+            (B, channels_out, 2 H, 2 W).
+        """
+        return pixel_shuffle(gelu(self.upscale(half) + self.detail(cells)), 2)
+
+
+def _projection(channels_in: int, channels_out: int) -> nn.Sequential:
+    """To a common width, whatever the scale that a level comes in."""
+    return nn.Sequential(
+        PixelNorm(channels_in), nn.Conv2d(channels_in, channels_out, kernel_size=1)
+    )
