@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from geocobot.adapters.config import AdapterConfig
 from geocobot.models.precision import has_bfloat16
 from geocobot.models.segmenter import build_segmenter
-from geocobot.training.losses import segmentation_loss
+from geocobot.training.losses import SegmentationLoss
 
 WARM_UP = 2
 
@@ -62,7 +62,7 @@ class Side:
         start = time.perf_counter()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             logits = self.segmenter(image)
-        loss = segmentation_loss(logits, label, torch.ones_like(label, dtype=torch.bool))
+        loss = SegmentationLoss()(logits, label, torch.ones_like(label, dtype=torch.bool))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

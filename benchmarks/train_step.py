@@ -28,7 +28,7 @@ from geocobot.models.bases import BASES, BaseSpec
 from geocobot.models.encoder import SamEncoder
 from geocobot.models.head import MaskDecoderHead
 from geocobot.models.segmenter import Segmenter
-from geocobot.training.losses import segmentation_loss
+from geocobot.training.losses import SegmentationLoss
 
 PEFT = "transformers + peft: LoRA"
 ARMS = {
@@ -115,7 +115,7 @@ def step(arm: Arm, image: Tensor, label: Tensor, *, bf16: bool) -> None:
     device = image.device.type
     with torch.autocast(device, dtype=torch.bfloat16, enabled=bf16):
         logits = arm.logits(image)
-    loss = segmentation_loss(logits, label, torch.ones_like(label, dtype=torch.bool))
+    loss = SegmentationLoss()(logits, label, torch.ones_like(label, dtype=torch.bool))
     loss.backward()
     arm.optimizer.step()
     arm.optimizer.zero_grad()

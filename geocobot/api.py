@@ -17,8 +17,11 @@ from geocobot.config import (
     AdapterName,
     AdapterTarget,
     BaseName,
+    ClassWeights,
     DemoOptions,
     DeviceName,
+    HeadName,
+    LossName,
     MixingName,
     ModelDtype,
     PredictOptions,
@@ -55,6 +58,7 @@ class TrainKeywords(TypedDict, total=False):
     checkpoint: PathLike | None
     prompt: PromptName
     model_dtype: ModelDtype
+    head: HeadName
     adapter: AdapterName
     cobot: bool
     rank: int | None
@@ -77,6 +81,8 @@ class TrainKeywords(TypedDict, total=False):
     weight_decay: float
     adapter_decay: float
     relation_decay: float
+    loss: LossName
+    class_weights: ClassWeights
     patience: int | None
     box_jitter_px: float | None
     workers: int

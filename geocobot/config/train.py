@@ -20,7 +20,10 @@ from geocobot.config.values import (
     AdapterName,
     AdapterTarget,
     BaseName,
+    ClassWeights,
     DeviceName,
+    HeadName,
+    LossName,
     MixingName,
     ModelDtype,
     PromptName,
@@ -82,6 +85,11 @@ class TrainOptions:
     model_dtype: ModelDtype = option(
         "Precision of large matrices in the model file; bfloat16 halves its size.",
         "float32",
+        group="Model",
+    )
+    head: HeadName = option(
+        "What draws the map: SAM's mask decoder, or convolutions down to every pixel.",
+        "auto",
         group="Model",
     )
 
@@ -199,6 +207,16 @@ class TrainOptions:
     adapter_decay: float = option("Weight decay of the adapters.", 0.0, group="Training", least=0)
     relation_decay: float = option(
         "Weight decay of COBOT's shared matrices and mixing.", 0.0, group="Training", least=0
+    )
+    loss: LossName = option(
+        "What training lowers; lovasz is for the IoU itself, cldice for unbroken lines.",
+        "bce-dice",
+        group="Training",
+    )
+    class_weights: ClassWeights = option(
+        "Whether pixels of rare classes weigh more, by their share of the training area.",
+        "none",
+        group="Training",
     )
     patience: int | None = option(
         "Stop after so many epochs without a better validation IoU; default never.",

@@ -14,6 +14,9 @@ RelationName: TypeAlias = Literal["learned", "identity", "random"]
 MixingName: TypeAlias = Literal["quaternion", "linear", "none"]
 ModelDtype: TypeAlias = Literal["float32", "bfloat16"]
 PromptName: TypeAlias = Literal["none", "boxes"]
+HeadName: TypeAlias = Literal["auto", "mask-decoder", "dense"]
+LossName: TypeAlias = Literal["bce-dice", "focal-dice", "lovasz", "cldice"]
+ClassWeights: TypeAlias = Literal["none", "balanced"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 DEFAULT_LINE_WIDTH_M = 8.0

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from geocobot.classes import IGNORE
+from geocobot.data.rectangles import disjoint
 from geocobot.grid import GeoGrid
 from geocobot.io.label_raster import LabelRaster
 from geocobot.io.scene import Scene
@@ -118,6 +119,26 @@ def survey_scene(scene: Scene, labels: LabelRaster, progress: Progress | None = 
                 part += counts[: part.shape[0], : part.shape[1]]
             task.advance()
     return _sum_up(scene.name, grid, cell_px, cells, shape)
+
+
+def class_shares(
+    surveys: Sequence[Survey], regions: Sequence[Sequence[Window]], n_classes: int
+) -> tuple[float, ...]:
+    """Share of each class in the labelled pixels of parts of scenes.
+
+    Args:
+        surveys: one per scene.
+        regions: windows of each scene; what several of them cover counts once.
+        n_classes: classes 1 to so many.
+
+    Returns:
+        One share per class, 0 to 1; all 0 where no pixel is labelled.
+    """
+    pixels = np.zeros(n_classes + 1)
+    for survey, windows in zip(surveys, regions, strict=True):
+        pixels[list(survey.class_numbers)] += survey.counts(disjoint(windows)).sum(axis=0)
+    total = max(pixels.sum(), 1.0)
+    return tuple((pixels[1:] / total).tolist())
 
 
 def _sum_up(

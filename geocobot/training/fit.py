@@ -7,7 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -24,6 +24,7 @@ from geocobot.training.callbacks import ProgressReport, StepSeeds, TimeBudget
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.health import AdapterHealth
 from geocobot.training.logs import csv_path, make_loggers, quiet_lightning
+from geocobot.training.losses import SegmentationLoss
 from geocobot.training.module import KEPT_EPOCH, VALIDATION_IOU, SegmentationTask
 from geocobot.training.schedule import RunClock
 
@@ -45,7 +46,7 @@ class FitSettings:
         max_minutes: wall time of the training, its last validation included; None for no limit.
         groups: learning rates at the peak and weight decays; None takes `default_groups`.
         warmup: share of the run over which the learning rate rises.
-        dice_weight: weight of soft Dice beside the cross-entropy.
+        loss: what training lowers.
         box_jitter_px: how far a side of a box moves at most, where the segmenter wants boxes.
         clip_norm: largest norm of the gradient.
         patience: epochs without a better validation IoU before the run stops; None lets it go
@@ -61,7 +62,7 @@ class FitSettings:
     max_minutes: float | None = None
     groups: GroupSettings | None = None
     warmup: float = 0.05
-    dice_weight: float = 1.0
+    loss: SegmentationLoss = field(default_factory=SegmentationLoss)
     box_jitter_px: float = 0.0
     clip_norm: float = 1.0
     patience: int | None = None
@@ -143,7 +144,7 @@ def fit(
         n_classes=settings.n_classes,
         groups=settings.groups or default_groups(segmenter),
         warmup=settings.warmup,
-        dice_weight=settings.dice_weight,
+        loss=settings.loss,
         box_jitter_px=settings.box_jitter_px,
     )
     # Steps are seeded; whoever called has a generator that must not notice.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Final, cast
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from geocobot.errors import ConfigError
 from geocobot.training.averaging import WeightAverage
 from geocobot.training.groups import GroupSettings, parameter_groups
-from geocobot.training.losses import segmentation_loss
+from geocobot.training.losses import SegmentationLoss
 from geocobot.training.objectives import Batch, make_objective
 from geocobot.training.schedule import RunClock, learning_rate_factor
 from geocobot.training.thresholds import ScoreHistograms, Tuning
@@ -35,7 +34,7 @@ class SegmentationTask(LightningModule):
         n_classes: K.
         groups: peak learning rates and weight decays.
         warmup: share of the run over which the learning rate rises.
-        dice_weight: weight of soft Dice beside the cross-entropy.
+        loss: what is lowered.
         box_jitter_px: how far a side of a box moves at most, where the segmenter wants boxes.
     """
 
@@ -47,19 +46,18 @@ class SegmentationTask(LightningModule):
         n_classes: int,
         groups: GroupSettings,
         warmup: float,
-        dice_weight: float,
+        loss: SegmentationLoss,
         box_jitter_px: float = 0.0,
     ) -> None:
         super().__init__()
         # Lightning loads checkpoints weights-only: primitives alone survive that.
-        self.save_hyperparameters(ignore=["segmenter", "clock", "groups"], logger=False)
+        self.save_hyperparameters(ignore=["segmenter", "clock", "groups", "loss"], logger=False)
         self.segmenter = segmenter
         self.clock = clock
         self.n_classes = n_classes
         self.groups = groups
         self.warmup = warmup
-        criterion = partial(segmentation_loss, dice_weight=dice_weight)
-        self.objective = make_objective(segmenter, criterion, box_jitter_px)
+        self.objective = make_objective(segmenter, loss, box_jitter_px)
         self.strict_loading = False
         self.average = WeightAverage(segmenter)
         self.histograms = ScoreHistograms(n_classes)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from geocobot.adapters.config import AdapterConfig
+from geocobot.classes import ClassSpec
 from geocobot.config import (
     BATCH_SIZES,
     BOX_JITTER_PX,
@@ -22,9 +23,10 @@ from geocobot.config import (
     MAX_VIEWS,
     TrainOptions,
 )
-from geocobot.data.split import choose_patch_px
-from geocobot.data.survey import Survey
+from geocobot.data.split import Split, choose_patch_px
+from geocobot.data.survey import Survey, class_shares
 from geocobot.training.groups import PRETRAINED_SHARE, GroupSettings, default_groups
+from geocobot.training.losses import SegmentationLoss, balanced_weights
 
 _log = logging.getLogger("geocobot.workflows")
 
@@ -76,6 +78,41 @@ def choose_base(options: TrainOptions, device: torch.device) -> TrainOptions:
     base: TrainOptions = replace(options, base="vit_b" if device.type == "cuda" else "tiny")
     _log.info("Base: %s, because training runs on the %s.", base.base, device.type.upper())
     return base
+
+
+def choose_head(options: TrainOptions) -> TrainOptions:
+    """The options with a head."""
+    return replace(options, head="mask-decoder") if options.head == "auto" else options
+
+
+def choose_loss(
+    options: TrainOptions,
+    surveys: Sequence[Survey],
+    splits: Sequence[Split],
+    classes: Sequence[ClassSpec],
+) -> SegmentationLoss:
+    """The loss that the options describe; its class weights, if any, are those of the data.
+
+    They follow from scenes, labels and seed alone, so that a resumed run has the same.
+
+    Args:
+        options: filled in.
+        surveys: of the scenes.
+        splits: of the scenes; the training regions decide.
+        classes: of the labels.
+    """
+    if options.class_weights == "none":
+        return SegmentationLoss(options.loss)
+    shares = class_shares(surveys, [split.train for split in splits], len(classes))
+    weights = balanced_weights(shares)
+    _log.info(
+        "Class weights: %s.",
+        ", ".join(
+            f"{c.name} {weight:.2f} ({share:.1%} of the training area)"
+            for c, weight, share in zip(classes, weights, shares, strict=True)
+        ),
+    )
+    return SegmentationLoss(options.loss, weights)
 
 
 def fill_in(options: TrainOptions, device: torch.device, surveys: Sequence[Survey]) -> TrainOptions:

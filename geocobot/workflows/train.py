@@ -22,10 +22,13 @@ from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
 from geocobot.training.fit import FitResult, FitSettings, fit
+from geocobot.training.losses import SegmentationLoss
 from geocobot.workflows.defaults import (
     choose_adapter,
     choose_base,
     choose_groups,
+    choose_head,
+    choose_loss,
     fill_in,
     limit_epochs,
 )
@@ -114,7 +117,7 @@ def train(
     device = choose_device(options.device)
     run = RunFolder.claim(options)
     inputs = read_inputs(options)
-    options = replace(choose_base(options, device), out=str(run.target))
+    options = choose_head(replace(choose_base(options, device), out=str(run.target)))
     # Before the survey, which takes long: the weights of the base may be missing.
     segmenter = _build(options, adapter, len(inputs.labels.classes), progress)
     ground = survey_ground(inputs, options.seed, progress)
@@ -124,12 +127,13 @@ def train(
     datamodule = _make_datamodule(options, ground, splits)
     if segmenter.starts_at_random and not epochs_given:
         options = limit_epochs(options, datamodule.views_per_epoch)
+    loss = choose_loss(options, ground.surveys, splits, ground.labels.classes)
     run.begin(options, ground.fingerprint)
     with run.kept() if resumable else nullcontext():
         fitted = fit(
             segmenter,
             datamodule,
-            _settings(options, device, segmenter, run),
+            _settings(options, device, segmenter, run, loss),
             run.partial,
             progress,
         )
@@ -167,10 +171,12 @@ def _build(
     options: TrainOptions, adapter: AdapterConfig, n_classes: int, progress: Progress
 ) -> Segmenter:
     """Build the adapted base with its head."""
+    assert options.head != "auto"
     return build_segmenter(
         options.base,
         n_classes,
         adapter,
+        head=options.head,
         prompt=options.prompt,
         checkpoint=options.checkpoint,
         seed=options.seed,
@@ -196,7 +202,11 @@ def _make_datamodule(
 
 
 def _settings(
-    options: TrainOptions, device: torch.device, segmenter: Segmenter, run: RunFolder
+    options: TrainOptions,
+    device: torch.device,
+    segmenter: Segmenter,
+    run: RunFolder,
+    loss: SegmentationLoss,
 ) -> FitSettings:
     """The options that the fit needs."""
     assert segmenter.config is not None
@@ -205,6 +215,7 @@ def _settings(
         epochs=options.epochs,
         max_minutes=options.max_minutes,
         groups=choose_groups(options, segmenter),
+        loss=loss,
         log_health=options.log_adapter_health,
         patience=options.patience,
         box_jitter_px=options.box_jitter_px or 0.0,

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from rasterio.windows import Window
 
+from geocobot.data.survey import class_shares
+
 from .conftest import blobs
 
 
@@ -52,3 +54,23 @@ def test_a_scene_without_any_data_has_no_classes(make_survey):
     survey = make_survey((64, 64), mask=np.zeros((64, 64), dtype=bool))
     assert survey.class_numbers == ()
     assert not survey.has_labelled(Window(0, 0, 64, 64))
+
+
+def test_shares_count_every_labelled_pixel_of_the_regions_once(make_survey):
+    numbers = np.zeros((128, 128), dtype=np.uint8)
+    numbers[:32, :64] = 1
+    numbers[96:, 96:] = 3
+    mask = np.ones((128, 128), dtype=bool)
+    mask[32:64, :32] = False
+    survey = make_survey((128, 128), numbers=numbers, mask=mask)
+    overlapping = [Window(0, 0, 64, 64), Window(32, 0, 96, 64), Window(-64, -64, 96, 96)]
+    whole = [Window(0, 0, 128, 128)]
+    # 64 rows of 128 px without 32 x 32 px: 2048 of class 1; with the whole scene the rest too.
+    assert class_shares([survey], [overlapping], 3) == pytest.approx((2048 / 7168, 0, 0))
+    both = class_shares([survey, survey], [overlapping, whole], 3)
+    assert both == pytest.approx((4096 / (7168 + 15360), 0, 1024 / (7168 + 15360)))
+
+
+def test_shares_of_nothing_are_zero(make_survey):
+    survey = make_survey((64, 64), mask=np.zeros((64, 64), dtype=bool))
+    assert class_shares([survey], [[Window(0, 0, 64, 64)]], 2) == (0, 0)

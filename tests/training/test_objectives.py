@@ -1,5 +1,3 @@
-from functools import partial
-
 import pytest
 import torch
 from torch import nn
@@ -13,13 +11,13 @@ from geocobot.models.segmenter import Segmenter
 from geocobot.training.boxes import find_objects
 from geocobot.training.fit import FitSettings, fit
 from geocobot.training.groups import GroupSettings
-from geocobot.training.losses import segmentation_loss
+from geocobot.training.losses import SegmentationLoss
 from geocobot.training.objectives import BoxesFromLabels, BoxMasks, ClassPlanes, make_objective
 
 from .squares import SquaresModule, TinySegmenter
 from .test_fit import PowerCutError, rows, same_weights
 
-CRITERION = partial(segmentation_loss, dice_weight=1.0)
+CRITERION = SegmentationLoss()
 SIDE = 32
 
 

@@ -6,10 +6,18 @@ from typing import Any
 import pytest
 import torch
 
+from geocobot.classes import ClassSpec
 from geocobot.config import TrainOptions
 from geocobot.errors import ConfigError
 from geocobot.workflows import defaults
-from geocobot.workflows.defaults import choose_adapter, choose_base, fill_in, limit_epochs
+from geocobot.workflows.defaults import (
+    choose_adapter,
+    choose_base,
+    choose_head,
+    choose_loss,
+    fill_in,
+    limit_epochs,
+)
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -92,3 +100,25 @@ def test_cobot_wants_ranks_by_fours() -> None:
         choose_adapter(options(rank=6))
     assert choose_adapter(options(rank=6, cobot=False)).rank == 6
     assert choose_adapter(options(rank=6, adapter="none")).method == "none"
+
+
+def test_there_is_a_head_by_default_and_any_may_be_asked_for() -> None:
+    assert choose_head(options()).head == "mask-decoder"
+    assert choose_head(options(head="dense")).head == "dense"
+
+
+def test_class_weights_follow_from_the_training_area_and_are_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(defaults, "class_shares", lambda _surveys, _regions, n: (0.1, 0.001)[:n])
+    classes = [ClassSpec(1, "road", "#e69f00"), ClassSpec(2, "tree", "#56b4e9")]
+    with caplog.at_level("INFO", "geocobot"):
+        plain = choose_loss(options(loss="lovasz"), [], [], classes)
+        assert not caplog.messages
+        weighted = choose_loss(options(class_weights="balanced"), [], [], classes)
+    assert (plain.name, plain.positive_weights) == ("lovasz", None)
+    assert (weighted.name, weighted.positive_weights) == ("bce-dice", pytest.approx((3.0, 10.0)))
+    (said,) = caplog.messages
+    assert said.startswith(
+        "Class weights: road 3.00 (10.0% of the training area), tree 10.00 (0.1%"
+    )

@@ -64,6 +64,26 @@ def options(
     )
 
 
+def test_head_loss_and_class_weights_are_what_was_asked_for(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def fit(*arguments: Any) -> Any:
+        seen.append(arguments[2].loss)
+        return real(*arguments)
+
+    real = train_module.fit
+    monkeypatch.setattr(train_module, "fit", fit)
+    asked = replace(options, head="dense", loss="cldice", class_weights="balanced", epochs=1)
+    result = train(asked)
+    assert read_card(result.model).segmenter.head.kind == "dense"
+    # Bars of 16 px, every 64: three other pixels per own one, a little more or less in the split.
+    assert seen[0].name == "cldice"
+    assert seen[0].positive_weights == pytest.approx((3**0.5,), rel=0.1)
+    assert {read_yaml(result.config)[n] for n in ("head", "loss")} == {"dense", "cldice"}
+
+
 def test_a_run_leaves_everything_it_promises(options: TrainOptions) -> None:
     result = train(options)
     assert {p.name for p in result.folder.iterdir()} >= {
