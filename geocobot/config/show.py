@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from geocobot.config.option import option
-from geocobot.config.values import AdapterName, AdapterTarget, MixingName, ShownBase
+from geocobot.config.values import AdapterName, AdapterTarget, HeadKind, MixingName, ShownBase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,4 +35,5 @@ class ShowOptions:
         group="Adapter",
     )
     mixing: MixingName = option("COBOT's mixing matrix.", "quaternion", group="Adapter")
+    head: HeadKind = option("What draws the map.", "mask-decoder", group="Head")
     classes: int = option("Number of classes of the head.", 1, group="Head", least=1, most=254)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from geocobot.adapters.config import AdapterConfig
-from geocobot.config.values import PromptName
-
-HeadKind: TypeAlias = Literal["mask-decoder", "dense"]
+from geocobot.config.values import HeadKind, PromptName
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from geocobot.config.values import PromptName
+from geocobot.config.values import HeadKind, PromptName
 from geocobot.errors import ConfigError
-from geocobot.models.architecture import HeadConfig, HeadKind
+from geocobot.models.architecture import HeadConfig
 from geocobot.models.bases import BaseSpec
 from geocobot.models.boxes import BoxPromptedHead
 from geocobot.models.dense_head import DenseHead

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from geocobot.adapters.attach import adapter_state, attach
 from geocobot.adapters.config import AdapterConfig
-from geocobot.config.values import PromptName
+from geocobot.config.values import HeadKind, PromptName
 from geocobot.errors import ConfigError
-from geocobot.models.architecture import HeadKind, SegmenterConfig
+from geocobot.models.architecture import SegmenterConfig
 from geocobot.models.bases import PATCH_PX, BaseSpec, find_base
 from geocobot.models.boxes import Boxes
 from geocobot.models.checkpoint import Checkpoint, load_checkpoint

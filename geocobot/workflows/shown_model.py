@@ -9,11 +9,10 @@ import torch
 from geocobot.adapters.attach import attach, count_parameters
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config import ShowOptions
-from geocobot.models.architecture import HeadConfig
 from geocobot.models.bases import find_base
 from geocobot.models.cost import encoder_flop, encoder_parameters
 from geocobot.models.encoder import SamEncoder
-from geocobot.models.head import MaskDecoderHead
+from geocobot.models.heads import head_config, make_head
 from geocobot.settings import check_limits
 
 
@@ -81,11 +80,11 @@ def show_model(options: ShowOptions) -> ShownModel:
         targets=options.targets,
         mixing=options.mixing,
     )
-    head_config = HeadConfig(
-        options.classes, width=spec.out_channels, image_stem=spec.weights is None
+    head_shape = head_config(
+        spec, options.classes, options.head, pretrained=spec.weights is not None
     )
     with torch.device("meta"):
-        encoder, head = SamEncoder(spec), MaskDecoderHead(head_config)
+        encoder, head = SamEncoder(spec), make_head(head_shape)
         sites = attach(encoder, config)
         counts = count_parameters(encoder)
     return ShownModel(

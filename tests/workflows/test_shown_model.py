@@ -47,6 +47,11 @@ def test_dora_adds_a_magnitude_per_row() -> None:
     assert dora.adapter_parameters - lora.adapter_parameters == 2 * 12 * 768
 
 
+def test_the_dense_head_is_the_smaller_one() -> None:
+    mask, dense = (show_model(ShowOptions(base="vit_h", head=h)) for h in ("mask-decoder", "dense"))
+    assert dense.head_parameters < 3e6 < mask.head_parameters
+
+
 @pytest.mark.parametrize("adapter", ["none", "full"])
 def test_without_sites_there_are_no_adapter_parameters(adapter: Any) -> None:
     shown = show_model(ShowOptions(base="vit_b", adapter=adapter))
