@@ -25,6 +25,7 @@ from geocobot.config import (
 )
 from geocobot.data.split import Split, choose_patch_px
 from geocobot.data.survey import Survey, class_shares
+from geocobot.errors import ConfigError
 from geocobot.training.groups import PRETRAINED_SHARE, GroupSettings, default_groups
 from geocobot.training.losses import SegmentationLoss, balanced_weights
 
@@ -81,7 +82,18 @@ def choose_base(options: TrainOptions, device: torch.device) -> TrainOptions:
 
 
 def choose_head(options: TrainOptions) -> TrainOptions:
-    """The options with a head."""
+    """The options with a head.
+
+    Raises:
+        ConfigError: what was asked for does not fit box prompts.
+    """
+    if options.prompt == "boxes" and options.class_weights != "none":
+        raise ConfigError(
+            f"--class-weights {options.class_weights}",
+            "is asked for with --prompt boxes",
+            "Every box has one mask of its own, and all of them weigh the same",
+            "Leave one of the two out",
+        )
     return replace(options, head="mask-decoder") if options.head == "auto" else options
 
 

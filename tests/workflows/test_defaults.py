@@ -107,6 +107,12 @@ def test_there_is_a_head_by_default_and_any_may_be_asked_for() -> None:
     assert choose_head(options(head="dense")).head == "dense"
 
 
+def test_boxes_take_no_class_weights() -> None:
+    with pytest.raises(ConfigError, match=r"--class-weights balanced is asked for with --prompt"):
+        choose_head(options(prompt="boxes", class_weights="balanced"))
+    assert choose_head(options(prompt="boxes", loss="lovasz")).head == "mask-decoder"
+
+
 def test_class_weights_follow_from_the_training_area_and_are_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
