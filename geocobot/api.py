@@ -85,6 +85,8 @@ class TrainKeywords(TypedDict, total=False):
     class_weights: ClassWeights
     patience: int | None
     box_jitter_px: float | None
+    pool_epochs: int | None
+    feature_cache_gb: float | None
     workers: int
     seed: int
     device: DeviceName

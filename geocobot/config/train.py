@@ -14,8 +14,10 @@ from geocobot.config.values import (
     DEFAULT_CPU_MINUTES,
     DEFAULT_EPOCHS,
     DEFAULT_LINE_WIDTH_M,
+    FEATURE_CACHE_GB,
     MAX_SEED,
     MAX_VIEWS,
+    POOL_EPOCHS,
     AdapterInit,
     AdapterName,
     AdapterTarget,
@@ -229,6 +231,21 @@ class TrainOptions:
         f"{BOX_JITTER_SIDE_PX} px patches, in proportion for others.",
         None,
         group="Training",
+        least=0,
+    )
+    pool_epochs: int | None = option(
+        f"Show the patches of so many epochs again and again; default {POOL_EPOCHS} at most where "
+        "--feature-cache-gb keeps what was computed of them, else new ones for ever.",
+        None,
+        group="Training",
+        least=1,
+    )
+    feature_cache_gb: float | None = option(
+        "Disk for the features of a frozen encoder (--adapter none), which then sees every patch "
+        f"once; 0 keeps none; default {FEATURE_CACHE_GB['cpu']:g} on a CPU, "
+        f"{FEATURE_CACHE_GB['cuda']:g} on a GPU.",
+        None,
+        group="Machine",
         least=0,
     )
     workers: int = option(

@@ -37,6 +37,12 @@ MAX_VIEWS = 600
 BOX_JITTER_PX, BOX_JITTER_SIDE_PX = 50.0, 1024
 """How far a side of a box moves in a patch of that side, as published."""
 
+POOL_EPOCHS = 8
+"""After so many epochs patches come again where the features of a frozen encoder are kept."""
+
+FEATURE_CACHE_GB: Mapping[str, float] = {"cuda": 0.0, "cpu": 4.0}
+"""A GPU encodes a patch in the time that reading and checking its features would take."""
+
 MAX_SEED = 2**32
 MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
 

@@ -86,13 +86,17 @@ class MixedSampler(Sampler[SampleKey]):
         self.length = length
         self.seed = seed
         self.augmented = augmented
+        self.pool_epochs: int | None = None
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose which patches come next; Lightning calls it before every epoch."""
-        self.epoch = epoch
+        """Choose which patches come next; Lightning calls it before every epoch.
+
+        After `pool_epochs`, if set, the patches of the first epoch come again, and so on.
+        """
+        self.epoch = epoch if self.pool_epochs is None else epoch % self.pool_epochs
         for _, sampler in self.samplers:
-            sampler.set_epoch(epoch)
+            sampler.set_epoch(self.epoch)
 
     def __iter__(self) -> Iterator[SampleKey]:
         """Yield the epoch's patches."""

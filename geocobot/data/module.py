@@ -32,7 +32,8 @@ class SceneDataModule(LightningDataModule):
 
     An epoch's patches and their augmentation follow from the seed and the number of the epoch
     alone, which Lightning tells the sampler: not from the number of workers, nor from the epochs
-    before, so that a resumed run sees what the uninterrupted one would have seen.
+    before, so that a resumed run sees what the uninterrupted one would have seen. After
+    `repeat_after` the number counts modulo the length of the pool.
 
     Args:
         scenes: what to learn from.
@@ -104,6 +105,13 @@ class SceneDataModule(LightningDataModule):
     def views_per_epoch(self) -> float:
         """How often an epoch shows a pixel of the training area on average."""
         return len(self.train_sampler) * self.crop_px**2 / self._train_area_px
+
+    def repeat_after(self, epochs: int) -> None:
+        """Show the patches of so many epochs again and again, turned and relit as before.
+
+        For whoever keeps what was computed of them.
+        """
+        self.train_sampler.pool_epochs = epochs
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of random patches; the loader's sampler has `set_epoch`."""

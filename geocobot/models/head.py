@@ -24,7 +24,12 @@ class TokenDecoder(nn.Module):
 
     Args:
         config: shape of the head.
+
+    Attributes:
+        needs_levels: whether it looks at `Features.levels`.
     """
+
+    needs_levels = False
 
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()

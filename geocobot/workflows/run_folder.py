@@ -26,7 +26,10 @@ _STATE_NAME = "run.json"
 _RUNS = Path("runs")
 
 # Options that change how a run goes on, but not what it is.
-_FREE_TO_CHANGE = {"resume", "overwrite", "out", "workers", "max_minutes", "epochs", "patience"}
+_FREE_TO_CHANGE = {
+    *("resume", "overwrite", "out", "workers", "max_minutes", "epochs", "patience"),
+    "feature_cache_gb",
+}
 
 _log = logging.getLogger("geocobot.workflows")
 

@@ -33,6 +33,7 @@ from geocobot.workflows.defaults import (
     limit_epochs,
 )
 from geocobot.workflows.device import choose_device
+from geocobot.workflows.features import choose_features, keeping_features, refuse_features
 from geocobot.workflows.ground import Ground, read_inputs, survey_ground
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
 from geocobot.workflows.validation import judge_blocks
@@ -120,6 +121,7 @@ def train(
     options = choose_head(replace(choose_base(options, device), out=str(run.target)))
     # Before the survey, which takes long: the weights of the base may be missing.
     segmenter = _build(options, adapter, len(inputs.labels.classes), progress)
+    refuse_features(options, segmenter)
     ground = survey_ground(inputs, options.seed, progress)
     epochs_given = options.epochs is not None
     options = fill_in(options, device, ground.surveys)
@@ -128,15 +130,12 @@ def train(
     if segmenter.starts_at_random and not epochs_given:
         options = limit_epochs(options, datamodule.views_per_epoch)
     loss = choose_loss(options, ground.surveys, splits, ground.labels.classes)
+    options = choose_features(options, segmenter, datamodule, device)
     run.begin(options, ground.fingerprint)
     with run.kept() if resumable else nullcontext():
-        fitted = fit(
-            segmenter,
-            datamodule,
-            _settings(options, device, segmenter, run, loss),
-            run.partial,
-            progress,
-        )
+        settings = _settings(options, device, segmenter, run, loss)
+        with keeping_features(options, segmenter):
+            fitted = fit(segmenter, datamodule, settings, run.partial, progress)
         classes = _tuned(ground.labels.classes, fitted)
         scores = judge_blocks(
             segmenter,

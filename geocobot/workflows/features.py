@@ -1,0 +1,121 @@
+"""Whether a run keeps the features of its frozen encoder, and which patches come again then."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+
+from geocobot.config import FEATURE_CACHE_GB, POOL_EPOCHS, TrainOptions
+from geocobot.data.module import SceneDataModule
+from geocobot.errors import ConfigError
+from geocobot.models.cached_encoder import is_frozen, kept_bytes, reusing_features
+from geocobot.models.feature_cache import FeatureCache
+from geocobot.models.segmenter import Segmenter
+from geocobot.models.weights import cache_folder
+
+_log = logging.getLogger("geocobot.workflows")
+
+FOLDER_NAME = "features"
+"""Within the cache folder, where runs with the same patches find each other's features."""
+
+_GB = 10**9
+
+
+def refuse_features(options: TrainOptions, segmenter: Segmenter) -> None:
+    """Refuse to keep features that change with every step.
+
+    Raises:
+        ConfigError: they are asked for, and the encoder or its adapters are trained.
+    """
+    if options.feature_cache_gb and not is_frozen(segmenter.encoder):
+        learns = f"--base {options.base}" if segmenter.encoder_trained else "the adapter"
+        raise ConfigError(
+            f"--feature-cache-gb {options.feature_cache_gb:g}",
+            f"is given, but {learns} learns",
+            "Only the features of a frozen encoder stay the same",
+            "Leave it out, or pass --adapter none and a base with pretrained weights",
+        )
+
+
+def choose_features(
+    options: TrainOptions,
+    segmenter: Segmenter,
+    datamodule: SceneDataModule,
+    device: torch.device,
+) -> TrainOptions:
+    """The options with how much is kept and how many epochs of patches there are.
+
+    Args:
+        options: filled in.
+        segmenter: on the CPU.
+        datamodule: is told when its patches come again.
+        device: where to compute.
+    """
+    if is_frozen(segmenter.encoder):
+        options = _sized(options, segmenter, datamodule, FEATURE_CACHE_GB[device.type])
+    if options.pool_epochs is not None:
+        datamodule.repeat_after(options.pool_epochs)
+        _log.info(
+            "The patches of %d epochs are shown again and again; --pool-epochs sets another "
+            "number.",
+            options.pool_epochs,
+        )
+    return options
+
+
+@contextmanager
+def keeping_features(options: TrainOptions, segmenter: Segmenter) -> Iterator[None]:
+    """Let the segmenter reuse features inside the `with` block, if the options say so."""
+    if not options.feature_cache_gb:
+        yield
+        return
+    try:
+        folder = cache_folder() / FOLDER_NAME
+    except ConfigError as error:
+        _log.warning("Encoder features are not kept. %s", error)
+        yield
+        return
+    cache = FeatureCache(folder, round(options.feature_cache_gb * _GB))
+    with reusing_features(segmenter, cache) as cached:
+        _log.info(
+            "Encoder features are kept in %s, up to %g GB; those of %d patches are at hand for "
+            "this base. --feature-cache-gb 0 keeps none.",
+            folder,
+            options.feature_cache_gb,
+            cache.count(cached.prefix),
+        )
+        yield
+        _log.info(
+            "Encoder features: %d of %d patches were at hand.",
+            cached.shown - cached.encoded,
+            cached.shown,
+        )
+
+
+def _sized(
+    options: TrainOptions, segmenter: Segmenter, datamodule: SceneDataModule, default_gb: float
+) -> TrainOptions:
+    """The options with the size of the cache and as many epochs as it has room for."""
+    patch_px, given_gb = options.patch_size, options.feature_cache_gb
+    assert patch_px is not None
+    bound_gb = default_gb if given_gb is None else given_gb
+    sized: TrainOptions = replace(options, feature_cache_gb=bound_gb)
+    if bound_gb == 0 or sized.pool_epochs is not None:
+        return sized
+    crop_px = datamodule.crop_px
+    epoch_bytes = len(datamodule.train_sampler) * kept_bytes(segmenter, crop_px)
+    block_bytes = len(datamodule.val_sampler) * kept_bytes(segmenter, max(crop_px, patch_px))
+    room = int((bound_gb * _GB - block_bytes) // epoch_bytes)
+    if room >= 1:
+        return replace(sized, pool_epochs=min(room, POOL_EPOCHS))
+    _log.warning(
+        "Encoder features are not kept: those of an epoch take %.1f GB, and there are %g GB for "
+        "them. --feature-cache-gb gives them more.",
+        (epoch_bytes + block_bytes) / _GB,
+        bound_gb,
+    )
+    return replace(sized, feature_cache_gb=0.0)
