@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -176,6 +176,10 @@ def _bytes_of(tensor: Tensor) -> Any:
 
 def _batch(features: Sequence[Features], like: Tensor) -> Features:
     """Join features (C, h, w) into a batch in the dtype and on the device of a tensor."""
-    planes = zip(*(f.levels for f in features), strict=True)
-    levels = tuple(torch.stack(plane).to(like) for plane in planes)
-    return Features(levels, torch.stack([f.neck for f in features]).to(like))
+
+    def joined(planes: Iterable[Tensor]) -> Tensor:
+        # Converted first: autocast on a CPU refuses to stack float16.
+        return torch.stack([plane.to(like) for plane in planes])
+
+    levels = zip(*(f.levels for f in features), strict=True)
+    return Features(tuple(joined(level) for level in levels), joined(f.neck for f in features))

@@ -22,6 +22,7 @@ _log = logging.getLogger("geocobot.models")
 _SUFFIX = ".features"
 _CHECK_BYTES = 4
 _SHARES = 16  # into so many parts the bound is cut, to look at the folder once per part
+_COARSE_S = 2.0  # how far the clocks of file systems lag behind, FAT's the most
 _FREE_DISK_BYTES = 10**9  # a full disk would cost the run its checkpoints
 
 
@@ -45,7 +46,7 @@ class FeatureCache:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
-        self._began_s = time.time()
+        self._began_s = time.time() - _COARSE_S
         self._used: set[str] = set()
         self._is_open = True
         self._bytes = 0
