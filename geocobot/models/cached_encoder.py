@@ -40,18 +40,12 @@ class CachedEncoder(nn.Module):
         self, encoder: nn.Module, cache: FeatureCache, identity: str, *, with_levels: bool
     ) -> None:
         super().__init__()
-        self.encoder = encoder.eval()
+        self.encoder = encoder
         self.cache = cache
         self.identity = identity
         self.with_levels = with_levels
         self.shown = 0
         self.encoded = 0
-
-    def train(self, mode: bool = True) -> CachedEncoder:
-        """Stay in evaluation mode: what is kept must not hang on dropout."""
-        super().train(mode)
-        self.encoder.eval()
-        return self
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Features:
@@ -77,7 +71,10 @@ class CachedEncoder(nn.Module):
 
     def _encode(self, x: Tensor) -> list[Features]:
         """The features (C, h, w) of each sample, on the CPU and rounded."""
-        features = self.encoder(x)
+        was_training = self.encoder.training
+        features = self.encoder.eval()(x)
+        # As it was: Lightning remembers the mode of every module.
+        self.encoder.train(was_training)
         kept = Features(features.levels if self.with_levels else (), features.neck)
         neck = kept.neck.cpu()
         levels = [level.cpu() for level in kept.levels]

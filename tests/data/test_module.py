@@ -117,6 +117,25 @@ def test_an_epoch_follows_from_seed_and_number_alone(make_module):
     assert not same(epoch_of(fresh, 3), epoch_of(make_module(seed=5), 3))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_pool_comes_again_byte_by_byte(make_module, workers):
+    # Large enough for torch to cut it among its threads, which workers have fewer of.
+    module = make_module(workers=workers, crop_px=128, steps_per_epoch=2)
+    module.repeat_after(2)
+    loader = module.train_dataloader()
+    drawn = []
+    for epoch in range(5):
+        module.train_sampler.set_epoch(epoch)
+        drawn.append([batch["image"].numpy().tobytes() for batch in loader])
+    assert drawn[0] == drawn[2] == drawn[4]
+    assert drawn[1] == drawn[3]
+    assert not set(drawn[0]) & set(drawn[1])
+    plain = make_module(crop_px=128, steps_per_epoch=2)
+    for epoch in range(2):
+        images = [batch["image"].numpy().tobytes() for batch in epoch_of(plain, epoch)]
+        assert images == drawn[epoch]
+
+
 def test_workers_do_not_change_the_samples(make_module):
     alone, helped = make_module(), make_module(workers=2)
     loader = helped.train_dataloader()
@@ -255,8 +274,14 @@ class _Recorder(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def test_lightning_moves_the_epoch_on_and_resumes_with_the_same_patches(make_module, tmp_path):
+@pytest.mark.parametrize("pool_epochs", [None, 3])
+def test_lightning_moves_the_epoch_on_and_resumes_with_the_same_patches(
+    make_module, tmp_path, pool_epochs
+):
     def fit(epochs: int, resumed: str | None = None) -> tuple[list[list[int]], Trainer]:
+        module = make_module()
+        if pool_epochs is not None:
+            module.repeat_after(pool_epochs)
         recorder = _Recorder()
         trainer = Trainer(
             max_epochs=epochs,
@@ -267,11 +292,12 @@ def test_lightning_moves_the_epoch_on_and_resumes_with_the_same_patches(make_mod
             enable_model_summary=False,
             default_root_dir=tmp_path,
         )
-        trainer.fit(recorder, datamodule=make_module(), ckpt_path=resumed)
+        trainer.fit(recorder, datamodule=module, ckpt_path=resumed)
         return recorder.shown, trainer
 
     whole, _ = fit(4)
     assert whole[:12] != whole[12:24]
+    assert (whole[:12] == whole[36:]) == (pool_epochs == 3)
     _, stopped = fit(2)
     stopped.save_checkpoint(tmp_path / "two.ckpt")
     rest, _ = fit(4, str(tmp_path / "two.ckpt"))
