@@ -224,6 +224,7 @@ def test_what_is_kept_does_not_hang_on_dropout(store):
         segmenter.train()
         assert segmenter.head.training
         assert torch.equal(segmenter.encoder(image).neck, image.half().float())
+        assert segmenter.encoder.encoder.drop.training
 
 
 def test_the_segmenter_is_itself_again(segmenter, store, images):

@@ -193,6 +193,16 @@ def test_what_another_run_is_using_stays(folder, file_bytes):
     assert (cache.count("other-"), cache.count("own-")) == (6, 2)
 
 
+def test_what_is_in_use_stays_where_the_clock_of_the_disk_is_behind(folder, file_bytes):
+    FeatureCache(folder, 8 * file_bytes).keep("found", features())
+    cache = FeatureCache(folder, 8 * file_bytes)
+    assert cache.find("found") is not None
+    for k in range(20):
+        cache.keep(f"own-{k}", features(k))
+        let_pass(folder, 1)
+    assert (cache.count("found"), cache.count("own-")) == (1, 7)
+
+
 def test_what_another_process_writes_counts(folder, file_bytes):
     bound = 32 * file_bytes
     one, two = FeatureCache(folder, bound), FeatureCache(folder, bound)

@@ -176,6 +176,17 @@ def test_features_that_change_are_refused(checkpoint: Path) -> None:
     refuse_features(said, build_segmenter("mini", 1, checkpoint=checkpoint))
 
 
+def test_features_that_change_are_refused_before_the_survey(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*_: Any) -> None:
+        raise AssertionError("the survey began")
+
+    monkeypatch.setattr(train_module, "survey_ground", too_late)
+    with pytest.raises(ConfigError, match="--feature-cache-gb 2 is given, but the adapter learns"):
+        train(replace(options, adapter="lora", feature_cache_gb=2.0))
+
+
 def at_hand(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What the log says of patches at hand; forgotten then."""
     said = [m for m in caplog.messages if "at hand" in m]
