@@ -32,7 +32,8 @@ def refuse_features(options: TrainOptions, segmenter: Segmenter) -> None:
         ConfigError: they are asked for, and the encoder or its adapters are trained.
     """
     if options.feature_cache_gb and not is_frozen(segmenter.encoder):
-        learns = f"--base {options.base}" if segmenter.encoder_trained else "the adapter"
+        at_random = segmenter.starts_at_random
+        learns = f"--base {options.base}" if at_random else f"--adapter {options.adapter}"
         raise ConfigError(
             f"--feature-cache-gb {options.feature_cache_gb:g}",
             f"is given, but {learns} learns",

@@ -12,6 +12,7 @@ from geocobot.models.encoder import Features
 from geocobot.models.feature_cache import FeatureCache
 from geocobot.models.segmenter import Segmenter
 from geocobot.training.fit import FitSettings, fit
+from geocobot.training.groups import GroupSettings
 
 from .squares import EpochSampler, SquaresModule
 
@@ -87,7 +88,8 @@ def one_thread():
 def run(tmp_path, *, cache=None, name="run", resume=False, last=None):
     """Train for five epochs; the segmenter, and what the log says."""
     segmenter = Segmenter(FrozenEncoder(), Head(last))
-    settings = FitSettings(n_classes=1, epochs=5, seed=3, learning_rate=1e-2, resume=resume)
+    groups = GroupSettings(learning_rate=1e-2)
+    settings = FitSettings(n_classes=1, epochs=5, seed=3, groups=groups, resume=resume)
     if cache is None:
         result = fit(segmenter, PoolModule(), settings, tmp_path / name)
     else:

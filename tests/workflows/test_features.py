@@ -167,7 +167,7 @@ def test_an_encoder_that_learns_shows_new_patches_for_ever(checkpoint: Path) -> 
 def test_features_that_change_are_refused(checkpoint: Path) -> None:
     adapted = build_segmenter("mini", 1, AdapterConfig(), checkpoint=checkpoint)
     said = TrainOptions(raster=("a.tif",), labels=("b.shp",), base="tiny", feature_cache_gb=2.0)
-    with pytest.raises(ConfigError, match=r"-gb 2 is given, but the adapter learns.*none"):
+    with pytest.raises(ConfigError, match=r"-gb 2 is given, but --adapter lora learns.*none"):
         refuse_features(said, adapted)
     with pytest.raises(ConfigError, match="-gb 2 is given, but --base tiny learns"):
         refuse_features(said, build_segmenter("tiny", 1, AdapterConfig("none")))
@@ -183,8 +183,8 @@ def test_features_that_change_are_refused_before_the_survey(
         raise AssertionError("the survey began")
 
     monkeypatch.setattr(train_module, "survey_ground", too_late)
-    with pytest.raises(ConfigError, match="--feature-cache-gb 2 is given, but the adapter learns"):
-        train(replace(options, adapter="lora", feature_cache_gb=2.0))
+    with pytest.raises(ConfigError, match="-gb 2 is given, but --adapter full learns"):
+        train(replace(options, adapter="full", feature_cache_gb=2.0))
 
 
 def at_hand(caplog: pytest.LogCaptureFixture) -> list[str]:
