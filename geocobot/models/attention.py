@@ -35,8 +35,7 @@ def attend(
     """Attend within windows of an image, or within the whole of it.
 
     The score of a key is q k / sqrt(D) + q Rh + q Rw, with Rh and Rw for how many rows and columns
-    it is away (Li et al., arXiv 2112.01526, section 4.1; SAM). The scores of a whole block are never
-    in memory at once.
+    it is away (Li et al., arXiv 2112.01526, section 4.1; SAM).
 
     Args:
         qkv: (B, H, W, 3, heads, D) queries, keys and values of all tokens.
@@ -132,8 +131,8 @@ def _flex(q: Tensor, k: Tensor, v: Tensor, table_h: Tensor, table_w: Tensor) -> 
 
 
 def _offsets(q: Tensor, table_h: Tensor, table_w: Tensor) -> tuple[Tensor, Tensor]:
-    """q Rh and q Rw of queries (n, heads, N, D), as (n, heads, N, rows) and (n, heads, N, columns)."""
-    grid = q.unflatten(2, (len(table_h), len(table_w)))
+    """The products q Rh and q Rw, by query and row (n, heads, N, h) and column (n, heads, N, w)."""
+    grid = torch.unflatten(q, 2, (len(table_h), len(table_w)))
     above = torch.einsum("nayxc,ykc->nayxk", grid, table_h)
     aside = torch.einsum("nayxc,xkc->nayxk", grid, table_w)
     return above.flatten(2, 3), aside.flatten(2, 3)
@@ -147,7 +146,7 @@ def _cut(qkv: Tensor, pad: Tensor, span: tuple[int, int]) -> Tensor:
             shape = list(qkv.shape)
             shape[axis] = missing
             qkv = torch.cat([qkv, pad.expand(shape)], dim=axis)
-    grid = qkv.unflatten(2, (-1, span[1])).unflatten(1, (-1, span[0]))
+    grid = torch.unflatten(torch.unflatten(qkv, 2, (-1, span[1])), 1, (-1, span[0]))
     return grid.permute(5, 0, 1, 3, 6, 2, 4, 7).flatten(5, 6).flatten(1, 3)
 
 
@@ -155,7 +154,7 @@ def _join(windows: Tensor, shape: torch.Size, span: tuple[int, int]) -> Tensor:
     """Put windows (n, heads, N, D) together as (B, H, W, heads, D), the filling left out."""
     batch, height, width = shape
     counts = -(-height // span[0]), -(-width // span[1])
-    grid = windows.unflatten(2, span).unflatten(0, (batch, *counts))
+    grid = torch.unflatten(torch.unflatten(windows, 2, span), 0, (batch, *counts))
     tokens = grid.permute(0, 1, 4, 2, 5, 3, 6).flatten(3, 4).flatten(1, 2)
     return tokens[:, :height, :width]
 

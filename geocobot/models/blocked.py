@@ -67,7 +67,7 @@ class _Scores:
         """Weights (g, R, N) of the keys for some of the queries."""
         scores = _product(self.queries[:, rows], self.keys)
         if not self.joined:
-            grid = scores.unflatten(-1, self.span)
+            grid = torch.unflatten(scores, -1, self.span)
             grid += self.offsets[0][:, rows, :, None]
             grid += self.offsets[1][:, rows, None, :]
         return scores.softmax(dim=-1)
@@ -81,13 +81,13 @@ class _Scores:
         of_queries = gradient @ self.keys if self.joined else _product(gradient, self.keys.mT)
         if self.joined:
             return of_queries
-        grid = gradient.unflatten(-1, self.span)
+        grid = torch.unflatten(gradient, -1, self.span)
         return torch.cat([of_queries, grid.sum(dim=-1), grid.sum(dim=-2)], dim=-1)
 
     def finish(self, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From what `query_gradient` gave for all queries to the gradients of q and the tables."""
         grid = gradient.view(*self.grid.shape[:3], -1)
-        scaled, above, aside = grid.split([self.grid.shape[-1], *self.span], dim=-1)
+        scaled, above, aside = torch.split(grid, [self.grid.shape[-1], *self.span], dim=-1)
         of_q = scaled * self.scale
         of_q = of_q + torch.einsum("gyxk,ykc->gyxc", above, self.tables[0])
         of_q = of_q + torch.einsum("gyxk,xkc->gyxc", aside, self.tables[1])
@@ -142,9 +142,7 @@ def _backward(
     """The gradients of `_forward`'s arguments."""
     span = _Span(len(table_h), len(table_w))
     of_qkv = torch.empty_like(qkv)
-    of_pad, of_h, of_w = (
-        torch.zeros_like(x, dtype=torch.float32) for x in (pad, table_h, table_w)
-    )
+    of_pad, of_h, of_w = (_zeros_to_add_to(x) for x in (pad, table_h, table_w))
     with torch.autocast("cpu", enabled=False):
         for place in _strips(qkv, span):
             strip = _padded(qkv[place], pad, span)
@@ -166,13 +164,15 @@ def _backward(
 
 def _group_backward(scores: _Scores, v: Tensor, outer: Tensor) -> tuple[Tensor, ...]:
     """Gradients of q, k, v and both tables from that of what a group attended to."""
-    of_k, of_v = (torch.zeros_like(v, dtype=torch.float32) for _ in range(2))
+    of_k, of_v = _zeros_to_add_to(v), _zeros_to_add_to(v)
     of_queries = []
     for rows in _row_blocks(v):
         weights = scores.softmax(rows)
         of_v += _transposed_product(weights, outer[:, rows])
         of_weights = _product(outer[:, rows], v)
-        of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+        of_scores = torch.ops.aten._softmax_backward_data(  # noqa: SLF001 # fused, and no other name
+            of_weights, weights, -1, weights.dtype
+        )
         of_k += _transposed_product(of_scores, scores.queries[:, rows, : v.shape[-1]])
         of_queries.append(scores.query_gradient(of_scores))
     of_q, of_h, of_w = scores.finish(torch.cat(of_queries, dim=1))
@@ -180,18 +180,16 @@ def _group_backward(scores: _Scores, v: Tensor, outer: Tensor) -> tuple[Tensor, 
 
 
 @_forward.register_fake
-def _(qkv: Tensor, pad: Tensor, table_h: Tensor, table_w: Tensor) -> Tensor:
+def _(qkv: Tensor, *others: Tensor) -> Tensor:  # noqa: ARG001 # torch's
     return qkv.new_empty(qkv.shape[:3] + qkv.shape[4:])
 
 
 @_backward.register_fake
-def _(gradient: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+def _(gradient: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG001 # torch's
     return tuple(torch.empty_like(x) for x in inputs)
 
 
-def _setup_context(
-    ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Tensor], output: Tensor
-) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG001
     """Keep the arguments, and none of the scores, for the gradients."""
     ctx.save_for_backward(*inputs)
 
@@ -244,7 +242,7 @@ def _padded(strip: Tensor, pad: Tensor, span: _Span) -> Tensor:
 
 def _by_window(strip: Tensor, span: _Span) -> Tensor:
     """View (height, n * width, heads, D) as (n, heads, height, width, D)."""
-    return strip.unflatten(1, (-1, span.width)).permute(1, 3, 0, 2, 4)
+    return torch.unflatten(strip, 1, (-1, span.width)).permute(1, 3, 0, 2, 4)
 
 
 def _take(strip: Tensor, span: _Span, group: _Group) -> Tensor:
@@ -267,3 +265,8 @@ def _transposed_product(a: Tensor, b: Tensor) -> Tensor:
     """The matrix products (g, M, C) of the transposes of (g, R, M) and (g, R, C)."""
     # A batch of one bfloat16 product with a transposed side is seven times as slow as no batch.
     return (a[0].T @ b[0])[None] if len(a) == 1 else a.mT @ b
+
+
+def _zeros_to_add_to(like: Tensor) -> Tensor:
+    """Zeros of a tensor's shape, in float32 at least: sums of many parts."""
+    return torch.zeros_like(like, dtype=torch.promote_types(like.dtype, torch.float32))

@@ -29,10 +29,11 @@ def encoder_parameters(spec: BaseSpec) -> int:
 
 
 def encoder_flop(spec: BaseSpec, tile_px: int = 1024) -> int:
-    """Floating-point operations of one tile through a base's image encoder.
+    """Floating-point operations of one tile through a base's image encoder, as SAM defines it.
 
-    Matrix products and convolutions, a multiplication and an addition as two; what they compute
-    on the padding of windows included.
+    Matrix products and convolutions of segment-anything's own code, a multiplication and an
+    addition as two; what it computes on the padding of windows included. The measure of how fast
+    any implementation is: ours leaves the padding out and adds channels to some products.
 
     Args:
         spec: the base.

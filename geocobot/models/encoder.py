@@ -136,11 +136,11 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, kernel: AttentionKernel | None = None) -> Tensor:
         """Map (B, H, W, width) to the same shape."""
         height, width = x.shape[1:3]
-        # SAM fills windows up with tokens of zeros, and attends to what qkv makes of them.
-        qkv, pad = (
-            self.qkv(tokens).unflatten(-1, (3, self.heads, -1))
-            for tokens in (x, x.new_zeros(x.shape[-1:]))
-        )
+        qkv = torch.unflatten(self.qkv(x), -1, (3, self.heads, -1))
+        pad = qkv.new_zeros(qkv.shape[3:])
+        if self.window and (height % self.window or width % self.window):
+            # SAM fills windows up with tokens of zeros, and attends to what qkv makes of them.
+            pad = self.qkv(x.new_zeros(x.shape[-1])).view(pad.shape)
         attended = attend(
             qkv,
             pad,
@@ -168,7 +168,7 @@ class Mlp(nn.Module):
         """Map (..., width) to (..., width)."""
         if torch.is_grad_enabled() or x.device.type != "cpu":
             return self._map(x)
-        bands = x.flatten(0, -2).split(_MLP_TOKENS)
+        bands = torch.split(x.flatten(0, -2), _MLP_TOKENS)
         return torch.cat([self._map(band) for band in bands]).view(x.shape)
 
     def _map(self, x: Tensor) -> Tensor:

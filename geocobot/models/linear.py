@@ -8,8 +8,9 @@ from torch import Tensor, nn
 # torch hands float32 products to MKL, which keeps to AVX2 on processors that are not Intel's.
 # oneDNN's convolutions use AVX-512 wherever there is any: 380 to 500 GFLOP/s instead of 195 to 225
 # for ViT-B's layers on two cores of Zen 5, backward as well.
-_CONVOLUTION_PAYS = (
-    torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+_CONVOLUTION_PAYS = bool(
+    torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    and torch.backends.cpu.get_cpu_capability() == "AVX512"
 )
 # With fewer rows the convolution's set-up costs more than it wins.
 _LEAST_ROWS = 128

@@ -25,22 +25,27 @@ MINI = BaseSpec(
 )
 
 
+def official_encoder(spec):
+    """segment-anything's own image encoder of a base's shape, as it starts."""
+    return ImageEncoderViT(
+        img_size=spec.image_px,
+        embed_dim=spec.width,
+        depth=spec.depth,
+        num_heads=spec.heads,
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+        out_chans=spec.out_channels,
+        use_rel_pos=True,
+        window_size=spec.window_tokens,
+        global_attn_indexes=spec.global_blocks,
+    )
+
+
 def official_sam(spec, seed=0):
-    """segment-anything's own model of a base's shape."""
+    """segment-anything's own model of a base's shape, no parameter left at zero."""
     torch.manual_seed(seed)
     side = spec.image_px // 16
     sam = Sam(
-        ImageEncoderViT(
-            img_size=spec.image_px,
-            embed_dim=spec.width,
-            depth=spec.depth,
-            num_heads=spec.heads,
-            norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
-            out_chans=spec.out_channels,
-            use_rel_pos=True,
-            window_size=spec.window_tokens,
-            global_attn_indexes=spec.global_blocks,
-        ),
+        official_encoder(spec),
         PromptEncoder(spec.out_channels, (side, side), (spec.image_px, spec.image_px), 16),
         MaskDecoder(
             transformer_dim=spec.out_channels,
