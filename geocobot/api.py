@@ -87,6 +87,7 @@ class TrainKeywords(TypedDict, total=False):
     box_jitter_px: float | None
     pool_epochs: int | None
     feature_cache_gb: float | None
+    recompute: bool
     workers: int
     seed: int
     device: DeviceName

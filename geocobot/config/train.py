@@ -248,6 +248,13 @@ class TrainOptions:
         group="Machine",
         least=0,
     )
+    recompute: bool = option(
+        "Forget what is inside the backbone's blocks and compute it again for the gradients: less "
+        "memory for more time.",
+        False,
+        flag="--recompute/--no-recompute",
+        group="Machine",
+    )
     workers: int = option(
         "Processes that cut patches; 0 cuts them in the trainer.", 0, group="Machine", least=0
     )

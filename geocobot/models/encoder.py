@@ -42,16 +42,17 @@ class SamEncoder(nn.Module):
 
     Args:
         spec: shape of the encoder.
+        recompute: see below.
 
     Attributes:
-        recompute: forget what is inside the blocks, and compute it again for the gradients: about
-            a quarter more time per training step for a fraction of the memory.
+        recompute: forget what is inside the blocks and compute it again for the gradients, a
+            block at a time (Chen et al., arXiv 1604.06174).
         kernel: how attention is computed; None chooses by device and size.
     """
 
-    def __init__(self, spec: BaseSpec) -> None:
+    def __init__(self, spec: BaseSpec, *, recompute: bool = False) -> None:
         super().__init__()
-        self.recompute = False
+        self.recompute = recompute
         self.kernel: AttentionKernel | None = None
         self.global_blocks = frozenset(spec.global_blocks)
         side = spec.image_px // PATCH_PX

@@ -109,6 +109,7 @@ def build_segmenter(
     prompt: PromptName = "none",
     checkpoint: str | Path | None = None,
     seed: int = 0,
+    recompute: bool = False,
     progress: Progress | None = None,
 ) -> Segmenter:
     """Build a segmenter that is ready to be trained.
@@ -125,6 +126,7 @@ def build_segmenter(
         prompt: what the head is asked with, beside the image.
         checkpoint: file with the base's official weights; None takes the cache or downloads.
         seed: of everything that starts at random. The global generator is left as it is.
+        recompute: whether the encoder saves memory in training, see `SamEncoder`.
         progress: shows the download.
 
     Raises:
@@ -146,23 +148,30 @@ def build_segmenter(
         head=head_config(spec, n_classes, head, prompt=prompt, pretrained=weights is not None),
         encoder_trained=weights is None or adapter.method == "full",
     )
-    return assemble(config, weights, seed=seed)
+    return assemble(config, weights, seed=seed, recompute=recompute)
 
 
-def assemble(config: SegmenterConfig, weights: Checkpoint | None, *, seed: int = 0) -> Segmenter:
+def assemble(
+    config: SegmenterConfig,
+    weights: Checkpoint | None,
+    *,
+    seed: int = 0,
+    recompute: bool = False,
+) -> Segmenter:
     """Build a segmenter from its configuration and the base's weights.
 
     Args:
         config: what to build.
         weights: the base's official weights; None where the encoder starts at random.
         seed: of everything that starts at random. The global generator is left as it is.
+        recompute: whether the encoder saves memory in training, see `SamEncoder`.
     """
     spec = find_base(config.base)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         # Without storage at first: the official weights take their place as they are.
         with torch.device("cpu" if weights is None else "meta"):
-            encoder = SamEncoder(spec)
+            encoder = SamEncoder(spec, recompute=recompute)
         head = make_head(config.head)
         if weights is not None:
             encoder.load_state_dict(weights.encoder_state(), assign=True)
@@ -174,7 +183,7 @@ def assemble(config: SegmenterConfig, weights: Checkpoint | None, *, seed: int =
         own = encoder.named_parameters()
         adapters = adapter_state(encoder)
         for parameter in (p for name, p in own if name not in adapters):
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad_()
     return Segmenter(encoder, head, config)
 
 

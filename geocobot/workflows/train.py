@@ -179,6 +179,7 @@ def _build(
         prompt=options.prompt,
         checkpoint=options.checkpoint,
         seed=options.seed,
+        recompute=options.recompute,
         progress=progress,
     )
 
