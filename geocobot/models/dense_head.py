@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import gelu, interpolate, pixel_shuffle, pixel_unshuffle
 
 from geocobot.models.architecture import HeadConfig
 from geocobot.models.encoder import Features
@@ -18,8 +18,10 @@ class DenseHead(nn.Module):
 
     The encoder's levels and its neck are brought to one width and added; a pyramid of convolutions
     on the image joins them at 1/8, 1/4 and 1/2 of its resolution, as in ViTMatte (Yao et al.,
-    arXiv 2305.15272), and one more at its own. Every norm is over the channels of one pixel, so
-    that nothing depends on where a tile was cut.
+    arXiv 2305.15272), and one more at its own. Logits are read at every resolution and added, the
+    coarse ones to what is finer (Long et al., arXiv 1411.4038): read at the end alone, the encoder
+    hardly gets a gradient. Every norm is over the channels of one pixel, so that nothing depends on
+    where a tile was cut.
 
     Args:
         config: shape of the head.
@@ -36,11 +38,14 @@ class DenseHead(nn.Module):
         self.to_half = nn.Sequential(convolution(12, half), convolution(half, half))
         self.to_quarter = halving(half, quarter)
         self.to_eighth = halving(quarter, eighth)
-        self.at_eighth = _Join(width, eighth)
-        self.at_quarter = _Join(eighth, quarter)
-        self.at_half = _Join(quarter, half)
-        self.at_full = _FullJoin(half, _FULL)
-        self.classes = nn.Conv2d(_FULL, config.n_classes, kernel_size=1)
+        self.joins = nn.ModuleList(
+            [_Join(width, eighth), _Join(eighth, quarter), _Join(quarter, half)]
+        )
+        self.full = _FullJoin(half, _FULL)
+        self.readers = nn.ModuleList(
+            nn.Conv2d(w, config.n_classes, kernel_size=1)
+            for w in (width, eighth, quarter, half, _FULL)
+        )
 
     def forward(self, features: Features, image: Tensor) -> Tensor:
         """Turn features into logits.
@@ -58,9 +63,14 @@ class DenseHead(nn.Module):
         cells = pixel_unshuffle(image, 2)
         half = self.to_half(cells)
         quarter = self.to_quarter(half)
-        fine = self.at_eighth(self.fuse(fused), self.to_eighth(quarter))
-        fine = self.at_half(self.at_quarter(fine, quarter), half)
-        logits: Tensor = self.classes(self.at_full(fine, cells))
+        scales = [self.fuse(fused)]
+        for join, detail in zip(self.joins, (self.to_eighth(quarter), quarter, half), strict=True):
+            scales.append(join(scales[-1], detail))
+        scales.append(self.full(scales[-1], cells))
+        logits: Tensor = self.readers[0](scales[0])
+        for read, scale in zip(self.readers[1:], scales[1:], strict=True):
+            coarse = interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
+            logits = coarse + read(scale)
         return logits
 
 

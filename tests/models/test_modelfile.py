@@ -124,7 +124,7 @@ def test_the_dense_head_goes_round(base, mini, tmp_path):
     assert head == {f"head.{n}" for n in segmenter.head.state_dict()}
     assert {n.split(".")[1] for n in head} == {
         *("levels", "neck", "fuse", "to_half", "to_quarter", "to_eighth"),
-        *("at_eighth", "at_quarter", "at_half", "at_full", "classes"),
+        *("joins", "full", "readers"),
     }
 
 

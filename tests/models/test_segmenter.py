@@ -125,7 +125,7 @@ def test_the_dense_head_starts_at_random_on_any_base(base, mini):
     assert segmenter.config.head.kind == "dense"
     assert segmenter(torch.rand(2, 3, 48, 64)).shape == (2, 3, 48, 64)
     other = build_segmenter(base, 3, AdapterConfig(), head="dense", seed=2)
-    assert not torch.equal(segmenter.head.classes.weight, other.head.classes.weight)
+    assert not torch.equal(segmenter.head.readers[0].weight, other.head.readers[0].weight)
 
 
 def test_the_dense_head_teaches_every_weight_of_an_encoder_from_a_random_start():
