@@ -25,7 +25,12 @@ class DenseHead(nn.Module):
 
     Args:
         config: shape of the head.
+
+    Attributes:
+        needs_levels: whether it looks at `Features.levels`.
     """
+
+    needs_levels = True
 
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()

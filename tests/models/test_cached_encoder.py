@@ -17,6 +17,7 @@ from geocobot.models.cached_encoder import (
 from geocobot.models.checkpoint import Checkpoint
 from geocobot.models.encoder import Features
 from geocobot.models.feature_cache import FeatureCache
+from geocobot.models.heads import head_config, make_head
 from geocobot.models.modelfile import model_state
 from geocobot.models.segmenter import Segmenter, assemble
 
@@ -122,6 +123,16 @@ def test_only_what_the_head_asks_for_is_kept(segmenter, store, images):
         assert len(segmenter.encoder(images).levels) == 1
     assert cached.encoded == 4
     assert sum(path.stat().st_size for path in store.folder.iterdir()) > 2.5 * small
+
+
+@pytest.mark.parametrize("kind", ["mask-decoder", "dense"])
+def test_a_head_says_truly_whether_it_looks_at_levels(segmenter, images, kind):
+    head = make_head(head_config(MINI, 2, kind, pretrained=True)).eval()
+    with torch.no_grad():
+        features, image = segmenter.encode(images)
+        doubled = Features(tuple(2 * level for level in features.levels), features.neck)
+        is_same = torch.equal(head(features, image), head(doubled, image))
+    assert head.needs_levels == (not is_same)
 
 
 @pytest.mark.parametrize("with_levels", [False, True])
