@@ -28,7 +28,7 @@ from geocobot.models.cached_encoder import reusing_features
 from geocobot.models.feature_cache import FeatureCache
 from geocobot.models.precision import has_bfloat16
 from geocobot.models.segmenter import Segmenter, build_segmenter
-from geocobot.training.losses import segmentation_loss
+from geocobot.training.losses import SegmentationLoss
 
 
 def main() -> None:
@@ -115,7 +115,7 @@ class Side:
         label = (image[:, 0] > 0.5).long()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
             logits = self.segmenter(image)
-        loss = segmentation_loss(logits, label, torch.ones_like(label, dtype=torch.bool))
+        loss = SegmentationLoss()(logits, label, torch.ones_like(label, dtype=torch.bool))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
