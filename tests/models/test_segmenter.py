@@ -175,3 +175,19 @@ def test_a_head_of_many_classes_learns_to_tell_them_apart(mini):
     optimizer.step()
     after = segmenter(image)
     assert after[:, 0].mean() > after[:, 4].mean()
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_encoder_saves_memory_on_request_with_the_same_gradients(mini, recompute):
+    image = torch.rand(1, 3, 64, 64)
+    plain, asked = (
+        build_segmenter("mini", 1, AdapterConfig("adaptformer", dropout=0.0), recompute=r)
+        for r in (False, recompute)
+    )
+    assert asked.encoder.recompute is recompute
+    for segmenter in (plain, asked):
+        segmenter(image).square().mean().backward()
+    expected = dict(plain.named_parameters())
+    for name, parameter in asked.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad, expected[name].grad, msg=name)
