@@ -26,7 +26,7 @@ from geocobot.adapters.config import AdapterConfig
 from geocobot.models.architecture import HeadConfig
 from geocobot.models.bases import BASES, BaseSpec
 from geocobot.models.encoder import SamEncoder
-from geocobot.models.head import MaskDecoderHead
+from geocobot.models.mask_decoder import MaskDecoderHead
 from geocobot.models.segmenter import Segmenter
 from geocobot.training.losses import SegmentationLoss
 

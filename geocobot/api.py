@@ -12,22 +12,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, Unpack
 
-from geocobot.config import (
+from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+from geocobot.config.values import (
     AdapterInit,
     AdapterName,
     AdapterTarget,
     BaseName,
     ClassWeights,
-    DemoOptions,
     DeviceName,
     HeadName,
     LossName,
     MixingName,
     ModelDtype,
-    PredictOptions,
     PromptName,
     RelationName,
-    TrainOptions,
 )
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import make_options

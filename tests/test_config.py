@@ -40,3 +40,10 @@ def test_nothing_heavy_is_imported(module: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert result.stdout == "[]\n"
+
+
+def test_what_commands_share_is_declared_once() -> None:
+    train = {f.name: f for f in fields(TrainOptions)}
+    for name in ("adapter", "cobot", "rank", "targets", "mixing", "head"):
+        shown = next(f for f in fields(ShowOptions) if f.name == name)
+        assert (shown.default, shown.metadata) == (train[name].default, train[name].metadata)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from geocobot.config.values import (
-    ADAPTER_TARGETS,
+    DEFAULT_ALPHAS,
+    DEFAULT_DROPOUTS,
     DEFAULT_RANKS,
     AdapterInit,
     AdapterName,
@@ -16,16 +18,11 @@ from geocobot.config.values import (
 )
 from geocobot.errors import ConfigError
 
-# A LoRA site adds its delta as it is (COBOT's formula); AdaptFormer's authors scale by 0.1 and
-# drop 10 % (Chen et al. 2022, section 4.1).
-_DEFAULT_ALPHAS: Mapping[str, float] = {"adaptformer": 0.1}
-_DEFAULT_DROPOUTS: Mapping[str, float] = {"adaptformer": 0.1}
-
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "method": ("lora", "dora", "adaptformer", "none", "full"),
-    "init": ("orthogonal", "published"),
-    "relation": ("learned", "identity", "random"),
-    "mixing": ("quaternion", "linear", "none"),
+    "method": get_args(AdapterName),
+    "init": get_args(AdapterInit),
+    "relation": get_args(RelationName),
+    "mixing": get_args(MixingName),
 }
 
 
@@ -36,7 +33,7 @@ class AdapterConfig:
     Attributes:
         method: "lora" or "dora" on linear layers, "adaptformer" beside the MLPs, "none" freezes
             the model, "full" trains all of it instead.
-        cobot: let the coefficient sets of all sites communicate (COBOT).
+        cobot: let the coefficient sets of all sites communicate (COBOT); never without sites.
         rank: bottleneck width r; a multiple of 4 where COBOT mixes by quaternions. None takes the
             published width: 4 for LoRA and DoRA, 16 for AdaptFormer.
         alpha: factor of the adapter's output. It multiplies as it is, it is not divided by the
@@ -74,13 +71,15 @@ class AdapterConfig:
                 raise _refusal(name, getattr(self, name), f"Known are {', '.join(known)}")
         own = {
             "rank": DEFAULT_RANKS[self.method],
-            "alpha": _DEFAULT_ALPHAS.get(self.method, 1.0),
-            "dropout": _DEFAULT_DROPOUTS.get(self.method, 0.0),
+            "alpha": DEFAULT_ALPHAS[self.method],
+            "dropout": DEFAULT_DROPOUTS[self.method],
             "targets": ("mlp",) if self.method == "adaptformer" else ("q", "v"),
         }
         for name, value in own.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+        if not self.has_sites:
+            object.__setattr__(self, "cobot", False)
         self._check_numbers()
         self._check_targets()
 
@@ -126,8 +125,9 @@ class AdapterConfig:
         """Refuse unknown, repeated and impossible targets."""
         targets = self.chosen_targets
         named = ",".join(targets)
-        if not targets or set(targets) - set(ADAPTER_TARGETS) or len(set(targets)) < len(targets):
-            raise _refusal("targets", named, f"They are some of {', '.join(ADAPTER_TARGETS)}")
+        known = get_args(AdapterTarget)
+        if not targets or set(targets) - set(known) or len(set(targets)) < len(targets):
+            raise _refusal("targets", named, f"They are some of {', '.join(known)}")
         if self.method == "adaptformer" and targets != ("mlp",):
             raise ConfigError(
                 "adapter targets",

@@ -146,19 +146,10 @@ class DoraPart(LowRank):
     """A low-rank part whose outputs also have a magnitude.
 
     Attributes:
-        magnitude: (d_out,), m; starts at the norms of the frozen rows.
+        magnitude: (d_out,), m; its layer starts it at the norms of the frozen rows.
     """
 
-    def __init__(
-        self,
-        d_in: int,
-        d_out: int,
-        shape: AdapterShape,
-        init: AdapterInit,
-        cobot: CobotSite | None,
-    ) -> None:
-        super().__init__(d_in, d_out, shape, init, cobot)
-        self.magnitude = nn.Parameter(torch.ones(d_out))
+    magnitude: nn.Parameter
 
 
 class DoraLinear(AdaptedLinear):
@@ -171,12 +162,12 @@ class DoraLinear(AdaptedLinear):
     def __init__(
         self,
         base: nn.Linear,
-        parts: Mapping[str, LowRank],
+        parts: Mapping[str, DoraPart],
         rows: Mapping[str, Sequence[range]],
         dropout: float,
     ) -> None:
         super().__init__(base, parts, rows, dropout)
-        for name, part in self.dora_parts.items():
+        for name, part in parts.items():
             # At the start U may be non-zero ("published"), and magnitudes are the frozen ones.
             norms = torch.linalg.vector_norm(self._rows_of(name, base.weight.detach()), dim=1)
             part.magnitude = nn.Parameter(norms)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from geocobot.config.option import option
-from geocobot.config.values import (
-    MAX_SEED,
-    DeviceName,
-)
+from geocobot.config.option import option, repeated
+from geocobot.config.train import TrainOptions
+from geocobot.config.values import MAX_SEED, DeviceName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,4 +26,4 @@ class DemoOptions:
         least=0,
         most=MAX_SEED,
     )
-    device: DeviceName = option("Where to compute.", "auto", group="Machine")
+    device: DeviceName = repeated(TrainOptions, "device")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, field
+from dataclasses import MISSING, field, fields
 from typing import Any
 
 
@@ -44,3 +44,14 @@ def option(
     if default is MISSING:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def repeated(kind: type[Any], name: str) -> Any:
+    """Declare an option as another command has it: same default, same help, same limits.
+
+    Args:
+        kind: the other command's options.
+        name: of the option.
+    """
+    declared = next(f for f in fields(kind) if f.name == name)
+    return field(default=declared.default, metadata=declared.metadata)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from geocobot.config.option import option
-from geocobot.config.values import (
-    DeviceName,
-)
+from geocobot.config.option import option, repeated
+from geocobot.config.train import TrainOptions
+from geocobot.config.values import DeviceName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +28,13 @@ class PredictOptions:
     save_scores: bool = option("Also write the scores as <out>_scores.tif.", False)
     save_classes: bool = option("Also write the classes as <out>_classes.tif.", False)
 
-    checkpoint: str | None = option("File with the base's official weights.", None, group="Model")
+    checkpoint: str | None = repeated(TrainOptions, "checkpoint")
     bands: tuple[int, ...] | None = option(
         "Bands to use, where this scene orders them otherwise than the training scene.",
         None,
         group="Raster",
     )
-    nodata: float | None = option(
-        "Value without data, where the raster declares none.", None, group="Raster"
-    )
+    nodata: float | None = repeated(TrainOptions, "nodata")
     overlap: float = option(
         "Share of a tile that overlaps its neighbor, 0 to 0.5.",
         0.25,
@@ -72,4 +69,4 @@ class PredictOptions:
     workers: int = option(
         "Processes that read tiles; 0 reads them in the predictor.", 0, group="Machine", least=0
     )
-    device: DeviceName = option("Where to compute.", "auto", group="Machine")
+    device: DeviceName = repeated(TrainOptions, "device")

@@ -11,9 +11,14 @@ from geocobot.config.values import (
     BOX_JITTER_PX,
     BOX_JITTER_SIDE_PX,
     CPU_CROP_PX,
+    DEFAULT_ALPHAS,
     DEFAULT_CPU_MINUTES,
+    DEFAULT_DROPOUTS,
     DEFAULT_EPOCHS,
+    DEFAULT_HEAD,
     DEFAULT_LINE_WIDTH_M,
+    DEFAULT_RANKS,
+    DEFAULT_WEIGHT_DECAY,
     FEATURE_CACHE_GB,
     MAX_SEED,
     MAX_VIEWS,
@@ -90,7 +95,8 @@ class TrainOptions:
         group="Model",
     )
     head: HeadName = option(
-        "What draws the map: SAM's mask decoder, or convolutions down to every pixel.",
+        "What draws the map: SAM's mask decoder, or convolutions down to every pixel; auto is "
+        f"{DEFAULT_HEAD}.",
         "auto",
         group="Model",
     )
@@ -107,7 +113,8 @@ class TrainOptions:
         group="Adapter",
     )
     rank: int | None = option(
-        "Width of the adapters, a multiple of 4; default 4, for adaptformer 16.",
+        f"Width of the adapters, a multiple of 4; default {DEFAULT_RANKS['lora']}, "
+        f"for adaptformer {DEFAULT_RANKS['adaptformer']}.",
         None,
         group="Adapter",
         least=1,
@@ -118,13 +125,16 @@ class TrainOptions:
         group="Adapter",
     )
     alpha: float | None = option(
-        "Factor of what the adapters add, not divided by the rank; default 1, for adaptformer 0.1.",
+        "Factor of what the adapters add, not divided by the rank; "
+        f"default {DEFAULT_ALPHAS['lora']:g}, for adaptformer {DEFAULT_ALPHAS['adaptformer']:g}.",
         None,
         group="Adapter",
         least=1e-9,
     )
     dropout: float | None = option(
-        "Share of bottleneck activations dropped in training; default 0, for adaptformer 0.1.",
+        "Share of bottleneck activations dropped in training; "
+        f"default {DEFAULT_DROPOUTS['lora']:g}, "
+        f"for adaptformer {DEFAULT_DROPOUTS['adaptformer']:g}.",
         None,
         group="Adapter",
         least=0,
@@ -204,7 +214,10 @@ class TrainOptions:
         least=1e-9,
     )
     weight_decay: float = option(
-        "Weight decay of the head and of a trained backbone.", 0.05, group="Training", least=0
+        "Weight decay of the head and of a trained backbone.",
+        DEFAULT_WEIGHT_DECAY,
+        group="Training",
+        least=0,
     )
     adapter_decay: float = option("Weight decay of the adapters.", 0.0, group="Training", least=0)
     relation_decay: float = option(
@@ -249,8 +262,8 @@ class TrainOptions:
         least=0,
     )
     recompute: bool = option(
-        "Forget what is inside the backbone's blocks and compute it again for the gradients: less "
-        "memory for more time.",
+        "Activation checkpointing: forget what is inside the backbone's blocks and compute it "
+        "again for the gradients; for vit_b 0.44 times the memory and 1.34 times the time.",
         False,
         flag="--recompute/--no-recompute",
         group="Machine",

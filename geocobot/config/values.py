@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-BaseName: TypeAlias = Literal["auto", "tiny", "vit_b", "vit_l", "vit_h"]
-ShownBase: TypeAlias = Literal["tiny", "vit_b", "vit_l", "vit_h"]
+KnownBase: TypeAlias = Literal["tiny", "vit_b", "vit_l", "vit_h"]
+BaseName: TypeAlias = Literal["auto", KnownBase]
 AdapterName: TypeAlias = Literal["lora", "dora", "adaptformer", "none", "full"]
 AdapterInit: TypeAlias = Literal["orthogonal", "published"]
 AdapterTarget: TypeAlias = Literal["q", "k", "v", "proj", "mlp"]
@@ -14,21 +14,25 @@ RelationName: TypeAlias = Literal["learned", "identity", "random"]
 MixingName: TypeAlias = Literal["quaternion", "linear", "none"]
 ModelDtype: TypeAlias = Literal["float32", "bfloat16"]
 PromptName: TypeAlias = Literal["none", "boxes"]
-HeadName: TypeAlias = Literal["auto", "mask-decoder", "dense"]
 HeadKind: TypeAlias = Literal["mask-decoder", "dense"]
+HeadName: TypeAlias = Literal["auto", HeadKind]
 LossName: TypeAlias = Literal["bce-dice", "focal-dice", "lovasz", "cldice"]
 ClassWeights: TypeAlias = Literal["none", "balanced"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 DEFAULT_LINE_WIDTH_M = 8.0
-DEFAULT_RANKS: Mapping[str, int] = {
-    "lora": 4,
-    "dora": 4,
-    "adaptformer": 16,
-    "none": 4,
-    "full": 4,
+DEFAULT_HEAD: HeadKind = "mask-decoder"
+DEFAULT_WEIGHT_DECAY = 0.05
+
+# The published widths. A LoRA site adds its delta as it is (COBOT's formula); AdaptFormer's authors
+# scale by 0.1 and drop 10 % (Chen et al. 2022, section 4.1).
+DEFAULT_RANKS: Mapping[str, int] = dict.fromkeys(get_args(AdapterName), 4) | {"adaptformer": 16}
+DEFAULT_ALPHAS: Mapping[str, float] = dict.fromkeys(get_args(AdapterName), 1.0) | {
+    "adaptformer": 0.1
 }
-ADAPTER_TARGETS: tuple[AdapterTarget, ...] = ("q", "k", "v", "proj", "mlp")
+DEFAULT_DROPOUTS: Mapping[str, float] = dict.fromkeys(get_args(AdapterName), 0.0) | {
+    "adaptformer": 0.1
+}
 DEFAULT_CPU_MINUTES = 10.0
 DEFAULT_EPOCHS = 60
 MAX_VIEWS = 600

@@ -15,7 +15,9 @@ import shapely
 from pyproj import CRS
 
 from geocobot.classes import MAX_CLASSES, ClassSpec, name_classes
-from geocobot.config import DEFAULT_LINE_WIDTH_M
+from geocobot.config.values import (
+    DEFAULT_LINE_WIDTH_M,
+)
 from geocobot.errors import ConfigError, CrsError, EmptyLabelsError, FieldError
 from geocobot.grid import GeoGrid
 from geocobot.io.label_raster import LabelPatch, LabelRaster

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from geocobot.models.architecture import HeadConfig
 from geocobot.models.encoder import Features
-from geocobot.models.head import TokenDecoder
+from geocobot.models.mask_decoder import TokenDecoder
 
 # Tokens that SAM's decoder has beside the one of a single mask: the IoU token and three masks.
 _N_COMPANIONS = 4

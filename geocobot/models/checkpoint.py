@@ -16,7 +16,7 @@ from geocobot.errors import CheckpointError, MissingFileError
 from geocobot.models.bases import BASES, PATCH_PX, BaseSpec
 from geocobot.models.boxes import BoxPromptedHead
 from geocobot.models.encoder import SamEncoder
-from geocobot.models.head import TokenDecoder
+from geocobot.models.mask_decoder import TokenDecoder
 from geocobot.models.weights import fetch_weights, sha256_of
 from geocobot.progress import Progress
 

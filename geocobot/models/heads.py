@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from torch import nn
 
-from geocobot.config.values import HeadKind, PromptName
+from geocobot.config.values import DEFAULT_HEAD, HeadKind, HeadName, PromptName
 from geocobot.errors import ConfigError
 from geocobot.models.architecture import HeadConfig
 from geocobot.models.bases import BaseSpec
 from geocobot.models.boxes import BoxPromptedHead
 from geocobot.models.dense_head import DenseHead
-from geocobot.models.head import MaskDecoderHead
+from geocobot.models.mask_decoder import MaskDecoderHead
+
+
+def resolve_head(name: HeadName) -> HeadKind:
+    """The head that an option names."""
+    return DEFAULT_HEAD if name == "auto" else name
 
 
 def head_config(

@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from geocobot.adapters.attach import adapter_state, attach
 from geocobot.adapters.config import AdapterConfig
-from geocobot.config.values import HeadKind, PromptName
+from geocobot.config.values import DEFAULT_HEAD, HeadKind, PromptName
 from geocobot.errors import ConfigError
 from geocobot.models.architecture import SegmenterConfig
 from geocobot.models.bases import PATCH_PX, BaseSpec, find_base
 from geocobot.models.boxes import Boxes
 from geocobot.models.checkpoint import Checkpoint, load_checkpoint
 from geocobot.models.encoder import Features, SamEncoder
-from geocobot.models.head import TokenDecoder
 from geocobot.models.heads import head_config, make_head
+from geocobot.models.mask_decoder import TokenDecoder
 from geocobot.progress import Progress, SilentProgress
 
 _log = logging.getLogger("geocobot.models")
@@ -61,7 +61,8 @@ class Segmenter(nn.Module):
     @property
     def starts_at_random(self) -> bool:
         """Whether the encoder had no pretrained weights when training began."""
-        return self.encoder_trained and self.config is not None and self.config.base_sha256 is None
+        config = self.config
+        return config is not None and config.encoder_trained and config.base_sha256 is None
 
     @property
     def prompt(self) -> PromptName:
@@ -105,7 +106,7 @@ def build_segmenter(
     n_classes: int,
     adapter: AdapterConfig | None = None,
     *,
-    head: HeadKind = "mask-decoder",
+    head: HeadKind = DEFAULT_HEAD,
     prompt: PromptName = "none",
     checkpoint: str | Path | None = None,
     seed: int = 0,

@@ -10,6 +10,7 @@ from torch import nn
 
 from geocobot.adapters.cobot import HamiltonLinear, PlainLinear, Relation
 from geocobot.adapters.part import AdapterPart
+from geocobot.config.values import DEFAULT_WEIGHT_DECAY
 
 GroupName: TypeAlias = Literal["head", "encoder", "adapter", "relation"]
 
@@ -49,7 +50,7 @@ class GroupSettings:
     head_rate: float | None = None
     adapter_rate: float | None = None
     relation_rate: float | None = None
-    weight_decay: float = 0.05
+    weight_decay: float = DEFAULT_WEIGHT_DECAY
     adapter_decay: float = 0.0
     relation_decay: float = 0.0
 
@@ -69,12 +70,17 @@ class GroupSettings:
         return own.get(group, self.weight_decay)
 
 
-def default_groups(segmenter: nn.Module) -> GroupSettings:
-    """Learning rates and weight decays by what is trained."""
+def default_groups(segmenter: nn.Module, learning_rate: float | None = None) -> GroupSettings:
+    """Learning rates and weight decays by what is trained.
+
+    Args:
+        segmenter: tells by `starts_at_random`; one that does not is taken for such.
+        learning_rate: in place of `FROM_SCRATCH_RATE` or `FINE_TUNING_RATE`.
+    """
     if bool(getattr(segmenter, "starts_at_random", True)):
-        return GroupSettings(learning_rate=FROM_SCRATCH_RATE)
-    encoder_rate = FINE_TUNING_RATE * PRETRAINED_SHARE
-    return GroupSettings(learning_rate=FINE_TUNING_RATE, encoder_rate=encoder_rate)
+        return GroupSettings(learning_rate=learning_rate or FROM_SCRATCH_RATE)
+    rate = learning_rate or FINE_TUNING_RATE
+    return GroupSettings(learning_rate=rate, encoder_rate=rate * PRETRAINED_SHARE)
 
 
 def parameter_groups(model: nn.Module, settings: GroupSettings) -> list[dict[str, Any]]:

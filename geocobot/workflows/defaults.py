@@ -11,7 +11,8 @@ from torch import nn
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.classes import ClassSpec
-from geocobot.config import (
+from geocobot.config import TrainOptions
+from geocobot.config.values import (
     BATCH_SIZES,
     BOX_JITTER_PX,
     BOX_JITTER_SIDE_PX,
@@ -21,12 +22,12 @@ from geocobot.config import (
     DEFAULT_RANKS,
     MAX_PATCH_PX,
     MAX_VIEWS,
-    TrainOptions,
 )
 from geocobot.data.split import Split, choose_patch_px
 from geocobot.data.survey import Survey, class_shares
 from geocobot.errors import ConfigError
-from geocobot.training.groups import PRETRAINED_SHARE, GroupSettings, default_groups
+from geocobot.models.heads import resolve_head
+from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.losses import SegmentationLoss, balanced_weights
 
 _log = logging.getLogger("geocobot.workflows")
@@ -40,7 +41,7 @@ def choose_adapter(options: TrainOptions) -> AdapterConfig:
     """
     return AdapterConfig(
         method=options.adapter,
-        cobot=options.cobot and options.adapter not in ("none", "full"),
+        cobot=options.cobot,
         rank=options.rank,
         alpha=options.alpha,
         init=options.adapter_init,
@@ -53,16 +54,8 @@ def choose_adapter(options: TrainOptions) -> AdapterConfig:
 
 def choose_groups(options: TrainOptions, segmenter: nn.Module) -> GroupSettings:
     """Learning rates and weight decays, as given or by what is trained."""
-    own = default_groups(segmenter)
-    if options.learning_rate is not None:
-        share = PRETRAINED_SHARE if own.encoder_rate is not None else 1.0
-        own = replace(
-            own,
-            learning_rate=options.learning_rate,
-            encoder_rate=options.learning_rate * share,
-        )
     return replace(
-        own,
+        default_groups(segmenter, options.learning_rate),
         head_rate=options.head_rate,
         adapter_rate=options.adapter_rate,
         relation_rate=options.relation_rate,
@@ -82,10 +75,15 @@ def choose_base(options: TrainOptions, device: torch.device) -> TrainOptions:
 
 
 def choose_head(options: TrainOptions) -> TrainOptions:
-    """The options with a head.
+    """The options with a head."""
+    return replace(options, head=resolve_head(options.head))
+
+
+def refuse_misfits(options: TrainOptions) -> None:
+    """Refuse options that have no say beside others.
 
     Raises:
-        ConfigError: what was asked for does not fit box prompts.
+        ConfigError: one is given that box prompts, or their absence, leave without effect.
     """
     if options.prompt == "boxes" and options.class_weights != "none":
         raise ConfigError(
@@ -94,7 +92,13 @@ def choose_head(options: TrainOptions) -> TrainOptions:
             "Every box has one mask of its own, and all of them weigh the same",
             "Leave one of the two out",
         )
-    return replace(options, head="mask-decoder") if options.head == "auto" else options
+    if options.prompt == "none" and options.box_jitter_px is not None:
+        raise ConfigError(
+            f"--box-jitter-px {options.box_jitter_px:g}",
+            "is asked for without boxes",
+            "It moves the sides of the boxes that --prompt boxes gives",
+            "Leave it out, or add --prompt boxes",
+        )
 
 
 def choose_loss(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from geocobot.config import DeviceName
+from geocobot.config.values import (
+    DeviceName,
+)
 from geocobot.errors import DeviceError
 
 

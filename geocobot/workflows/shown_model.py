@@ -12,7 +12,7 @@ from geocobot.config import ShowOptions
 from geocobot.models.bases import find_base
 from geocobot.models.cost import encoder_flop, encoder_parameters
 from geocobot.models.encoder import SamEncoder
-from geocobot.models.heads import head_config, make_head
+from geocobot.models.heads import head_config, make_head, resolve_head
 from geocobot.settings import check_limits
 
 
@@ -59,10 +59,9 @@ class ShownModel:
         config = self.adapter
         if not config.has_sites:
             return config.method
-        name = f"{config.method}{' + COBOT' if config.cobot else ''}"
-        return (
-            f"{name}, rank {config.rank}, at {self.sites} sites ({','.join(config.chosen_targets)})"
-        )
+        name = f"{config.method} + COBOT" if config.cobot else config.method
+        targets = ",".join(config.chosen_targets)
+        return f"{name}, rank {config.rank}, at {self.sites} sites ({targets})"
 
 
 def show_model(options: ShowOptions) -> ShownModel:
@@ -75,13 +74,13 @@ def show_model(options: ShowOptions) -> ShownModel:
     spec = find_base(options.base)
     config = AdapterConfig(
         method=options.adapter,
-        cobot=options.cobot and options.adapter not in ("none", "full"),
+        cobot=options.cobot,
         rank=options.rank,
         targets=options.targets,
         mixing=options.mixing,
     )
     head_shape = head_config(
-        spec, options.classes, options.head, pretrained=spec.weights is not None
+        spec, options.classes, resolve_head(options.head), pretrained=spec.weights is not None
     )
     with torch.device("meta"):
         encoder, head = SamEncoder(spec), make_head(head_shape)

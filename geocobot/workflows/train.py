@@ -13,7 +13,10 @@ import torch
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.classes import ClassSpec
-from geocobot.config import PromptName, TrainOptions
+from geocobot.config import TrainOptions
+from geocobot.config.values import (
+    PromptName,
+)
 from geocobot.data.module import SceneDataModule
 from geocobot.data.split import Split, split_scenes, write_split
 from geocobot.evaluation.pixels import PixelScores
@@ -31,6 +34,7 @@ from geocobot.workflows.defaults import (
     choose_loss,
     fill_in,
     limit_epochs,
+    refuse_misfits,
 )
 from geocobot.workflows.device import choose_device
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
@@ -114,6 +118,7 @@ def train(
     started = time.perf_counter()
     progress = progress or SilentProgress()
     check_limits(options)
+    refuse_misfits(options)
     adapter = choose_adapter(options)
     device = choose_device(options.device)
     run = RunFolder.claim(options)

@@ -52,3 +52,9 @@ def test_only_quaternions_need_a_multiple_of_four(mixing):
 def test_values_that_no_adapter_can_have_are_refused(change, message):
     with pytest.raises(ConfigError, match=message):
         replace(AdapterConfig(), **change)
+
+
+@pytest.mark.parametrize("method", ["none", "full"])
+def test_without_sites_nothing_communicates(method):
+    assert not AdapterConfig(method).cobot
+    assert AdapterConfig(method) == AdapterConfig(method, cobot=False)

@@ -9,7 +9,7 @@ from geocobot.errors import CheckpointError, MissingFileError
 from geocobot.models import bases
 from geocobot.models.architecture import HeadConfig
 from geocobot.models.checkpoint import load_checkpoint
-from geocobot.models.head import MaskDecoderHead
+from geocobot.models.mask_decoder import MaskDecoderHead
 from geocobot.models.weights import sha256_of
 from geocobot.progress import SilentProgress
 

@@ -6,8 +6,8 @@ from geocobot.models.architecture import HeadConfig
 from geocobot.models.bases import BASES
 from geocobot.models.boxes import BoxPromptedHead
 from geocobot.models.dense_head import DenseHead
-from geocobot.models.head import MaskDecoderHead
 from geocobot.models.heads import head_config, make_head
+from geocobot.models.mask_decoder import MaskDecoderHead
 
 
 @pytest.mark.parametrize("base", BASES)

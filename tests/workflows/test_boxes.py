@@ -9,15 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from shapely import box
 
 from geocobot.cli.options import gather
 from geocobot.config import PredictOptions, TrainOptions
 from geocobot.errors import ModelFileError
-from geocobot.models import bases
-from geocobot.models.bases import BaseSpec
-from geocobot.models.checkpoint import official_shapes
 from geocobot.models.modelfile import load_model, read_card
 from geocobot.settings import read_yaml
 from geocobot.workflows.predict import predict
@@ -77,36 +73,12 @@ def test_boxes_train_are_judged_and_cannot_map(flags: dict[str, Any], tmp_path: 
         predict(PredictOptions(raster=(missing,), model=str(result.model)))
 
 
-@pytest.fixture
-def vit_b_in_miniature(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A file in the official format with the weights of a small stand-in for ViT-B."""
-    small = BaseSpec(
-        name="vit_b",
-        width=24,
-        depth=2,
-        heads=2,
-        global_blocks=(1,),
-        window_tokens=3,
-        image_px=128,
-        out_channels=32,
-        weights=bases.BASES["vit_b"].weights,
-    )
-    monkeypatch.setitem(bases.BASES, "vit_b", small)  # type: ignore[arg-type] # a dict underneath
-    generator = torch.Generator().manual_seed(0)
-    path = tmp_path / "sam_vit_b.pth"
-    tensors = {
-        name: 0.1 * torch.randn(shape, generator=generator)
-        for name, shape in official_shapes(small).items()
-    }
-    torch.save(tensors, path)
-    return path
-
-
 def test_the_published_recipe_runs_as_it_stands(
-    flags: dict[str, Any], vit_b_in_miniature: Path
+    flags: dict[str, Any], miniature: Callable[[str], Path]
 ) -> None:
+    checkpoint = miniature("vit_b")
     said = {name: flags[name] for name in ("raster", "labels", "out", "patch_size", "device")}
-    said |= {"config": str(PAPER), "checkpoint": str(vit_b_in_miniature), "epochs": 1}
+    said |= {"config": str(PAPER), "checkpoint": str(checkpoint), "epochs": 1}
     options = gather(TrainOptions, said)
     recipe = (options.base, options.adapter, options.cobot, options.rank, options.learning_rate)
     assert recipe == ("vit_b", "lora", True, 4, 1e-4)
@@ -115,6 +87,6 @@ def test_the_published_recipe_runs_as_it_stands(
     check_what_was_made(result, "vit_b")
     card = read_card(result.model)
     assert not card.segmenter.encoder_trained
-    segmenter, _ = load_model(result.model, checkpoint=vit_b_in_miniature)
+    segmenter, _ = load_model(result.model, checkpoint=checkpoint)
     assert segmenter.prompt == "boxes"
     assert (card.segmenter.adapter.method, card.segmenter.adapter.cobot) == ("lora", True)

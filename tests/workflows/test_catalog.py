@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from geocobot.config import BaseName
+from geocobot.config.values import (
+    BaseName,
+)
 from geocobot.models.bases import BASES
 from geocobot.workflows.catalog import list_models
 

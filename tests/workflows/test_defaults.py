@@ -17,6 +17,7 @@ from geocobot.workflows.defaults import (
     choose_loss,
     fill_in,
     limit_epochs,
+    refuse_misfits,
 )
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -109,8 +110,14 @@ def test_there_is_a_head_by_default_and_any_may_be_asked_for() -> None:
 
 def test_boxes_take_no_class_weights() -> None:
     with pytest.raises(ConfigError, match=r"--class-weights balanced is asked for with --prompt"):
-        choose_head(options(prompt="boxes", class_weights="balanced"))
-    assert choose_head(options(prompt="boxes", loss="lovasz")).head == "mask-decoder"
+        refuse_misfits(options(prompt="boxes", class_weights="balanced"))
+    refuse_misfits(options(prompt="boxes", loss="lovasz"))
+
+
+def test_only_boxes_can_be_jittered() -> None:
+    with pytest.raises(ConfigError, match=r"--box-jitter-px 20 is asked for without boxes"):
+        refuse_misfits(options(box_jitter_px=20.0))
+    refuse_misfits(options(prompt="boxes", box_jitter_px=20.0))
 
 
 def test_class_weights_follow_from_the_training_area_and_are_said(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,9 +14,6 @@ from shapely import LineString
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config import TrainOptions
 from geocobot.errors import ConfigError, ResumeError
-from geocobot.models import bases
-from geocobot.models.bases import BaseSpec, WeightsSource
-from geocobot.models.checkpoint import official_shapes
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.settings import read_yaml
 from geocobot.workflows import train as train_module
@@ -26,30 +22,12 @@ from geocobot.workflows.train import TrainResult, train
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 SIDE_PX = 256
-MINI = BaseSpec(
-    name="mini",
-    width=24,
-    depth=2,
-    heads=2,
-    global_blocks=(1,),
-    window_tokens=4,
-    image_px=64,
-    out_channels=32,
-)
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Weights in the official format, of a base so small that it trains in seconds."""
-    rng = torch.Generator().manual_seed(0)
-    path = tmp_path / "sam_mini.pth"
-    torch.save(
-        {n: 0.1 * torch.randn(s, generator=rng) for n, s in official_shapes(MINI).items()}, path
-    )
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    source = WeightsSource("", path.name, sha256, path.stat().st_size)
-    monkeypatch.setitem(bases.BASES, "mini", replace(MINI, weights=source))
-    return path
+def checkpoint(miniature: Callable[[str], Path]) -> Path:
+    """Weights of a base named mini."""
+    return miniature("mini")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from segment_anything.modeling import MaskDecoder, TwoWayTransformer
 
 from geocobot.models.architecture import HeadConfig
 from geocobot.models.encoder import Features
-from geocobot.models.head import MaskDecoderHead
+from geocobot.models.mask_decoder import MaskDecoderHead
 
 
 def random_features(*shape):
