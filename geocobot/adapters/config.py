@@ -51,7 +51,7 @@ class AdapterConfig:
     After construction no value is None.
 
     Raises:
-        ConfigError: a value that no adapter can have.
+        ConfigError: a value that no adapter can have, or a control of COBOT without COBOT.
     """
 
     method: AdapterName = "lora"
@@ -82,6 +82,7 @@ class AdapterConfig:
             object.__setattr__(self, "cobot", False)
         self._check_numbers()
         self._check_targets()
+        self._check_controls()
 
     @property
     def has_sites(self) -> bool:
@@ -135,6 +136,17 @@ class AdapterConfig:
                 "AdaptFormer stands beside whole MLPs",
                 "Leave --targets out, or choose --adapter lora",
             )
+
+    def _check_controls(self) -> None:
+        """Refuse controls of a communication that does not take place."""
+        for name, own in (("relation", self.relation), ("mixing", self.mixing)):
+            if not self.cobot and own != getattr(type(self), name):
+                raise ConfigError(
+                    f"adapter {name}",
+                    f"is {own!r}, but no sites communicate",
+                    "It is a part of COBOT",
+                    f"Leave --{name} out, or choose an adapter with --cobot",
+                )
 
 
 @dataclass(frozen=True)

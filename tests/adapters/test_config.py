@@ -58,3 +58,13 @@ def test_values_that_no_adapter_can_have_are_refused(change, message):
 def test_without_sites_nothing_communicates(method):
     assert not AdapterConfig(method).cobot
     assert AdapterConfig(method) == AdapterConfig(method, cobot=False)
+
+
+@pytest.mark.parametrize("control", [{"relation": "identity"}, {"mixing": "linear"}])
+@pytest.mark.parametrize("rest", [{"cobot": False}, {"method": "none"}])
+def test_controls_of_cobot_are_refused_without_it(control, rest):
+    (name,) = control
+    with pytest.raises(
+        ConfigError, match=f"adapter {name} is .*, but no sites communicate. .* Leave --{name} out"
+    ):
+        AdapterConfig(**rest, **control)
