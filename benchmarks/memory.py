@@ -98,6 +98,7 @@ def map_one(raster: Path) -> None:
     from geocobot.io.scene import Scene
     from geocobot.models.architecture import HeadConfig, SegmenterConfig
     from geocobot.models.card import ModelCard
+    from geocobot.models.precision import Compute
     from geocobot.workflows.predict import map_scene
     from geocobot.workflows.targets import choose_targets
 
@@ -130,7 +131,7 @@ def map_one(raster: Path) -> None:
         card,
         targets,
         options,
-        device=torch.device("cpu"),
+        compute=Compute(torch.device("cpu")),
     )
     figures = {
         "baseline_mb": baseline_mb,

@@ -20,10 +20,11 @@ from geocobot.config.values import (
     BaseName,
     ClassWeights,
     DeviceName,
+    DtypeName,
     HeadName,
     LossName,
     MixingName,
-    ModelDtype,
+    PrecisionName,
     PromptName,
     RelationName,
 )
@@ -55,7 +56,7 @@ class TrainKeywords(TypedDict, total=False):
     base: BaseName
     checkpoint: PathLike | None
     prompt: PromptName
-    model_dtype: ModelDtype
+    model_dtype: DtypeName
     head: HeadName
     adapter: AdapterName
     cobot: bool
@@ -89,6 +90,7 @@ class TrainKeywords(TypedDict, total=False):
     workers: int
     seed: int
     device: DeviceName
+    precision: PrecisionName
 
 
 class PredictKeywords(TypedDict, total=False):
@@ -109,6 +111,7 @@ class PredictKeywords(TypedDict, total=False):
     batch_size: int
     workers: int
     device: DeviceName
+    precision: PrecisionName
 
 
 class DemoKeywords(TypedDict, total=False):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from geocobot.config.option import option, repeated
 from geocobot.config.train import TrainOptions
-from geocobot.config.values import DeviceName
+from geocobot.config.values import DeviceName, PrecisionName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,3 +70,4 @@ class PredictOptions:
         "Processes that read tiles; 0 reads them in the predictor.", 0, group="Machine", least=0
     )
     device: DeviceName = repeated(TrainOptions, "device")
+    precision: PrecisionName = repeated(TrainOptions, "precision")

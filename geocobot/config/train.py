@@ -29,10 +29,11 @@ from geocobot.config.values import (
     BaseName,
     ClassWeights,
     DeviceName,
+    DtypeName,
     HeadName,
     LossName,
     MixingName,
-    ModelDtype,
+    PrecisionName,
     PromptName,
     RelationName,
 )
@@ -89,7 +90,7 @@ class TrainOptions:
         "none",
         group="Model",
     )
-    model_dtype: ModelDtype = option(
+    model_dtype: DtypeName = option(
         "Precision of large matrices in the model file; bfloat16 halves its size.",
         "float32",
         group="Model",
@@ -273,3 +274,9 @@ class TrainOptions:
     )
     seed: int = option("Seed of everything random.", 0, group="Training", least=0, most=MAX_SEED)
     device: DeviceName = option("Where to compute.", "auto", group="Machine")
+    precision: PrecisionName = option(
+        "How exactly to compute; auto is bfloat16 where the processor has instructions for it, as "
+        "GPUs and CPUs with AVX512-BF16 or AMX do, and float32 elsewhere.",
+        "auto",
+        group="Machine",
+    )

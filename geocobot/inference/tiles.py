@@ -17,7 +17,7 @@ from geocobot.data.loader import make_loader
 from geocobot.data.samplers import TileSampler
 from geocobot.errors import DeviceError, ModelFileError
 from geocobot.grid import TilePlan
-from geocobot.models.precision import has_bfloat16
+from geocobot.models.precision import Compute
 
 Predictor: TypeAlias = Callable[..., torch.Tensor]
 """Image (B, C, H, W) float32 as `bands.normalize` makes it, and whatever else of a batch it is
@@ -72,7 +72,7 @@ def plan_tiles(
 def predict_tiles(
     segmenter: Predictor,
     loader: Iterable[Mapping[str, torch.Tensor]],
-    device: torch.device,
+    compute: Compute,
     *,
     n_classes: int,
     shown: Sequence[str] = ("image",),
@@ -82,10 +82,10 @@ def predict_tiles(
     A tile without a single valid pixel never reaches the model.
 
     Args:
-        segmenter: the model; a module is moved to `device` and set to evaluation.
+        segmenter: the model; a module is moved to the device and set to evaluation.
         loader: batches of `SceneDataset` samples: "image" (B, C, H, W) float32, "valid"
             (B, H, W) bool, "window" (B, 4) int64.
-        device: where to compute; bfloat16 where a CUDA device has it, float32 elsewhere.
+        compute: where, and how exactly.
         n_classes: K, planes of the logits.
         shown: the parts of a batch that the model gets, in this order.
 
@@ -98,9 +98,9 @@ def predict_tiles(
         DeviceError: a batch does not fit into the GPU's memory.
     """
     if isinstance(segmenter, torch.nn.Module):
-        segmenter.to(device).eval()
+        segmenter.to(compute.device).eval()
     for batch in loader:
-        logits = _predict_batch(segmenter, batch, device, n_classes, shown)
+        logits = _predict_batch(segmenter, batch, compute, n_classes, shown)
         for tile, valid, place in zip(logits, batch["valid"], batch["window"], strict=True):
             window = Window(*place.tolist())
             if not np.isfinite(tile).all():
@@ -117,7 +117,7 @@ def predict_tiles(
 def _predict_batch(
     segmenter: Predictor,
     batch: Mapping[str, torch.Tensor],
-    device: torch.device,
+    compute: Compute,
     n_classes: int,
     shown: Sequence[str],
 ) -> npt.NDArray[np.float32]:
@@ -127,16 +127,15 @@ def _predict_batch(
     has_data = valid.flatten(1).any(dim=1)
     if not has_data.any():
         return logits
-    half = device.type == "cuda" and has_bfloat16(device)
     # Entered per batch: a generator that stops between tiles must not leave them switched on.
     try:
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-            parts = [batch[name][has_data].to(device, non_blocking=True) for name in shown]
+        with torch.inference_mode(), compute.autocast():
+            parts = [batch[name][has_data].to(compute.device, non_blocking=True) for name in shown]
             predicted = segmenter(*parts)
         logits[has_data.numpy()] = predicted.float().cpu().numpy()
     except torch.cuda.OutOfMemoryError as error:
         raise DeviceError(
-            str(device),
+            str(compute.device),
             f"has no memory left for a batch of {len(image)} tiles",
             "A batch has to fit beside the model",
             "Pass a smaller --batch-size, or --device cpu",

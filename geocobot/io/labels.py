@@ -15,22 +15,13 @@ import shapely
 from pyproj import CRS
 
 from geocobot.classes import MAX_CLASSES, ClassSpec, name_classes
-from geocobot.config.values import (
-    DEFAULT_LINE_WIDTH_M,
-)
+from geocobot.config.values import DEFAULT_LINE_WIDTH_M
 from geocobot.errors import ConfigError, CrsError, EmptyLabelsError, FieldError
 from geocobot.grid import GeoGrid
 from geocobot.io.label_raster import LabelPatch, LabelRaster
 from geocobot.io.misplaced import crs_label, in_words, no_overlap
 from geocobot.io.scene import Scene
-from geocobot.io.shapes import (
-    LINES,
-    clean_parts,
-    clip_to_scene,
-    reproject,
-    to_pixels,
-    widen_lines,
-)
+from geocobot.io.shapes import LINES, clean_parts, clip_to_scene, reproject, to_pixels, widen_lines
 from geocobot.io.values import named_features, sorted_names
 from geocobot.io.vectors import is_on_earth, parse_crs, read_vector
 

@@ -9,13 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geocobot.errors import OutputError
-from geocobot.io.unfinished import (
-    Unfinished,
-    delete_file,
-    put_files,
-    refused,
-    temporary_beside,
-)
+from geocobot.io.unfinished import Unfinished, delete_file, put_files, refused, temporary_beside
 
 
 def check_output(path: str | Path, overwrite: bool) -> None:

@@ -18,14 +18,7 @@ from rasterio.windows import Window
 from geocobot.errors import UnreadableFileError
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
-from geocobot.io.source import (
-    alpha_band,
-    check_path,
-    choose_bands,
-    grid_of,
-    open_dataset,
-    reason,
-)
+from geocobot.io.source import alpha_band, check_path, choose_bands, grid_of, open_dataset, reason
 
 
 @dataclass(frozen=True)

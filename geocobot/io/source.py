@@ -17,13 +17,7 @@ from pyproj.exceptions import CRSError as ProjError
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from geocobot.errors import (
-    BandError,
-    CrsError,
-    GridError,
-    MissingFileError,
-    UnreadableFileError,
-)
+from geocobot.errors import BandError, CrsError, GridError, MissingFileError, UnreadableFileError
 from geocobot.grid import GeoGrid
 
 _LOG = logging.getLogger("geocobot.io")

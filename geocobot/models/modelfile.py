@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from geocobot.adapters.attach import adapter_state
-from geocobot.config.values import ModelDtype
+from geocobot.config.values import DtypeName
 from geocobot.errors import ModelFileError, OutputError
 from geocobot.models.atomic import replacing
 from geocobot.models.bases import find_base
@@ -45,7 +45,7 @@ def model_state(segmenter: Segmenter) -> dict[str, Tensor]:
 
 
 def save_model(
-    path: str | Path, segmenter: Segmenter, card: ModelCard, dtype: ModelDtype = "float32"
+    path: str | Path, segmenter: Segmenter, card: ModelCard, dtype: DtypeName = "float32"
 ) -> None:
     """Write a model file, whole or not at all; an existing one is replaced.
 
@@ -118,7 +118,7 @@ def load_model(
     return segmenter.eval(), card
 
 
-def _stored(tensor: Tensor, dtype: ModelDtype) -> Tensor:
+def _stored(tensor: Tensor, dtype: DtypeName) -> Tensor:
     """A tensor as the file holds it."""
     is_large = tensor.dim() > 1 and tensor.numel() >= _LARGE
     stored = tensor.to(torch.bfloat16) if dtype == "bfloat16" and is_large else tensor

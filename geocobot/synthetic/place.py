@@ -18,12 +18,7 @@ from geocobot.grid import GeoGrid
 from geocobot.io.features import write_features
 from geocobot.io.imagery import write_image
 from geocobot.synthetic.blocks import Block, plan_blocks
-from geocobot.synthetic.buildings import (
-    Settlement,
-    paint_buildings,
-    paint_lots,
-    plan_settlement,
-)
+from geocobot.synthetic.buildings import Settlement, paint_buildings, paint_lots, plan_settlement
 from geocobot.synthetic.frame import Canvas, Frame, rng_for
 from geocobot.synthetic.light import Sun, cast_shadows, shade
 from geocobot.synthetic.network import Network, plan_network

@@ -11,9 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
 
 from geocobot.classes import IGNORE
-from geocobot.config.values import (
-    LossName,
-)
+from geocobot.config.values import LossName
 from geocobot.training.lovasz import lovasz_hinge_loss
 from geocobot.training.skeleton import soft_cldice_loss
 

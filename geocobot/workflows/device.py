@@ -1,13 +1,16 @@
-"""Where to compute."""
+"""Where to compute, and how exactly."""
 
 from __future__ import annotations
 
+import logging
+
 import torch
 
-from geocobot.config.values import (
-    DeviceName,
-)
+from geocobot.config.values import DeviceName, PrecisionName
 from geocobot.errors import DeviceError
+from geocobot.models.precision import Compute, has_bfloat16
+
+_log = logging.getLogger("geocobot.workflows")
 
 
 def choose_device(name: DeviceName) -> torch.device:
@@ -25,3 +28,26 @@ def choose_device(name: DeviceName) -> torch.device:
             "See geocobot info, or pass --device cpu",
         )
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
+
+
+def choose_compute(device_name: DeviceName, precision: PrecisionName) -> Compute:
+    """Turn two options into where to compute and how exactly.
+
+    Args:
+        device_name: auto is the GPU where there is one.
+        precision: auto is bfloat16 where the device has instructions for it.
+
+    Raises:
+        DeviceError: CUDA was asked for and is not there.
+    """
+    device = choose_device(device_name)
+    is_native = has_bfloat16(device)
+    if precision == "auto":
+        return Compute(device, "bfloat16" if is_native else "float32")
+    if precision == "bfloat16" and not is_native:
+        _log.warning(
+            "This %s has no instructions for bfloat16 and is slow at it: --precision float32 is "
+            "faster here.",
+            device.type.upper().replace("CUDA", "GPU"),
+        )
+    return Compute(device, precision)

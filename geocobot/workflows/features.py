@@ -10,10 +10,7 @@ from dataclasses import replace
 import torch
 
 from geocobot.config import TrainOptions
-from geocobot.config.values import (
-    FEATURE_CACHE_GB,
-    POOL_EPOCHS,
-)
+from geocobot.config.values import FEATURE_CACHE_GB, POOL_EPOCHS
 from geocobot.data.module import SceneDataModule
 from geocobot.errors import ConfigError
 from geocobot.models.cached_encoder import is_frozen, kept_bytes, reusing_features

@@ -47,6 +47,7 @@ class Machine:
         cpus: logical processors.
         usable_cpus: those that this process may use.
         threads: threads torch computes with; None where torch cannot be imported.
+        bf16: whether the processor has instructions for bfloat16.
         memory_bytes: main memory; None where the system does not tell.
         cuda: CUDA version that torch was built for; None for a build without.
         gpus: CUDA devices.
@@ -55,6 +56,7 @@ class Machine:
     cpus: int
     usable_cpus: int
     threads: int | None
+    bf16: bool
     memory_bytes: int | None
     cuda: str | None
     gpus: tuple[Gpu, ...]
@@ -106,13 +108,11 @@ class Info:
 
     def summary(self) -> str:
         """Lay everything out as text for a bug report."""
-        gpus = [
-            f"{g.name}, {_gib(g.memory_bytes)}, {'bf16' if g.bf16 else 'no bf16'}"
-            for g in self.machine.gpus
-        ]
+        gpus = [f"{g.name}, {_gib(g.memory_bytes)}, {_bf16(g.bf16)}" for g in self.machine.gpus]
         cpu = (
             f"{self.machine.usable_cpus} of {self.machine.cpus} processors usable, "
-            f"{self.machine.threads or 'no'} torch threads, {_gib(self.machine.memory_bytes)}"
+            f"{self.machine.threads or 'no'} torch threads, {_gib(self.machine.memory_bytes)}, "
+            f"{_bf16(self.machine.bf16)}"
         )
         sections = {
             "": {"geocobot": self.geocobot, "python": self.python, "platform": self.platform},
@@ -175,15 +175,23 @@ def _inspect_machine() -> tuple[Machine, tuple[str, ...]]:
             f"torch or torchvision cannot be imported ({error}). They have to be a matching "
             f"pair from the same source: install both again with constraints.txt."
         )
-        return Machine(cpus, usable, None, _memory_bytes(), None, ()), (hide(warning),)
+        return Machine(cpus, usable, None, False, _memory_bytes(), None, ()), (hide(warning),)
+    from geocobot.models.precision import has_bfloat16
+
     gpus = []
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
         # bf16 in hardware came with compute capability 8.0.
         gpus.append(Gpu(device.name, device.total_memory, device.major >= 8))
     threads = torch.get_num_threads()
-    machine = Machine(cpus, usable, threads, _memory_bytes(), torch.version.cuda, tuple(gpus))
+    bf16 = has_bfloat16(torch.device("cpu"))
+    machine = Machine(cpus, usable, threads, bf16, _memory_bytes(), torch.version.cuda, tuple(gpus))
     return machine, ()
+
+
+def _bf16(is_there: bool) -> str:
+    """Whether a device has instructions for bfloat16, in words."""
+    return "bf16" if is_there else "no bf16"
 
 
 def _memory_bytes() -> int | None:

@@ -9,8 +9,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from geocobot.adapters.merge import merge
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
@@ -22,11 +20,12 @@ from geocobot.io.scene import Scene
 from geocobot.io.statistics import open_scene_for
 from geocobot.models.card import ModelCard, read_card
 from geocobot.models.modelfile import load_model
+from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import check_limits, to_yaml
 from geocobot.vectorize.polygonize import CleanOptions, polygonize
 from geocobot.workflows.allocator import release_large_arrays
-from geocobot.workflows.device import choose_device
+from geocobot.workflows.device import choose_compute
 from geocobot.workflows.mapped import ClassTotal, PredictResult, SceneResult, Tally
 from geocobot.workflows.targets import Targets, check_targets, choose_targets, open_targets
 
@@ -60,7 +59,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     )
     inputs = [*options.raster, options.model, *filter(None, [options.checkpoint])]
     check_targets(targets, inputs, overwrite=options.overwrite)
-    device = choose_device(options.device)
+    compute = choose_compute(options.device, options.precision)
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
     scenes = [
@@ -73,7 +72,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     if card.segmenter.adapter.merges:
         merge(segmenter.encoder, keep=False)
     results = tuple(
-        map_scene(scene, segmenter, card, target, options, device=device, progress=progress)
+        map_scene(scene, segmenter, card, target, options, compute=compute, progress=progress)
         for scene, target in zip(scenes, targets, strict=True)
     )
     return PredictResult(results, time.perf_counter() - start_s)
@@ -86,7 +85,7 @@ def map_scene(
     targets: Targets,
     options: PredictOptions,
     *,
-    device: torch.device,
+    compute: Compute,
     progress: Progress = _SILENT,
 ) -> SceneResult:
     """Map one scene in one pass; memory does not grow with its height.
@@ -96,8 +95,9 @@ def map_scene(
         segmenter: the model, or anything that makes logits of images.
         card: what the model says of itself: classes, ranges, tile size.
         targets: where the results go.
-        options: how to tile, clean and save; `raster`, `model` and `out` are not read.
-        device: where to compute.
+        options: how to tile, clean and save; `raster`, `model`, `out`, `device` and `precision` are
+            not read.
+        compute: where, and how exactly.
         progress: is told of every tile.
     """
     start_s = time.perf_counter()
@@ -110,7 +110,7 @@ def map_scene(
         overlap_px=round(options.overlap * card.patch_px),
         batch_size=options.batch_size,
         workers=options.workers,
-        pin_memory=device.type == "cuda",
+        pin_memory=compute.device.type == "cuda",
     )
     tally = Tally(classes)
     with (
@@ -118,12 +118,12 @@ def map_scene(
         closing(scene),
         open_targets(targets, scene.grid, classes, overwrite=options.overwrite) as files,
     ):
-        tiles = predict_tiles(segmenter, loader, device, n_classes=len(classes))
+        tiles = predict_tiles(segmenter, loader, compute, n_classes=len(classes))
         strips = files.record(blend(_counted(tiles, task), plan))
         for frame in polygonize(strips, scene.grid, classes, _cleaning(options)):
             files.polygons.append(frame)
             tally.add(frame)
-        files.write_config(to_yaml(_resolved(options, scene, targets, device)))
+        files.write_config(to_yaml(_resolved(options, scene, targets, compute)))
     if not any(t.polygons for t in tally.totals()):
         _LOG.warning(
             "%s: no polygon. No pixel scored above the threshold, or --min-area dropped all.",
@@ -177,7 +177,7 @@ def _cleaning(options: PredictOptions) -> CleanOptions:
 
 
 def _resolved(
-    options: PredictOptions, scene: Scene, targets: Targets, device: torch.device
+    options: PredictOptions, scene: Scene, targets: Targets, compute: Compute
 ) -> PredictOptions:
     """The options with everything that was found out, for this scene alone."""
     return replace(
@@ -185,5 +185,6 @@ def _resolved(
         raster=(scene.path,),
         out=str(targets.polygons),
         bands=scene.bands,
-        device="cuda" if device.type == "cuda" else "cpu",
+        device="cuda" if compute.device.type == "cuda" else "cpu",
+        precision=compute.precision,
     )

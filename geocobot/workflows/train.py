@@ -9,18 +9,15 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-
 from geocobot.adapters.config import AdapterConfig
 from geocobot.classes import ClassSpec
 from geocobot.config import TrainOptions
-from geocobot.config.values import (
-    PromptName,
-)
+from geocobot.config.values import PromptName
 from geocobot.data.module import SceneDataModule
 from geocobot.data.split import Split, split_scenes, write_split
 from geocobot.evaluation.pixels import PixelScores
 from geocobot.models.modelfile import ModelCard, save_model
+from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
@@ -36,7 +33,7 @@ from geocobot.workflows.defaults import (
     limit_epochs,
     refuse_misfits,
 )
-from geocobot.workflows.device import choose_device
+from geocobot.workflows.device import choose_compute
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
 from geocobot.workflows.ground import Ground, read_inputs, survey_ground
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
@@ -120,25 +117,26 @@ def train(
     check_limits(options)
     refuse_misfits(options)
     adapter = choose_adapter(options)
-    device = choose_device(options.device)
+    compute = choose_compute(options.device, options.precision)
+    options = replace(options, precision=compute.precision)
     run = RunFolder.claim(options)
     inputs = read_inputs(options)
-    options = choose_head(replace(choose_base(options, device), out=str(run.target)))
+    options = choose_head(replace(choose_base(options, compute.device), out=str(run.target)))
     # Before the survey, which takes long: the weights of the base may be missing.
     segmenter = _build(options, adapter, len(inputs.labels.classes), progress)
     refuse_features(options, segmenter)
     ground = survey_ground(inputs, options.seed, progress)
     epochs_given = options.epochs is not None
-    options = fill_in(options, device, ground.surveys)
+    options = fill_in(options, compute.device, ground.surveys)
     splits = split_scenes(ground.surveys, _patch_px(options), options.seed)
     datamodule = _make_datamodule(options, ground, splits)
     if segmenter.starts_at_random and not epochs_given:
         options = limit_epochs(options, datamodule.views_per_epoch)
     loss = choose_loss(options, ground.surveys, splits, ground.labels.classes)
-    options = choose_features(options, segmenter, datamodule, device)
+    options = choose_features(options, segmenter, datamodule, compute.device)
     run.begin(options, ground.fingerprint)
     with run.kept() if resumable else nullcontext():
-        settings = _settings(options, device, segmenter, run, loss)
+        settings = _settings(options, compute, segmenter, run, loss)
         with keeping_features(options, segmenter):
             fitted = fit(segmenter, datamodule, settings, run.partial, progress)
         classes = _tuned(ground.labels.classes, fitted)
@@ -146,7 +144,7 @@ def train(
             segmenter,
             datamodule,
             classes,
-            device,
+            compute,
             picture=run.partial / PREVIEW_NAME,
             box_jitter_px=options.box_jitter_px or 0.0,
         )
@@ -208,7 +206,7 @@ def _make_datamodule(
 
 def _settings(
     options: TrainOptions,
-    device: torch.device,
+    compute: Compute,
     segmenter: Segmenter,
     run: RunFolder,
     loss: SegmentationLoss,
@@ -225,7 +223,8 @@ def _settings(
         patience=options.patience,
         box_jitter_px=options.box_jitter_px or 0.0,
         seed=options.seed,
-        device="cuda" if device.type == "cuda" else "cpu",
+        device="cuda" if compute.device.type == "cuda" else "cpu",
+        precision=compute.precision,
         resume=run.resumed,
     )
 

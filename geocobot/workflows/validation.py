@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from geocobot.classes import ClassSpec, classify
 from geocobot.data.module import SceneDataModule
 from geocobot.evaluation.pixels import Confusion, PixelScores
 from geocobot.inference.blend import sigmoid
 from geocobot.inference.tiles import Predictor, predict_tiles
+from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
 from geocobot.training.objectives import BoxesFromLabels
 from geocobot.workflows.picture import Row, draw_rows
@@ -24,7 +24,7 @@ def judge_blocks(
     segmenter: Segmenter,
     datamodule: SceneDataModule,
     classes: Sequence[ClassSpec],
-    device: torch.device,
+    compute: Compute,
     *,
     picture: Path,
     box_jitter_px: float = 0.0,
@@ -35,7 +35,7 @@ def judge_blocks(
         segmenter: the trained model.
         datamodule: has the blocks.
         classes: with tuned thresholds.
-        device: where to compute.
+        compute: where, and how exactly.
         picture: PNG to write: image, label and prediction of the blocks with most labels.
         box_jitter_px: of the boxes that a model with box prompts is asked with; they come from the
             labels.
@@ -50,7 +50,7 @@ def judge_blocks(
     if segmenter.prompt == "boxes":
         predictor, shown = BoxesFromLabels(segmenter, box_jitter_px), ["image", "label"]
     for batch in datamodule.val_dataloader():
-        tiles = predict_tiles(predictor, [batch], device, n_classes=len(classes), shown=shown)
+        tiles = predict_tiles(predictor, [batch], compute, n_classes=len(classes), shown=shown)
         for tile, image, label in zip(tiles, batch["image"], batch["label"], strict=True):
             truth = label.numpy().astype(np.uint8)
             predicted = classify(sigmoid(tile.logits), tile.valid, classes)

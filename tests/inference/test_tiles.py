@@ -13,9 +13,10 @@ from geocobot.data.samplers import TileSampler
 from geocobot.errors import ModelFileError
 from geocobot.inference.tiles import plan_tiles, predict_tiles
 from geocobot.io.scene import Scene
+from geocobot.models.precision import Compute
 
 RANGES = tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3))
-CPU = torch.device("cpu")
+CPU = Compute(torch.device("cpu"))
 
 
 def first_band(image):
@@ -118,6 +119,23 @@ def test_inference_mode_ends_with_each_tile(scene_factory):
     tiles = predict_tiles(first_band, loader, CPU, n_classes=2)
     next(tiles)
     assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_products_are_as_exact_as_asked_and_logits_float32_always(scene_factory, precision):
+    seen = []
+    layer = torch.nn.Conv2d(3, 2, 1)
+
+    def model(image):
+        seen.append(layer(image).dtype)
+        return layer(image)
+
+    loader, _ = plan_tiles(open_dataset(scene_factory()), size_px=64, overlap_px=0)
+    compute = Compute(torch.device("cpu"), precision)
+    (*tiles,) = predict_tiles(model, loader, compute, n_classes=2)
+    assert set(seen) == {getattr(torch, precision)}
+    assert {tile.logits.dtype.name for tile in tiles} == {"float32"}
+    assert not torch.is_autocast_enabled("cpu")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -19,13 +19,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.windows import Window
 
-from geocobot.errors import (
-    BandError,
-    CrsError,
-    GridError,
-    MissingFileError,
-    UnreadableFileError,
-)
+from geocobot.errors import BandError, CrsError, GridError, MissingFileError, UnreadableFileError
 from geocobot.io.scene import Scene
 
 WINDOWS = st.builds(

@@ -107,6 +107,22 @@ def test_it_learns_and_reports(tmp_path, segmenter, squares):
     assert " steps/s" in progress.notes[-1]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_steps_and_validation_are_as_exact_as_asked(tmp_path, squares, precision):
+    seen = set()
+
+    class Watched(TinySegmenter):
+        def forward(self, image):
+            features = self.stem(image)
+            seen.add((self.training, features.dtype))
+            return super().forward(image)
+
+    segmenter = Watched()
+    fit(segmenter, squares, settings(epochs=1, precision=precision), tmp_path)
+    assert seen == {(mode, getattr(torch, precision)) for mode in (True, False)}
+    assert {p.dtype for p in segmenter.parameters()} == {torch.float32}
+
+
 def test_logs_hold_every_step_and_every_epoch(tmp_path, segmenter, squares):
     result = fit(segmenter, squares, settings(epochs=2), tmp_path)
     logged = rows(result.log)

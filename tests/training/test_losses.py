@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocobot.classes import IGNORE
-from geocobot.config.values import (
-    LossName,
-)
+from geocobot.config.values import LossName
 from geocobot.training.losses import (
     SegmentationLoss,
     balanced_weights,

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from geocobot.config.values import (
-    BaseName,
-)
+from geocobot.config.values import BaseName
 from geocobot.models.bases import BASES
 from geocobot.workflows.catalog import list_models
 

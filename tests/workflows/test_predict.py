@@ -37,12 +37,13 @@ from geocobot.io.statistics import open_scene_for
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
 from geocobot.models.card import ModelCard
 from geocobot.models.modelfile import save_model
+from geocobot.models.precision import Compute
 from geocobot.models.segmenter import build_segmenter
 from geocobot.settings import make_options, read_yaml
 from geocobot.workflows.predict import map_scene, predict
 from geocobot.workflows.targets import choose_targets
 
-CPU = torch.device("cpu")
+CPU = Compute(torch.device("cpu"))
 RAW = {
     "min_area": 0.0,
     "simplify": 0.0,
@@ -98,7 +99,7 @@ def run(raster, out, card, predictor=bright, **options):
     (targets,) = choose_targets(
         chosen.raster, chosen.out, save_scores=chosen.save_scores, save_classes=chosen.save_classes
     )
-    return map_scene(scene, predictor, card, targets, chosen, device=CPU)
+    return map_scene(scene, predictor, card, targets, chosen, compute=CPU)
 
 
 def assert_same_polygons(ours, expected):
@@ -302,6 +303,7 @@ def test_the_saved_options_give_the_result_again(scene_factory, tmp_path, card):
     assert saved.out == str(first.polygons)
     assert saved.threshold == 0.3
     assert saved.bands == (1, 2, 3)
+    assert (saved.device, saved.precision) == ("cpu", "float32")
     assert saved.device == "cpu"
 
 

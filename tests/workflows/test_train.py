@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from geocobot.cli.options import command
 from geocobot.config import TrainOptions
+from geocobot.config.values import DtypeName
 from geocobot.data.collection import MixedSampler
 from geocobot.errors import (
     BandError,
@@ -82,6 +83,28 @@ def test_head_loss_and_class_weights_are_what_was_asked_for(
     assert seen[0].name == "cldice"
     assert seen[0].positive_weights == pytest.approx((3**0.5,), rel=0.1)
     assert {read_yaml(result.config)[n] for n in ("head", "loss")} == {"dense", "cldice"}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_training_and_the_scores_after_it_are_as_exact_as_asked(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch, precision: DtypeName
+) -> None:
+    seen = []
+
+    def fit(*arguments: Any) -> Any:
+        seen.append(arguments[2].precision)
+        return real_fit(*arguments)
+
+    def judge_blocks(*arguments: Any, **keywords: Any) -> Any:
+        seen.append(arguments[3].precision)
+        return real_judge(*arguments, **keywords)
+
+    real_fit, real_judge = train_module.fit, train_module.judge_blocks
+    monkeypatch.setattr(train_module, "fit", fit)
+    monkeypatch.setattr(train_module, "judge_blocks", judge_blocks)
+    result = train(replace(options, precision=precision, epochs=1))
+    assert seen == [precision, precision]
+    assert read_yaml(result.config)["precision"] == precision
 
 
 def test_a_run_leaves_everything_it_promises(options: TrainOptions) -> None:
