@@ -15,7 +15,6 @@ from geocobot.config.values import (
     DEFAULT_CPU_MINUTES,
     DEFAULT_DROPOUTS,
     DEFAULT_EPOCHS,
-    DEFAULT_HEAD,
     DEFAULT_LINE_WIDTH_M,
     DEFAULT_RANKS,
     DEFAULT_WEIGHT_DECAY,
@@ -97,7 +96,7 @@ class TrainOptions:
     )
     head: HeadName = option(
         "What draws the map: SAM's mask decoder, or convolutions down to every pixel; auto is "
-        f"{DEFAULT_HEAD}.",
+        "dense for tiny, and for the others, and with boxes, the mask decoder.",
         "auto",
         group="Model",
     )

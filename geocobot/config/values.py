@@ -22,7 +22,6 @@ ClassWeights: TypeAlias = Literal["none", "balanced"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 DEFAULT_LINE_WIDTH_M = 8.0
-DEFAULT_HEAD: HeadKind = "mask-decoder"
 DEFAULT_WEIGHT_DECAY = 0.05
 
 # The published widths. A LoRA site adds its delta as it is (COBOT's formula); AdaptFormer's authors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from geocobot.config.values import DEFAULT_HEAD, HeadKind, HeadName, PromptName
+from geocobot.config.values import HeadKind, HeadName, PromptName
 from geocobot.errors import ConfigError
 from geocobot.models.architecture import HeadConfig
 from geocobot.models.bases import BaseSpec
@@ -13,9 +13,18 @@ from geocobot.models.dense_head import DenseHead
 from geocobot.models.mask_decoder import MaskDecoderHead
 
 
-def resolve_head(name: HeadName) -> HeadKind:
-    """The head that an option names."""
-    return DEFAULT_HEAD if name == "auto" else name
+def resolve_head(name: HeadName, *, prompt: PromptName = "none", pretrained: bool) -> HeadKind:
+    """The head that an option names.
+
+    Args:
+        name: auto is the dense head, which is better from a random start (benchmarks/README.md),
+            unless the mask decoder starts from SAM's own weights or is asked with boxes.
+        prompt: what the head is asked with, beside the image.
+        pretrained: whether the base has official weights.
+    """
+    if name != "auto":
+        return name
+    return "mask-decoder" if pretrained or prompt != "none" else "dense"
 
 
 def head_config(

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from geocobot.adapters.attach import adapter_state, attach
 from geocobot.adapters.config import AdapterConfig
-from geocobot.config.values import DEFAULT_HEAD, HeadKind, PromptName
+from geocobot.config.values import HeadName, PromptName
 from geocobot.errors import ConfigError
 from geocobot.models.architecture import SegmenterConfig
 from geocobot.models.bases import PATCH_PX, BaseSpec, find_base
 from geocobot.models.boxes import Boxes
 from geocobot.models.checkpoint import Checkpoint, load_checkpoint
 from geocobot.models.encoder import Features, SamEncoder
-from geocobot.models.heads import head_config, make_head
+from geocobot.models.heads import head_config, make_head, resolve_head
 from geocobot.models.mask_decoder import TokenDecoder
 from geocobot.progress import Progress, SilentProgress
 
@@ -106,7 +106,7 @@ def build_segmenter(
     n_classes: int,
     adapter: AdapterConfig | None = None,
     *,
-    head: HeadKind = DEFAULT_HEAD,
+    head: HeadName = "auto",
     prompt: PromptName = "none",
     checkpoint: str | Path | None = None,
     seed: int = 0,
@@ -122,8 +122,8 @@ def build_segmenter(
         base: name of the backbone, see `geocobot.models.bases`.
         n_classes: planes of logits.
         adapter: how the encoder is adapted; None attaches nothing.
-        head: what turns features into logits; the mask decoder starts from SAM's own weights
-            where there are any.
+        head: what turns features into logits; auto as `geocobot.models.heads.resolve_head` has it.
+            The mask decoder starts from SAM's own weights where there are any.
         prompt: what the head is asked with, beside the image.
         checkpoint: file with the base's official weights; None takes the cache or downloads.
         seed: of everything that starts at random. The global generator is left as it is.
@@ -142,11 +142,13 @@ def build_segmenter(
     else:
         weights = load_checkpoint(spec, checkpoint, progress or SilentProgress())
     adapter = adapter or AdapterConfig(method="none")
+    pretrained = weights is not None
+    kind = resolve_head(head, prompt=prompt, pretrained=pretrained)
     config = SegmenterConfig(
         base=base,
         base_sha256=weights.sha256 if weights else None,
         adapter=adapter,
-        head=head_config(spec, n_classes, head, prompt=prompt, pretrained=weights is not None),
+        head=head_config(spec, n_classes, kind, prompt=prompt, pretrained=pretrained),
         encoder_trained=weights is None or adapter.method == "full",
     )
     return assemble(config, weights, seed=seed, recompute=recompute)

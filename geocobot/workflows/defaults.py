@@ -26,6 +26,7 @@ from geocobot.config.values import (
 from geocobot.data.split import Split, choose_patch_px
 from geocobot.data.survey import Survey, class_shares
 from geocobot.errors import ConfigError
+from geocobot.models.bases import find_base
 from geocobot.models.heads import resolve_head
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.losses import SegmentationLoss, balanced_weights
@@ -75,8 +76,14 @@ def choose_base(options: TrainOptions, device: torch.device) -> TrainOptions:
 
 
 def choose_head(options: TrainOptions) -> TrainOptions:
-    """The options with a head."""
-    return replace(options, head=resolve_head(options.head))
+    """The options with a head, by base and prompt.
+
+    Args:
+        options: with their base chosen.
+    """
+    pretrained = find_base(options.base).weights is not None
+    head = resolve_head(options.head, prompt=options.prompt, pretrained=pretrained)
+    return replace(options, head=head)
 
 
 def refuse_misfits(options: TrainOptions) -> None:

@@ -79,9 +79,9 @@ def show_model(options: ShowOptions) -> ShownModel:
         targets=options.targets,
         mixing=options.mixing,
     )
-    head_shape = head_config(
-        spec, options.classes, resolve_head(options.head), pretrained=spec.weights is not None
-    )
+    pretrained = spec.weights is not None
+    kind = resolve_head(options.head, pretrained=pretrained)
+    head_shape = head_config(spec, options.classes, kind, pretrained=pretrained)
     with torch.device("meta"):
         encoder, head = SamEncoder(spec), make_head(head_shape)
         sites = attach(encoder, config)

@@ -103,9 +103,12 @@ def test_cobot_wants_ranks_by_fours() -> None:
     assert choose_adapter(options(rank=6, adapter="none")).method == "none"
 
 
-def test_there_is_a_head_by_default_and_any_may_be_asked_for() -> None:
-    assert choose_head(options()).head == "mask-decoder"
-    assert choose_head(options(head="dense")).head == "dense"
+def test_the_head_follows_from_base_and_prompt_and_any_may_be_asked_for() -> None:
+    assert choose_head(options(base="tiny")).head == "dense"
+    assert choose_head(options(base="tiny", prompt="boxes")).head == "mask-decoder"
+    assert choose_head(options(base="vit_b")).head == "mask-decoder"
+    assert choose_head(options(base="vit_b", head="dense")).head == "dense"
+    assert choose_head(options(base="tiny", head="mask-decoder")).head == "mask-decoder"
 
 
 def test_boxes_take_no_class_weights() -> None:
