@@ -1,10 +1,12 @@
 """SAM's image encoder: ours against segment-anything's own, eager, with the same random weights.
 
     python benchmarks/encoder.py [--base vit_b] [--device auto] [--image-px 1024] [--rounds 5]
+                                    [--skip-training] [--variants]
 
 Sides take turns, so that both meet the same machine; figures are medians. Rates count the
 operations of SAM's own algorithm, whatever a side computes, against the rate of a large matrix
 product in the same run. On CUDA every side gets the batch that it is fastest with.
+With --variants it also measures what torch.compile and channels-last images change about ours.
 """
 
 from __future__ import annotations
@@ -94,6 +96,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kernel", choices=["dense", "blocked", "sdpa", "flex"], default=None)
     parser.add_argument("--skip-training", action="store_true")
+    parser.add_argument("--variants", action="store_true")
     given = parser.parse_args()
     cuda = given.device == "cuda" or (given.device == "auto" and torch.cuda.is_available())
     device = torch.device("cuda" if cuda else "cpu")
@@ -106,6 +109,8 @@ def main() -> None:
     for dtype in [torch.float32] * (not cuda) + [torch.bfloat16] * half:
         sides = {THEIRS: Side(theirs), OURS: Side(ours)}
         compare(sides, Setting(spec, device, dtype), given.rounds)
+        if given.variants:
+            compare_variants(ours, Setting(spec, device, dtype), given.rounds)
     del theirs, ours, sides
     if not given.skip_training:
         dtype = torch.bfloat16 if half else torch.float32
@@ -164,6 +169,23 @@ def compare(sides: dict[str, Side], setting: Setting, rounds: int) -> None:
     for name, seconds in parts.items():
         print(f"| {name} | " + " | ".join(f"{1000 * seconds[p]:,.0f}" for p in PARTS) + " |")
     print(f"\n{sides[THEIRS].median / sides[OURS].median:.2f} x as fast")
+
+
+def compare_variants(ours: SamEncoder, setting: Setting, rounds: int) -> None:
+    """Measure ours as it is, on channels-last images, and compiled; the compilation apart."""
+    with torch.no_grad(), setting.autocast():
+        image = setting.image()
+        last = image.contiguous(memory_format=torch.channels_last)
+        compiled = partial(torch.compile(ours), image)
+        print(f"\ncompiled in {timed(compiled, setting.device):.0f} s")
+        works = {OURS: partial(ours, image), "channels-last": partial(ours, last)}
+        works["torch.compile"] = compiled
+        seconds: dict[str, list[float]] = {name: [] for name in works}
+        for _ in range(rounds):
+            for name, work in works.items():
+                seconds[name].append(timed(work, setting.device))
+    for name, several in seconds.items():
+        print(f"{name}: {1000 * statistics.median(several):,.0f} ms per image")
 
 
 def compare_training(setting: Setting, rounds: int) -> None:
