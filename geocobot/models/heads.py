@@ -17,7 +17,7 @@ def resolve_head(name: HeadName, *, prompt: PromptName = "none", pretrained: boo
     """The head that an option names.
 
     Args:
-        name: auto is the dense head, which is better from a random start (benchmarks/README.md),
+        name: auto is the dense head, better on average from a random start (benchmarks/README.md),
             unless the mask decoder starts from SAM's own weights or is asked with boxes.
         prompt: what the head is asked with, beside the image.
         pretrained: whether the base has official weights.

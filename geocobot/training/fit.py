@@ -17,8 +17,8 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import nn
 
-from geocobot.config.values import DtypeName
 from geocobot.errors import ResumeError
+from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
 from geocobot.training.callbacks import ProgressReport, StepSeeds, TimeBudget
 from geocobot.training.groups import GroupSettings, default_groups
@@ -53,8 +53,7 @@ class FitSettings:
             through its whole schedule, because much is gained when the learning rate falls.
         log_health: log condition numbers of the adapters' matrices and spikes of the loss.
         seed: of everything random in the run, together with the step.
-        device: where to compute.
-        precision: of large products; bfloat16 by autocast.
+        compute: where, and how exactly.
         resume: continue the interrupted run in the folder.
     """
 
@@ -69,8 +68,7 @@ class FitSettings:
     patience: int | None = None
     log_health: bool = False
     seed: int = 0
-    device: Literal["cpu", "cuda"] = "cpu"
-    precision: DtypeName = "float32"
+    compute: Compute = field(default_factory=lambda: Compute(torch.device("cpu")))
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -225,13 +223,13 @@ def _make_trainer(
     settings: FitSettings, folder: Path, begun: dict[str, Any] | None, callbacks: list[Callback]
 ) -> Trainer:
     """A quiet trainer on one device."""
-    on_gpu = settings.device == "cuda"
+    on_gpu = settings.compute.device.type == "cuda"
     return Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=1,
         # Named, because Lightning otherwise takes hints of a cluster from the environment.
         plugins=[LightningEnvironment()],
-        precision="bf16-mixed" if settings.precision == "bfloat16" else "32-true",
+        precision="bf16-mixed" if settings.compute.precision == "bfloat16" else "32-true",
         max_epochs=-1 if settings.epochs is None else settings.epochs,
         gradient_clip_val=settings.clip_norm,
         callbacks=callbacks,

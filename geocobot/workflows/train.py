@@ -223,8 +223,7 @@ def _settings(
         patience=options.patience,
         box_jitter_px=options.box_jitter_px or 0.0,
         seed=options.seed,
-        device="cuda" if compute.device.type == "cuda" else "cpu",
-        precision=compute.precision,
+        compute=compute,
         resume=run.resumed,
     )
 

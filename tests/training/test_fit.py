@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from geocobot.errors import ConfigError, ResumeError
+from geocobot.models.precision import Compute
 from geocobot.training.fit import FitSettings, fit, has_checkpoint, remove_checkpoints
 from geocobot.training.groups import GroupSettings
 
@@ -118,7 +119,8 @@ def test_steps_and_validation_are_as_exact_as_asked(tmp_path, squares, precision
             return super().forward(image)
 
     segmenter = Watched()
-    fit(segmenter, squares, settings(epochs=1, precision=precision), tmp_path)
+    compute = Compute(torch.device("cpu"), precision)
+    fit(segmenter, squares, settings(epochs=1, compute=compute), tmp_path)
     assert seen == {(mode, getattr(torch, precision)) for mode in (True, False)}
     assert {p.dtype for p in segmenter.parameters()} == {torch.float32}
 

@@ -92,7 +92,7 @@ def test_training_and_the_scores_after_it_are_as_exact_as_asked(
     seen = []
 
     def fit(*arguments: Any) -> Any:
-        seen.append(arguments[2].precision)
+        seen.append(arguments[2].compute.precision)
         return real_fit(*arguments)
 
     def judge_blocks(*arguments: Any, **keywords: Any) -> Any:
