@@ -50,6 +50,16 @@ class PixelScores:
     mean_f1: float | None
     judged_px: int
 
+    @property
+    def unlearned(self) -> tuple[str, ...]:
+        """Classes that a map which has them everywhere would find at least as well."""
+        return tuple(
+            c.name
+            for c in self.classes
+            if c.iou is not None and 0 < c.truth_px < self.judged_px
+            if c.iou <= c.truth_px / self.judged_px
+        )
+
 
 class Confusion:
     """Counts who was taken for whom, window by window.

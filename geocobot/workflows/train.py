@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -38,6 +39,8 @@ from geocobot.workflows.features import choose_features, keeping_features, refus
 from geocobot.workflows.ground import Ground, read_inputs, survey_ground
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
 from geocobot.workflows.validation import judge_blocks
+
+_log = logging.getLogger("geocobot.workflows")
 
 MODEL_NAME = "model.safetensors"
 METRICS_NAME = "metrics.json"
@@ -148,6 +151,13 @@ def train(
             picture=run.partial / PREVIEW_NAME,
             box_jitter_px=options.box_jitter_px or 0.0,
         )
+        for name in scores.unlearned:
+            _log.warning(
+                "%s was not learned: on the validation blocks a map that has it everywhere would "
+                "be as good. See %s; more --max-minutes or --epochs, or more labels, may help.",
+                name,
+                run.target / PREVIEW_NAME,
+            )
         tile_px = max(_patch_px(options), datamodule.crop_px)
         card = _make_card(segmenter, ground, tile_px, classes=classes, scores=scores)
         save_model(run.partial / MODEL_NAME, segmenter, card, options.model_dtype)

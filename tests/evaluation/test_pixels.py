@@ -45,6 +45,22 @@ def test_nothing_counted_has_no_scores():
     assert scores.judged_px == 0
 
 
+@pytest.mark.parametrize(
+    ("prediction", "unlearned"),
+    [([1, 1, 1, 1], ("road",)), ([0, 0, 0, 0], ("road",)), ([1, 0, 0, 0], ()), ([1, 1, 0, 0], ())],
+)
+def test_a_class_that_is_everywhere_or_nowhere_on_the_map_was_not_learned(prediction, unlearned):
+    truth = np.array([[1, 0, 0, 0]], np.uint8)
+    found = np.array([prediction], np.uint8)
+    assert counted(truth, found, np.ones_like(truth, bool)).scores().unlearned == unlearned
+
+
+def test_a_class_that_really_is_everywhere_or_nowhere_counts_as_learned():
+    for number in (0, 1):
+        truth = np.full((1, 4), number, np.uint8)
+        assert counted(truth, truth, np.ones_like(truth, bool)).scores().unlearned == ()
+
+
 @given(maps, maps, masks)
 def test_pixels_without_truth_or_data_do_not_count(truth, prediction, valid):
     judged = valid & (truth != IGNORE)

@@ -30,6 +30,7 @@ from geocobot.errors import (
     ResumeError,
     UnreadableFileError,
 )
+from geocobot.evaluation.pixels import ClassScore, PixelScores
 from geocobot.models.modelfile import load_model, read_card
 from geocobot.settings import make_options, read_yaml
 from geocobot.workflows import ground as ground_module
@@ -105,6 +106,21 @@ def test_training_and_the_scores_after_it_are_as_exact_as_asked(
     result = train(replace(options, precision=precision, epochs=1))
     assert seen == [precision, precision]
     assert read_yaml(result.config)["precision"] == precision
+
+
+def test_a_class_that_was_not_learned_is_named(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def judge_blocks(*arguments: Any, **keywords: Any) -> PixelScores:
+        real_judge(*arguments, **keywords)
+        everywhere = ClassScore("bars", 0.01, 0.02, 0.01, 1.0, truth_px=1, predicted_px=100)
+        return PixelScores((everywhere,), 0.01, 0.02, judged_px=100)
+
+    real_judge = train_module.judge_blocks
+    monkeypatch.setattr(train_module, "judge_blocks", judge_blocks)
+    result = train(replace(options, epochs=1))
+    assert "bars was not learned: on the validation blocks a map that has it" in caplog.text
+    assert f"See {result.preview}; more --max-minutes" in caplog.text
 
 
 def test_a_run_leaves_everything_it_promises(options: TrainOptions) -> None:
