@@ -148,7 +148,7 @@ def fit(
         box_jitter_px=settings.box_jitter_px,
     )
     # Steps are seeded; whoever called has a generator that must not notice.
-    with quiet_lightning(), _interruptible(), torch.random.fork_rng(devices=[]):
+    with quiet_lightning(), interruptible(), torch.random.fork_rng(devices=[]):
         with (progress or SilentProgress()).task("Training", total=1.0) as shown:
             callbacks = _make_callbacks(settings, folder, clock)
             trainer = _make_trainer(
@@ -279,7 +279,7 @@ def _stop_reason(trainer: Trainer, clock: RunClock) -> StopReason:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Let Ctrl-C stay a KeyboardInterrupt: Lightning makes a SystemExit of it and turns it off."""
     try:
         on_main_thread = signal.getsignal(signal.SIGINT)

@@ -24,7 +24,7 @@ PRETRAINED_SHARE = 0.1
 """Share of that rate for the pretrained weights themselves, where they are trained as well."""
 
 _MATRICES = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
-_ENCODER_PREFIX = "encoder."
+_ENCODER = "encoder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def parameter_groups(model: nn.Module, settings: GroupSettings) -> list[dict[str
     positions do not.
 
     Args:
-        model: what is trained; its child `encoder`, if it has one, makes the group "encoder".
+        model: what is trained; its part `encoder`, if it has one, makes the group "encoder".
             Parameters without `requires_grad` are left out.
         settings: rates and decays.
 
@@ -102,7 +102,7 @@ def parameter_groups(model: nn.Module, settings: GroupSettings) -> list[dict[str
     sorted_: dict[tuple[GroupName, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            own: GroupName = "encoder" if name.startswith(_ENCODER_PREFIX) else "head"
+            own: GroupName = "encoder" if _ENCODER in name.split(".") else "head"
             key = (places.get(id(parameter), own), id(parameter) in decays)
             sorted_.setdefault(key, []).append(parameter)
     return [

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from geocobot.config import TrainOptions
+from geocobot.config import PretrainOptions, TrainOptions
 from geocobot.errors import OutputError, ResumeError
 from geocobot.io.mounts import check_no_mount
 from geocobot.io.output import check_output_folder, put_folder
@@ -22,9 +22,10 @@ from geocobot.training.fit import has_checkpoint, remove_checkpoints
 CONFIG_NAME = "config.yaml"
 """The resolved options of a run, as written into its folder."""
 
-_STATE_NAME = "run.json"
-_RUNS = Path("runs")
+RunOptions: TypeAlias = TrainOptions | PretrainOptions
+"""Options of the commands that a run folder is for."""
 
+_STATE_NAME = "run.json"
 # Options that change how a run goes on, but not what it is.
 _FREE_TO_CHANGE = {
     *("resume", "overwrite", "out", "workers", "max_minutes", "epochs", "patience"),
@@ -51,26 +52,31 @@ class RunFolder:
     overwrite: bool
 
     @classmethod
-    def claim(cls, options: TrainOptions) -> RunFolder:
+    def claim(cls, out: str | Path, *, resume: bool, overwrite: bool) -> RunFolder:
         """Find out where a run goes, before any work; create nothing.
+
+        Args:
+            out: the folder of the finished run.
+            resume: whether to go on with an interrupted run, if there is one.
+            overwrite: whether a finished or an interrupted run may be replaced.
 
         Raises:
             OutputError: a finished or an interrupted run is there already, or the place cannot
                 be written to.
             ResumeError: the interrupted run is of another kind than what is asked for.
         """
-        target = Path(options.out) if options.out else _RUNS / Path(options.labels[0]).stem
+        target = Path(out)
         if not target.name:  # "." and "/" have none
             target = target.absolute()
         partial = target.with_name(f"{target.name}.partial")
         check_no_mount(target)
-        check_output_folder(target, options.overwrite, CONFIG_NAME)
+        check_output_folder(target, overwrite, CONFIG_NAME)
         if not os.path.exists(partial):
             check_output_folder(partial, overwrite=False)
-            if options.resume:
+            if resume:
                 _log.info("There is no interrupted run at %s: training starts anew.", partial)
-            return cls(target, partial, resumed=False, overwrite=options.overwrite)
-        if not options.resume and not options.overwrite:
+            return cls(target, partial, resumed=False, overwrite=overwrite)
+        if not resume and not overwrite:
             raise OutputError(
                 partial,
                 "holds an interrupted run",
@@ -78,17 +84,17 @@ class RunFolder:
                 "Pass --resume to go on with it, or --overwrite (-f) to start anew",
             )
         check_output_folder(partial, overwrite=True, marker=_STATE_NAME)
-        resumed = options.resume and has_checkpoint(partial)
-        if options.resume and not resumed:
-            _log.info("%s was stopped before its first epoch ended: it starts anew.", partial)
-        return cls(target, partial, resumed, options.overwrite)
+        resumed = resume and has_checkpoint(partial)
+        if resume and not resumed:
+            _log.info("%s was stopped before its first checkpoint: it starts anew.", partial)
+        return cls(target, partial, resumed, overwrite)
 
-    def begin(self, options: TrainOptions, fingerprint: str) -> None:
+    def begin(self, options: RunOptions, fingerprint: str) -> None:
         """Make the folder, or check that the interrupted run in it is this one.
 
         Args:
             options: resolved options.
-            fingerprint: checksum of scenes and labels.
+            fingerprint: checksum of what is learned from.
 
         Raises:
             ResumeError: options, scenes or labels have changed since.
@@ -110,7 +116,7 @@ class RunFolder:
                 "Choose another --out, or free the place",
             ) from error
 
-    def finish(self, options: TrainOptions) -> None:
+    def finish(self, options: RunOptions) -> None:
         """Add the resolved options, put the folder in its place, drop what only a resume needs.
 
         Raises:
@@ -131,7 +137,7 @@ class RunFolder:
         except KeyboardInterrupt:
             if has_checkpoint(self.partial):
                 _log.warning(
-                    "%s keeps the run up to its last finished epoch. To go on with it, repeat the "
+                    "%s keeps the run up to its last checkpoint. To go on with it, repeat the "
                     "command with --resume.",
                     self.partial,
                 )
@@ -154,7 +160,7 @@ class RunFolder:
         )
 
 
-def _fixed(options: TrainOptions) -> dict[str, Any]:
+def _fixed(options: RunOptions) -> dict[str, Any]:
     """The options that make a run what it is, as JSON gives them back."""
     kept = {name: v for name, v in asdict(options).items() if name not in _FREE_TO_CHANGE}
     return dict(json.loads(json.dumps(kept)))

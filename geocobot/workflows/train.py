@@ -47,6 +47,8 @@ METRICS_NAME = "metrics.json"
 SPLIT_NAME = "split.gpkg"
 PREVIEW_NAME = "preview.png"
 
+_RUNS = Path("runs")
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -122,7 +124,11 @@ def train(
     adapter = choose_adapter(options)
     compute = choose_compute(options.device, options.precision)
     options = replace(options, precision=compute.precision)
-    run = RunFolder.claim(options)
+    run = RunFolder.claim(
+        options.out or _RUNS / Path(options.labels[0]).stem,
+        resume=options.resume,
+        overwrite=options.overwrite,
+    )
     inputs = read_inputs(options)
     options = choose_head(replace(choose_base(options, compute.device), out=str(run.target)))
     # Before the survey, which takes long: the weights of the base may be missing.

@@ -323,7 +323,7 @@ def test_a_run_stopped_in_its_first_epoch_starts_anew(
     assert not caplog.messages
     with caplog.at_level("INFO", "geocobot"):
         assert train(replace(options, resume=True)).model.is_file()
-    assert "stopped before its first epoch ended: it starts anew" in caplog.text
+    assert "stopped before its first checkpoint: it starts anew" in caplog.text
 
 
 def test_an_interrupted_run_is_not_thrown_away_unasked(interrupted: TrainOptions) -> None:

@@ -1,0 +1,50 @@
+"""Real pixels without labels, in memory, and crops of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
+
+
+class ImageBank:
+    """Windows of scenes to draw crops from.
+
+    Args:
+        windows: (3, H, W) uint8 each, normalized 0..1 as 0..255; at least one.
+    """
+
+    def __init__(self, windows: Sequence[Tensor]) -> None:
+        if not windows:
+            raise ValueError("there is nothing to draw from")
+        self.windows = [w.contiguous() for w in windows]
+        # The root keeps one large scene from being all that is ever seen.
+        areas = torch.tensor([float(w.shape[1] * w.shape[2]) for w in windows])
+        self.weights = areas.sqrt()
+
+    def draw(
+        self, generator: torch.Generator, n: int, side_px: int, device: torch.device
+    ) -> Tensor:
+        """Draw crops, turned and zoomed, (n, 3, side_px, side_px) float32 0..1."""
+        picked = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        return torch.stack(
+            [self._crop(self.windows[k], generator, side_px) for k in picked.tolist()]
+        ).to(device)
+
+    def _crop(self, window: Tensor, generator: torch.Generator, side_px: int) -> Tensor:
+        """One crop."""
+        zoom, turn = torch.rand(2, generator=generator).tolist()
+        least = min(window.shape[1:])
+        side = min(least, round(side_px * 2.0 ** (1.5 * zoom - 0.75)))
+        row, col = (
+            int(torch.randint(size - side + 1, (1,), generator=generator))
+            for size in window.shape[1:]
+        )
+        crop = window[:, row : row + side, col : col + side].float().unsqueeze(0) / 255
+        crop = F.interpolate(
+            crop, size=(side_px, side_px), mode="bilinear", align_corners=False, antialias=True
+        )[0]
+        flipped = crop.flip(-1) if turn < 0.5 else crop
+        return torch.rot90(flipped, int(turn * 8) % 4, (1, 2))

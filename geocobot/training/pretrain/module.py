@@ -1,0 +1,205 @@
+"""What Lightning trains: the parts of a base, on worlds and images drawn step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from geocobot.models.boxes import Boxes
+from geocobot.synthetic.world.world import WorldBatch, draw_world
+from geocobot.training.averaging import WeightAverage
+from geocobot.training.groups import GroupSettings, parameter_groups
+from geocobot.training.pretrain.images import ImageBank
+from geocobot.training.pretrain.model import Planes, PretrainedParts
+from geocobot.training.pretrain.objectives import (
+    agreement_loss,
+    draw_boxes,
+    hide,
+    mask_loss,
+    pixel_loss,
+    world_loss,
+)
+from geocobot.training.schedule import RunClock, learning_rate_factor
+
+_SEED_STRIDE = 1_000_003
+
+_SHARES = {"cover": 1.0, "dice": 0.5, "outline": 0.5, "shadow": 0.3, "height": 0.5, "tokens": 0.7}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainObjectives:
+    """What a step asks, and how much every answer weighs.
+
+    Attributes:
+        worlds: made-up pictures per step.
+        images: real crops per step; 0 without any.
+        side_px: side of both.
+        boxes: objects per step that the mask decoder is asked for; 0 leaves it as it is.
+        boxes_weight: of the mask decoder's error.
+        pixels_weight: of the hidden pixels of real crops.
+        agreement_weight: of the agreement with the average about real crops.
+        hidden_share: of the squares of a real crop.
+        hidden_px: side of these squares.
+        agreement_after: share of the run before the average is worth listening to.
+    """
+
+    worlds: int = 12
+    images: int = 4
+    side_px: int = 128
+    boxes: int = 8
+    boxes_weight: float = 0.5
+    pixels_weight: float = 0.3
+    agreement_weight: float = 0.0
+    hidden_share: float = 0.5
+    hidden_px: int = 16
+    agreement_after: float = 0.1
+
+    def weight(self, error: str) -> float:
+        """What an error counts."""
+        own = {
+            "masks": self.boxes_weight,
+            "pixels": self.pixels_weight,
+            "agreement": self.agreement_weight,
+        }
+        return own[error] if error in own else _SHARES[error]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What a step is made of.
+
+    Attributes:
+        shown: (B, 3, S, S), worlds first, then real crops with squares hidden.
+        world: the truth about the worlds.
+        boxes: around objects in the worlds.
+        masks: (N, S, S) of these objects.
+        image: (b, 3, S, S) real crops as they are.
+        hidden: (b, 1, S, S) bool.
+    """
+
+    shown: Tensor
+    world: WorldBatch | None
+    boxes: Boxes | None
+    masks: Tensor | None
+    image: Tensor | None
+    hidden: Tensor | None
+
+
+class PretrainTask(LightningModule):
+    """Trains the parts of a base from a random start.
+
+    Args:
+        parts: what is trained.
+        bank: real pixels; None without any.
+        objectives: what a step asks.
+        clock: how far the run is.
+        groups: learning rate and weight decay.
+        warmup: share of the run over which the learning rate rises.
+        seed: of everything drawn, together with the step.
+    """
+
+    def __init__(
+        self,
+        parts: PretrainedParts,
+        bank: ImageBank | None,
+        objectives: PretrainObjectives,
+        clock: RunClock,
+        *,
+        groups: GroupSettings,
+        warmup: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.parts = parts
+        self.bank = bank
+        self.objectives = objectives
+        self.clock = clock
+        self.groups = groups
+        self.warmup = warmup
+        self.seed = seed
+        self.average = WeightAverage(parts)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002 # Lightning's
+        """Draw a batch and compute its loss."""
+        generator = torch.Generator().manual_seed(self.seed * _SEED_STRIDE + self.global_step)
+        wanted = self.objectives
+        drawn = self._draw(generator)
+        planes, masks = self.parts(drawn.shown, drawn.boxes)
+        errors: dict[str, Tensor] = {}
+        if drawn.world is not None:
+            errors |= world_loss(planes[: wanted.worlds], drawn.world)
+        if masks is not None and drawn.masks is not None:
+            errors["masks"] = mask_loss(masks, drawn.masks)
+        if drawn.image is not None and drawn.hidden is not None:
+            about_images = planes[wanted.worlds :]
+            errors["pixels"] = pixel_loss(about_images, drawn.image, drawn.hidden)
+            if self._is_taught:
+                errors["agreement"] = agreement_loss(about_images, self._teach(drawn.image))
+        loss = torch.stack([wanted.weight(name) * error for name, error in errors.items()]).sum()
+        size = len(drawn.shown)
+        for name, error in errors.items():
+            self.log(name, error, on_step=True, on_epoch=False, batch_size=size)
+        self.log("train_loss", loss, on_step=True, on_epoch=False, batch_size=size)
+        return loss
+
+    def _draw(self, generator: torch.Generator) -> _Drawn:
+        """Draw what a step needs."""
+        wanted, device = self.objectives, self.device
+        world, boxes, masks, image, hidden, shown = None, None, None, None, None, []
+        with torch.autocast(device.type, enabled=False):
+            if wanted.worlds:
+                world = draw_world(generator, wanted.worlds, wanted.side_px, device)
+                shown.append(world.image)
+                found = draw_boxes(world, wanted.boxes, generator) if wanted.boxes else None
+                boxes, masks = found or (None, None)
+            if self.bank is not None and wanted.images:
+                image = self.bank.draw(generator, wanted.images, wanted.side_px, device)
+                hidden = hide(image, wanted.hidden_share, wanted.hidden_px, generator)
+                shown.append(image.masked_fill(hidden, 0.5))
+        return _Drawn(torch.cat(shown), world, boxes, masks, image, hidden)
+
+    @property
+    def _is_taught(self) -> bool:
+        """Whether the average has something to say already."""
+        wanted = self.objectives
+        progress = self.clock.progress(self.global_step)
+        return wanted.agreement_weight > 0 and progress > wanted.agreement_after
+
+    @torch.no_grad()
+    def _teach(self, image: Tensor) -> Planes:
+        """Answers of the averaged weights."""
+        averages = {n: t.to(self.device) for n, t in self.average.state_dict().items()}
+        planes, _ = torch.func.functional_call(self.parts, averages, (image,))
+        answered: Planes = planes
+        return answered
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 # Lightning's
+        """Take the step into the average."""
+        self.average.update(self.global_step)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW on everything, with the run's schedule."""
+        groups = parameter_groups(self.parts, self.groups)
+        optimizer = torch.optim.AdamW(groups, lr=self.groups.learning_rate, foreach=True)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            lambda step: learning_rate_factor(self.clock.progress(step + 0.5), self.warmup),
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what this module knows beside the weights."""
+        checkpoint["average"] = self.average.state_dict()
+        checkpoint["elapsed_s"] = self.clock.elapsed_s
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Set everything to where the interrupted run was."""
+        self.average.load_state_dict(checkpoint["average"])
+        self.clock.elapsed_before_s = float(checkpoint["elapsed_s"])

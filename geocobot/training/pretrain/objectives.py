@@ -1,0 +1,157 @@
+"""What pretraining lowers: errors about the made-up world, and about real pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
+
+from geocobot.models.boxes import Boxes
+from geocobot.synthetic.world.canvas import Cover
+from geocobot.synthetic.world.world import WorldBatch
+from geocobot.training.losses import focal_loss, soft_dice_loss
+from geocobot.training.pretrain.model import Planes
+
+# Objects that are worth asking for: neither specks nor half of the picture.
+_MIN_PX, _MAX_SHARE = 12, 0.5
+_TRIES = 6
+
+
+def world_loss(planes: Planes, world: WorldBatch) -> dict[str, Tensor]:
+    """Errors of the planes about a made-up batch, () each, by name."""
+    one_hot = F.one_hot(world.cover, len(Cover)).permute(0, 3, 1, 2).float()
+    everywhere = torch.ones_like(one_hot[:, :1])
+    present = (one_hot.sum((0, 2, 3)) > 0).float()
+    dice = soft_dice_loss(planes.cover.softmax(1), one_hot, everywhere)
+    outline = outlines(world.thing)
+    return {
+        "cover": F.cross_entropy(planes.cover, world.cover),
+        "dice": (dice * present).sum() / present.sum(),
+        "outline": F.binary_cross_entropy_with_logits(planes.outline, outline),
+        "shadow": F.binary_cross_entropy_with_logits(planes.shadow, world.shadow),
+        "height": F.smooth_l1_loss(planes.height, torch.log1p(world.height_m)),
+        "tokens": _token_loss(planes.tokens, one_hot),
+    }
+
+
+def _token_loss(tokens: tuple[Tensor, ...], one_hot: Tensor) -> Tensor:
+    """Cross-entropy of what the encoder alone knows, the neck counting as much as the rest, ()."""
+    shares = F.avg_pool2d(one_hot, one_hot.shape[-1] // tokens[0].shape[-1])
+    errors = torch.stack([-(shares * t.log_softmax(1)).sum(1).mean() for t in tokens])
+    return errors[0] + errors[1:].mean()
+
+
+def outlines(thing: Tensor) -> Tensor:
+    """1 where a pixel's neighbor belongs to another object, (B, S, S) float.
+
+    Args:
+        thing: (B, S, S) numbers of objects, 0 for none.
+    """
+    edge = torch.zeros_like(thing, dtype=torch.bool)
+    across, down = thing[:, :, 1:] != thing[:, :, :-1], thing[:, 1:] != thing[:, :-1]
+    edge[:, :, 1:] |= across
+    edge[:, :, :-1] |= across
+    edge[:, 1:] |= down
+    edge[:, :-1] |= down
+    return edge.float()
+
+
+def draw_boxes(
+    world: WorldBatch, most: int, generator: torch.Generator
+) -> tuple[Boxes, Tensor] | None:
+    """Draw objects of a batch, with a box around each whose sides are a little off.
+
+    Args:
+        world: the batch.
+        most: objects of the whole batch; large ones come more often, by their pixels.
+        generator: on the CPU.
+
+    Returns:
+        The boxes and the masks (N, S, S) float of the objects; None without any.
+    """
+    thing = world.thing.cpu()
+    side = thing.shape[-1]
+    corners, images, masks = [], [], []
+    places = thing.nonzero()
+    if not len(places):
+        return None
+    for place in torch.randint(len(places), (_TRIES * most,), generator=generator):
+        image, row, col = places[place].tolist()
+        mask = thing[image] == thing[image, row, col]
+        size = int(mask.sum())
+        if not _MIN_PX <= size <= _MAX_SHARE * side**2:
+            continue
+        rows, cols = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
+        corners.append([int(cols[0]), int(rows[0]), int(cols[-1]), int(rows[-1])])
+        images.append(image)
+        masks.append(mask)
+        if len(masks) == most:
+            break
+    if not masks:
+        return None
+    boxes = torch.tensor(corners, dtype=torch.float32)
+    slack = 0.08 * (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    jitter = slack * (2 * torch.rand(boxes.shape, generator=generator) - 1)
+    moved = (boxes + jitter).clamp(0, side - 1)
+    drawn = Boxes(moved, torch.tensor(images), torch.zeros(len(images), dtype=torch.long))
+    device = world.image.device
+    return drawn.to(device), torch.stack(masks).float().to(device)
+
+
+def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Error of the masks of single objects: focal 20 to Dice 1, as SAM was trained, ().
+
+    Args:
+        logits: (N, H, W).
+        masks: (N, H, W) float, 0 or 1.
+    """
+    logits, masks = logits.float().transpose(0, 1).unsqueeze(0), masks.transpose(0, 1).unsqueeze(0)
+    # Objects as classes of one image: every one has a Dice of its own.
+    logits, masks = logits.transpose(1, 2), masks.transpose(1, 2)
+    focal = 20 * focal_loss(logits, masks, 2.0).mean()
+    return focal + soft_dice_loss(logits.sigmoid(), masks, torch.ones_like(masks[:, :1])).mean()
+
+
+def hide(image: Tensor, share: float, cell_px: int, generator: torch.Generator) -> Tensor:
+    """Choose squares of images to hide, (B, 1, H, W) bool.
+
+    Args:
+        image: (B, C, H, W).
+        share: of the squares.
+        cell_px: their side.
+        generator: on the CPU.
+    """
+    n, _, height, width = image.shape
+    shape = (n, 1, -(-height // cell_px), -(-width // cell_px))
+    hidden = torch.rand(shape, generator=generator) < share
+    tall = hidden.repeat_interleave(cell_px, 2).repeat_interleave(cell_px, 3)
+    return tall[..., :height, :width].to(image.device)
+
+
+def pixel_loss(planes: Planes, image: Tensor, hidden: Tensor) -> Tensor:
+    """Error of the pixels that were hidden, ().
+
+    Every square of 16 px is normalized by itself, as in He et al., arXiv 2111.06377, so that
+    texture counts as much as large steps of brightness.
+
+    Args:
+        planes: answers about the image with squares hidden.
+        image: (B, 3, H, W) as it was.
+        hidden: (B, 1, H, W) bool.
+    """
+    mean = F.avg_pool2d(image, 16)
+    spread = (F.avg_pool2d(image**2, 16) - mean**2).clamp(min=1e-4).sqrt()
+    mean, spread = (F.interpolate(v, scale_factor=16.0) for v in (mean, spread))
+    error = (planes.pixels - (image - mean) / spread) ** 2
+    return (error * hidden).sum() / (3 * hidden.sum()).clamp(min=1)
+
+
+def agreement_loss(planes: Planes, teacher: Planes) -> Tensor:
+    """How far answers about a changed image are from the teacher's about the image itself, ().
+
+    Hoyer et al., "MIC: Masked image consistency", arXiv 2212.01322; soft targets.
+    """
+    target = teacher.cover.softmax(1)
+    each = -(target * planes.cover.log_softmax(1)).sum(1)
+    sure = target.amax(1)
+    return (each * sure).mean()
