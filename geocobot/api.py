@@ -27,6 +27,7 @@ from geocobot.config.values import (
     PrecisionName,
     PromptName,
     RelationName,
+    StartName,
 )
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import make_options
@@ -54,6 +55,7 @@ class TrainKeywords(TypedDict, total=False):
     bands: Iterable[int] | None
     nodata: float | None
     base: BaseName
+    start: StartName
     checkpoint: PathLike | None
     prompt: PromptName
     model_dtype: DtypeName

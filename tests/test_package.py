@@ -4,6 +4,7 @@ import ast
 import importlib.metadata
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,6 +24,7 @@ import geocobot
 from geocobot import api
 from geocobot.config import DemoOptions, PredictOptions, TrainOptions
 from geocobot.errors import ConfigError
+from geocobot.models.weights import PACKAGE_FOLDER
 from geocobot.progress import SilentProgress
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,6 +172,25 @@ def test_rasters_are_opened_in_io_alone() -> None:
         path for path, text in sources() if opening.search(text) and path.parent.name != "io"
     ]
     assert outside == []
+
+
+@pytest.mark.slow
+def test_base_files_travel_with_wheel_and_sdist(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore"):
+        shutil.copy(ROOT / name, tmp_path)
+    unneeded = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "geocobot", tmp_path / "geocobot", ignore=unneeded)
+    folder = tmp_path / "geocobot" / "models" / PACKAGE_FOLDER.name
+    folder.mkdir(exist_ok=True)
+    (folder / "made_up.safetensors").write_bytes(b"weights")
+    build = [sys.executable, "-m", "hatchling", "build", "-d", "built"]
+    subprocess.run(build, cwd=tmp_path, check=True, capture_output=True)
+    wanted = "geocobot/models/pretrained/made_up.safetensors"
+    version = geocobot.__version__
+    with zipfile.ZipFile(tmp_path / f"built/geocobot-{version}-py3-none-any.whl") as wheel:
+        assert wanted in wheel.namelist()
+    with tarfile.open(tmp_path / f"built/geocobot-{version}.tar.gz") as sdist:
+        assert f"geocobot-{version}/{wanted}" in sdist.getnames()
 
 
 @pytest.mark.slow

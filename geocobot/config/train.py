@@ -35,6 +35,7 @@ from geocobot.config.values import (
     PrecisionName,
     PromptName,
     RelationName,
+    StartName,
 )
 
 
@@ -82,7 +83,17 @@ class TrainOptions:
     base: BaseName = option(
         "Pretrained backbone; auto is vit_b with CUDA and tiny without.", "auto", group="Model"
     )
-    checkpoint: str | None = option("File with the base's official weights.", None, group="Model")
+    start: StartName = option(
+        "Start the backbone from its pretrained weights, or at random; then all of it is trained.",
+        "pretrained",
+        group="Model",
+    )
+    checkpoint: str | None = option(
+        "File with the backbone's pretrained weights; default its own: SAM's official ones, or "
+        "those that come with geocobot.",
+        None,
+        group="Model",
+    )
     prompt: PromptName = option(
         "What the model is asked with beside the image; boxes gives it one around every labeled "
         "object, as published, in training and in validation: good for comparisons, not for maps.",
@@ -96,7 +107,7 @@ class TrainOptions:
     )
     head: HeadName = option(
         "What draws the map: SAM's mask decoder, or convolutions down to every pixel; auto is "
-        "dense for tiny, and for the others, and with boxes, the mask decoder.",
+        "dense for tiny and random starts, and for the others, and with boxes, the mask decoder.",
         "auto",
         group="Model",
     )

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, get_args
 
 KnownBase: TypeAlias = Literal["tiny", "vit_b", "vit_l", "vit_h"]
 BaseName: TypeAlias = Literal["auto", KnownBase]
+StartName: TypeAlias = Literal["pretrained", "random"]
 AdapterName: TypeAlias = Literal["lora", "dora", "adaptformer", "none", "full"]
 AdapterInit: TypeAlias = Literal["orthogonal", "published"]
 AdapterTarget: TypeAlias = Literal["q", "k", "v", "proj", "mlp"]

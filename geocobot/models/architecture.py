@@ -45,11 +45,11 @@ class SegmenterConfig:
 
     Attributes:
         base: name of the backbone.
-        base_sha256: checksum of the pretrained weights' file, or None where there were none.
+        base_sha256: checksum of the pretrained weights' file, or None where the encoder started
+            at random.
         adapter: the adapters in it.
         head: the head on it.
-        encoder_trained: whether the encoder's own weights were trained too; then the model file
-            holds them.
+        encoder_trained: whether the encoder's own weights were trained too.
     """
 
     base: str
@@ -57,3 +57,8 @@ class SegmenterConfig:
     adapter: AdapterConfig
     head: HeadConfig
     encoder_trained: bool
+
+    @property
+    def holds_encoder(self) -> bool:
+        """Whether the model file holds the encoder, because no other file could give it back."""
+        return self.encoder_trained or self.base_sha256 is None

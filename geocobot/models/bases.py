@@ -42,7 +42,8 @@ class BaseSpec:
         image_px: side of the image that the positional tables are made for.
         out_channels: channels of the features that the head gets.
         conv_stem: cut tokens by small convolutions; SAM's own bases do it by one large one.
-        weights: the pretrained weights, or None where there are none.
+        weights: SAM's official weights, or None where there are none.
+        bundled: name of the base file that comes with the package, or None where none does.
     """
 
     name: str
@@ -55,6 +56,12 @@ class BaseSpec:
     out_channels: int = 256
     conv_stem: bool = False
     weights: WeightsSource | None = None
+    bundled: str | None = None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there are pretrained weights for it, in the package or to be downloaded."""
+        return self.weights is not None or self.bundled is not None
 
 
 def _official(file_name: str, sha256: str, size_bytes: int) -> WeightsSource:

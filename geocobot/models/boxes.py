@@ -14,6 +14,9 @@ from geocobot.models.mask_decoder import TokenDecoder
 # Tokens that SAM's decoder has beside the one of a single mask: the IoU token and three masks.
 _N_COMPANIONS = 4
 
+SAM_CORNERS = (2, 3)
+"""Which of SAM's point embeddings are the first and the last corner of a box."""
+
 
 @dataclass(frozen=True)
 class Boxes:

@@ -93,17 +93,14 @@ def _parse(path: Path, text: str | None) -> ModelCard:
     from pydantic import TypeAdapter, ValidationError
 
     if text is None:
-        raise ModelFileError(
-            path,
-            "holds tensors, but was not written by geocobot",
-            "geocobot needs the model.safetensors of a training run",
-            "Pass that file, or train one with geocobot train",
-        )
+        raise _foreign(path, "holds tensors, but was not written by geocobot")
     try:
         content = json.loads(text)
         version = int(content["format_version"])
     except (ValueError, TypeError, KeyError) as error:
         raise _damaged(path, repr(error)) from error
+    if "recipe" in content:
+        raise _foreign(path, "holds the pretrained weights of a base")
     if version > FORMAT_VERSION:
         raise ModelFileError(
             path,
@@ -127,6 +124,16 @@ def _parse(path: Path, text: str | None) -> ModelCard:
             f"Install geocobot {card.geocobot_version}, which wrote it",
         )
     return card
+
+
+def _foreign(path: Path, found: str) -> ModelFileError:
+    """The error for a file of another kind."""
+    return ModelFileError(
+        path,
+        found,
+        "geocobot needs the model.safetensors of a training run",
+        "Pass that file, or train one with geocobot train",
+    )
 
 
 def _damaged(path: Path, reason: str) -> ModelFileError:

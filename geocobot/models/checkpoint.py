@@ -1,4 +1,4 @@
-"""Official SAM checkpoints: read, checked key by key, and handed to encoder and head."""
+"""Pretrained weights of a base: read, checked key by key, and handed to encoder and head."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import torch
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import Tensor, nn
 
+from geocobot.config.values import HeadKind
 from geocobot.errors import CheckpointError, MissingFileError
+from geocobot.models.base_file import read_base
 from geocobot.models.bases import BASES, PATCH_PX, BaseSpec
-from geocobot.models.boxes import BoxPromptedHead
+from geocobot.models.boxes import SAM_CORNERS, BoxPromptedHead
+from geocobot.models.dense_head import DenseHead
 from geocobot.models.encoder import SamEncoder
 from geocobot.models.mask_decoder import TokenDecoder
 from geocobot.models.weights import fetch_weights, sha256_of
@@ -22,18 +25,17 @@ from geocobot.progress import Progress
 
 _log = logging.getLogger("geocobot.models")
 
-_N_MASK_TOKENS = 4
-# Which of SAM's point embeddings are the first and the last corner of a box.
-_CORNERS = (2, 3)
+_HYPERNETWORKS = "output_hypernetworks_mlps."
 _SHARED_WITH_HEAD = ("transformer.", "output_upscaling.")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of an official checkpoint, all keys and shapes checked.
+    """The tensors of a base's pretrained weights, all keys and shapes checked.
 
     Attributes:
-        tensors: by their official names (`image_encoder.*`, `prompt_encoder.*`, `mask_decoder.*`).
+        tensors: by their official names (`image_encoder.*`, `prompt_encoder.*`, `mask_decoder.*`);
+            from a base file also `image_stem.*` and `dense_head.*`, see `base_file`.
         sha256: checksum of the file they came from.
     """
 
@@ -44,13 +46,26 @@ class Checkpoint:
         """The image encoder's tensors, by their names in `SamEncoder`."""
         return self._part("image_encoder.")
 
-    def start_head(self, head: TokenDecoder) -> None:
-        """Copy the weights of the mask decoder and the prompt encoder into a head of their width.
+    def has_head(self, kind: HeadKind) -> bool:
+        """Whether there are weights that a head of that kind can start from."""
+        prefix = "dense_head." if kind == "dense" else "mask_decoder."
+        return any(name.startswith(prefix) for name in self.tensors)
 
-        Without prompts class k starts from SAM's mask token k and its hypernetwork, counted modulo
-        four. With boxes every class starts from token 0, which is the one for unambiguous prompts.
-        An image stem has no counterpart and stays as it is.
+    def start_head(self, head: nn.Module) -> None:
+        """Copy what there is of a head into one for the same base; the rest stays as it is.
+
+        Of a dense head that is all but the readers of its classes. In a mask decoder without
+        prompts class k starts from mask token k and its hypernetwork, counted modulo those that
+        were trained: four by SAM, one in a base file. With boxes every class starts from token 0,
+        which is the one for unambiguous prompts. SAM's own weights have no image stem.
         """
+        if isinstance(head, DenseHead) and self.has_head("dense"):
+            head.load_state_dict(head.state_dict() | self._part("dense_head."))
+        elif isinstance(head, TokenDecoder) and self.has_head("mask-decoder"):
+            head.load_state_dict(head.state_dict() | self._decoder_state(head))
+
+    def _decoder_state(self, head: TokenDecoder) -> dict[str, Tensor]:
+        """What a mask decoder starts from, by its names there."""
         decoder = self._part("mask_decoder.")
         prompt = self._part("prompt_encoder.")
         state = {
@@ -58,25 +73,27 @@ class Checkpoint:
         }
         for name in ("pe_layer.positional_encoding_gaussian_matrix", "no_mask_embed.weight"):
             state[name] = prompt[name]
-        tokens = [k % _N_MASK_TOKENS for k in range(head.config.n_classes)]
+        trained = sum(n.startswith(_HYPERNETWORKS) and n.endswith(".0.weight") for n in decoder)
+        tokens = [k % trained for k in range(head.config.n_classes)]
         if isinstance(head, BoxPromptedHead):
             tokens = [0] * head.config.n_classes
             state |= self._box_prompts()
         state["mask_tokens.weight"] = decoder["mask_tokens.weight"][tokens]
         for k, token in enumerate(tokens):
-            source = f"output_hypernetworks_mlps.{token}."
+            source = f"{_HYPERNETWORKS}{token}."
             for name in decoder:
                 if name.startswith(source):
-                    own = name.replace(source, f"output_hypernetworks_mlps.{k}.", 1)
+                    own = name.replace(source, f"{_HYPERNETWORKS}{k}.", 1)
                     state[own] = decoder[name]
-        stem = {n: t for n, t in head.state_dict().items() if n.startswith("image_stem.")}
-        head.load_state_dict(state | stem)
+        if head.image_stem is not None:
+            state |= {n: t for n, t in self.tensors.items() if n.startswith("image_stem.")}
+        return state
 
     def _box_prompts(self) -> dict[str, Tensor]:
         """What a head with box prompts has beside the others, by its names there."""
         tokens = ("mask_decoder.iou_token.weight", "mask_decoder.mask_tokens.weight")
         iou, masks = (self.tensors[name] for name in tokens)
-        corners = [self.tensors[f"prompt_encoder.point_embeddings.{i}.weight"] for i in _CORNERS]
+        corners = [self.tensors[f"prompt_encoder.point_embeddings.{i}.weight"] for i in SAM_CORNERS]
         return {
             "companion_tokens.weight": torch.cat([iou, masks[1:]]),
             "corner_embeddings.weight": torch.cat(corners),
@@ -88,15 +105,17 @@ class Checkpoint:
 
 
 def load_checkpoint(spec: BaseSpec, path: str | Path | None, progress: Progress) -> Checkpoint:
-    """Read a base's official weights.
+    """Read a base's pretrained weights.
 
     Args:
         spec: the base.
-        path: a file in the official format; None takes the cache, or downloads.
+        path: a base file, or a file in the official format; None takes the package's own, or the
+            cache's, or downloads.
         progress: shows the download.
 
     Raises:
         CheckpointError: the weights cannot be had, or are not this base's.
+        ConfigError: `path` is None, and the base has no pretrained weights.
         MissingFileError: there is no file at `path`.
     """
     if path is None:
@@ -107,15 +126,24 @@ def load_checkpoint(spec: BaseSpec, path: str | Path | None, progress: Progress)
             raise MissingFileError(
                 file,
                 "does not exist",
-                f"--checkpoint names a file with the official weights of {spec.name}",
-                "Check the path, or leave --checkpoint out to download them",
+                f"--checkpoint names a file with the weights of {spec.name}",
+                "Check the path, or leave --checkpoint out",
             )
-    tensors = _read(file, spec)
-    _check(tensors, file, spec)
+    if spec.weights is None or _is_safetensors(file):
+        tensors = read_base(file, spec)
+    else:
+        tensors = _read(file, spec)
+        _check(tensors, file, spec)
     sha256 = sha256_of(file)
     if spec.weights is not None and sha256 != spec.weights.sha256:
         _log.warning("%s is not the official file of %s: its own checksum is kept", file, spec.name)
     return Checkpoint(tensors, sha256)
+
+
+def _is_safetensors(file: Path) -> bool:
+    """Whether a file begins as safetensors do: eight bytes of length, then JSON."""
+    with file.open("rb") as opened:
+        return opened.read(9)[8:] == b"{"
 
 
 def _read(file: Path, spec: BaseSpec) -> dict[str, Tensor]:

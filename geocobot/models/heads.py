@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from geocobot.config.values import HeadKind, HeadName, PromptName
+from geocobot.config.values import HeadKind, HeadName, PromptName, StartName
 from geocobot.errors import ConfigError
 from geocobot.models.architecture import HeadConfig
 from geocobot.models.bases import BaseSpec
@@ -13,27 +13,31 @@ from geocobot.models.dense_head import DenseHead
 from geocobot.models.mask_decoder import MaskDecoderHead
 
 
-def resolve_head(name: HeadName, *, prompt: PromptName = "none", pretrained: bool) -> HeadKind:
+def resolve_head(
+    name: HeadName, spec: BaseSpec, start: StartName, *, prompt: PromptName = "none"
+) -> HeadKind:
     """The head that an option names.
 
     Args:
         name: auto is the dense head, better on average from a random start (benchmarks/README.md),
             unless the mask decoder starts from SAM's own weights or is asked with boxes.
+        spec: the base; SAM's own weights are its official ones.
+        start: whether its pretrained weights are taken.
         prompt: what the head is asked with, beside the image.
-        pretrained: whether the base has official weights.
     """
     if name != "auto":
         return name
-    return "mask-decoder" if pretrained or prompt != "none" else "dense"
+    sams = spec.weights is not None and start == "pretrained"
+    return "mask-decoder" if sams or prompt != "none" else "dense"
 
 
 def head_config(
     spec: BaseSpec,
     n_classes: int,
     kind: HeadKind,
+    start: StartName,
     *,
     prompt: PromptName = "none",
-    pretrained: bool,
 ) -> HeadConfig:
     """Shape of a head for a base.
 
@@ -41,16 +45,16 @@ def head_config(
         spec: the base.
         n_classes: planes of logits.
         kind: which head.
+        start: of the encoder. The mask decoder has an image stem where that is random, and on
+            bases that cut their tokens by convolutions, whose own decoder has one.
         prompt: what it is asked with, beside the image.
-        pretrained: whether the encoder starts from the base's official weights.
 
     Raises:
         ConfigError: the head cannot be asked so.
     """
     if kind == "mask-decoder":
-        return HeadConfig(
-            n_classes, width=spec.out_channels, image_stem=not pretrained, prompt=prompt
-        )
+        image_stem = spec.conv_stem or start == "random"
+        return HeadConfig(n_classes, width=spec.out_channels, image_stem=image_stem, prompt=prompt)
     if prompt != "none":
         raise ConfigError(
             f"--head {kind}",

@@ -5,37 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from geocobot.adapters.attach import adapter_state
 from geocobot.config.values import DtypeName
-from geocobot.errors import ModelFileError, OutputError
-from geocobot.models.atomic import replacing
+from geocobot.errors import ModelFileError
 from geocobot.models.bases import find_base
-from geocobot.models.card import METADATA_KEY, ModelCard, read_card
-from geocobot.models.checkpoint import load_checkpoint
+from geocobot.models.card import ModelCard, read_card
+from geocobot.models.checkpoint import Checkpoint, load_checkpoint
 from geocobot.models.segmenter import Segmenter, assemble
+from geocobot.models.tensor_file import is_large, write_tensors
 from geocobot.progress import Progress, SilentProgress
 
 __all__ = ["ModelCard", "load_model", "model_state", "read_card", "save_model"]
 
 
-_LARGE = 2048  # values; smaller tensors are no weight in the file
-
-
 def model_state(segmenter: Segmenter) -> dict[str, Tensor]:
     """The tensors that a model file holds, by name.
 
-    Head and adapters, C and S once; the whole encoder where it was trained, because then no
-    official file could give it back.
+    Head and adapters, C and S once; the whole encoder where it was trained or started at random,
+    because then no other file could give it back.
     """
-    encoder = (
-        segmenter.encoder.state_dict()
-        if segmenter.encoder_trained
-        else adapter_state(segmenter.encoder)
-    )
+    config = segmenter.config
+    holds_encoder = config is not None and config.holds_encoder
+    encoder = segmenter.encoder.state_dict() if holds_encoder else adapter_state(segmenter.encoder)
     parts = {"encoder": encoder, "head": segmenter.head.state_dict()}
     return {
         f"{part}.{name}": tensor.detach()
@@ -60,24 +54,12 @@ def save_model(
         OutputError: the folder is missing or not writable.
         ValueError: the card describes another segmenter.
     """
-    path = Path(path)
     if card.segmenter != segmenter.config:
         raise ValueError(
             f"the card describes {card.segmenter}, the segmenter is {segmenter.config}"
         )
     tensors = {n: _stored(t, dtype) for n, t in model_state(segmenter).items()}
-    try:
-        with replacing(path) as temporary:
-            save_file(tensors, temporary, metadata={METADATA_KEY: card.to_json()})
-            # safetensors lets its owner alone read; a model may be read by whoever may enter.
-            temporary.chmod(path.parent.stat().st_mode & 0o666)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(
-            path,
-            f"cannot be written ({error})",
-            "geocobot needs an existing folder with write permission and free space",
-            "Choose another folder with --out",
-        ) from error
+    write_tensors(Path(path), tensors, card.to_json())
 
 
 def load_model(
@@ -90,7 +72,8 @@ def load_model(
 
     Args:
         path: the model file.
-        checkpoint: file with the base's weights, where they are not the cached official ones.
+        checkpoint: file with the base's weights, where they are neither those that come with the
+            package nor the cached official ones.
         progress: shows the download of the base.
 
     Raises:
@@ -101,28 +84,41 @@ def load_model(
     """
     path = Path(path)
     card = read_card(path)
-    config = card.segmenter
     weights = None
-    if not config.encoder_trained:
-        weights = load_checkpoint(find_base(config.base), checkpoint, progress or SilentProgress())
-        if weights.sha256 != config.base_sha256:
-            raise ModelFileError(
-                path,
-                f"was trained on {config.base} weights with the SHA-256 "
-                f"{str(config.base_sha256)[:12]}..., and these have {weights.sha256[:12]}...",
-                "Adapters fit only the weights that they were trained on",
-                "Name the file it was trained with: --checkpoint FILE",
-            )
-    segmenter = assemble(config, weights)
+    if not card.segmenter.holds_encoder:
+        weights = _base_weights(path, card, checkpoint, progress or SilentProgress())
+    segmenter = assemble(card.segmenter, weights)
     _fill(segmenter, load_file(path), path)
     return segmenter.eval(), card
 
 
+def _base_weights(
+    path: Path, card: ModelCard, checkpoint: str | Path | None, progress: Progress
+) -> Checkpoint:
+    """The weights that a model file was trained on."""
+    config = card.segmenter
+    spec = find_base(config.base)
+    found = "there are none for it"
+    if checkpoint is not None or spec.has_weights:
+        weights = load_checkpoint(spec, checkpoint, progress)
+        if weights.sha256 == config.base_sha256:
+            return weights
+        found = f"these have {weights.sha256[:12]}..."
+    remedy = "Name the file it was trained with: --checkpoint FILE"
+    if spec.bundled is not None:
+        remedy += f", or install geocobot {card.geocobot_version}, whose own it may be"
+    raise ModelFileError(
+        path,
+        f"was trained on {config.base} weights with the SHA-256 "
+        f"{str(config.base_sha256)[:12]}..., and {found}",
+        "Adapters fit only the weights that they were trained on",
+        remedy,
+    )
+
+
 def _stored(tensor: Tensor, dtype: DtypeName) -> Tensor:
     """A tensor as the file holds it."""
-    is_large = tensor.dim() > 1 and tensor.numel() >= _LARGE
-    stored = tensor.to(torch.bfloat16) if dtype == "bfloat16" and is_large else tensor
-    return stored.cpu().contiguous()
+    return tensor.to(torch.bfloat16) if dtype == "bfloat16" and is_large(tensor) else tensor
 
 
 def _fill(segmenter: Segmenter, tensors: dict[str, Tensor], path: Path) -> None:

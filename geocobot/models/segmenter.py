@@ -10,15 +10,14 @@ from torch import Tensor, nn
 
 from geocobot.adapters.attach import adapter_state, attach
 from geocobot.adapters.config import AdapterConfig
-from geocobot.config.values import HeadName, PromptName
-from geocobot.errors import ConfigError
+from geocobot.config.values import HeadName, PromptName, StartName
 from geocobot.models.architecture import SegmenterConfig
-from geocobot.models.bases import PATCH_PX, BaseSpec, find_base
+from geocobot.models.bases import PATCH_PX, find_base
 from geocobot.models.boxes import Boxes
 from geocobot.models.checkpoint import Checkpoint, load_checkpoint
 from geocobot.models.encoder import Features, SamEncoder
 from geocobot.models.heads import head_config, make_head, resolve_head
-from geocobot.models.mask_decoder import TokenDecoder
+from geocobot.models.weights import resolve_start
 from geocobot.progress import Progress, SilentProgress
 
 _log = logging.getLogger("geocobot.models")
@@ -61,8 +60,7 @@ class Segmenter(nn.Module):
     @property
     def starts_at_random(self) -> bool:
         """Whether the encoder had no pretrained weights when training began."""
-        config = self.config
-        return config is not None and config.encoder_trained and config.base_sha256 is None
+        return self.config is not None and self.config.base_sha256 is None
 
     @property
     def prompt(self) -> PromptName:
@@ -108,48 +106,59 @@ def build_segmenter(
     *,
     head: HeadName = "auto",
     prompt: PromptName = "none",
+    start: StartName = "pretrained",
     checkpoint: str | Path | None = None,
+    train_encoder: bool | None = None,
     seed: int = 0,
     recompute: bool = False,
     progress: Progress | None = None,
 ) -> Segmenter:
     """Build a segmenter that is ready to be trained.
 
-    With pretrained weights the encoder is frozen; its adapters and the head are trained. Without
-    them (`tiny`), and with the adapter method "full", the encoder is trained as well.
+    With pretrained weights the encoder is frozen; its adapters and the head are trained. From a
+    random start, and with the adapter method "full", the encoder is trained as well.
 
     Args:
         base: name of the backbone, see `geocobot.models.bases`.
         n_classes: planes of logits.
         adapter: how the encoder is adapted; None attaches nothing.
         head: what turns features into logits; auto as `geocobot.models.heads.resolve_head` has it.
-            The mask decoder starts from SAM's own weights where there are any.
+            It starts from the weights that the base has for it, if any.
         prompt: what the head is asked with, beside the image.
-        checkpoint: file with the base's official weights; None takes the cache or downloads.
+        start: whether pretrained weights are taken; a base without any starts at random.
+        checkpoint: file with the base's weights; None takes the package's own, or the cache's, or
+            downloads.
+        train_encoder: whether the encoder's own weights are trained; None decides as above. False
+            keeps even a random encoder as it is, as a control.
         seed: of everything that starts at random. The global generator is left as it is.
         recompute: whether the encoder saves memory in training, see `SamEncoder`.
         progress: shows the download.
 
     Raises:
-        ConfigError: no such base.
+        ConfigError: no such base, or a random start with a checkpoint.
         CheckpointError: the weights cannot be had, or are not the base's.
+        ValueError: `train_encoder` is False with the adapter method "full".
     """
     spec = find_base(base)
-    weights = None
-    if spec.weights is None:
-        _refuse_checkpoint(spec, checkpoint)
-        _log.info("%s has no pretrained weights: its encoder is trained as well", base)
-    else:
-        weights = load_checkpoint(spec, checkpoint, progress or SilentProgress())
+    start = resolve_start(spec, start, checkpoint)
     adapter = adapter or AdapterConfig(method="none")
-    pretrained = weights is not None
-    kind = resolve_head(head, prompt=prompt, pretrained=pretrained)
+    trained = _trains_encoder(start, adapter, train_encoder)
+    kind = resolve_head(head, spec, start, prompt=prompt)
+    weights = None
+    if start == "pretrained":
+        weights = load_checkpoint(spec, checkpoint, progress or SilentProgress())
+        if not weights.has_head(kind):
+            _log.info("The weights of %s have no head %s: it starts at random", base, kind)
+    else:
+        reason = "starts at random, as asked" if spec.has_weights else "has no pretrained weights"
+        fate = "is trained as well" if trained else "stays as it is"
+        _log.info("%s %s: its encoder %s", base, reason, fate)
     config = SegmenterConfig(
         base=base,
         base_sha256=weights.sha256 if weights else None,
         adapter=adapter,
-        head=head_config(spec, n_classes, kind, prompt=prompt, pretrained=pretrained),
-        encoder_trained=weights is None or adapter.method == "full",
+        head=head_config(spec, n_classes, kind, start, prompt=prompt),
+        encoder_trained=trained,
     )
     return assemble(config, weights, seed=seed, recompute=recompute)
 
@@ -165,21 +174,20 @@ def assemble(
 
     Args:
         config: what to build.
-        weights: the base's official weights; None where the encoder starts at random.
+        weights: the base's pretrained weights; None where the encoder starts at random.
         seed: of everything that starts at random. The global generator is left as it is.
         recompute: whether the encoder saves memory in training, see `SamEncoder`.
     """
     spec = find_base(config.base)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        # Without storage at first: the official weights take their place as they are.
+        # Without storage at first: the pretrained weights take their place as they are.
         with torch.device("cpu" if weights is None else "meta"):
             encoder = SamEncoder(spec, recompute=recompute)
         head = make_head(config.head)
         if weights is not None:
             encoder.load_state_dict(weights.encoder_state(), assign=True)
-            if isinstance(head, TokenDecoder):
-                weights.start_head(head)
+            weights.start_head(head)
         attach(encoder, config.adapter)
     if config.encoder_trained:
         # What adapters freeze of themselves, as controls, stays so.
@@ -190,12 +198,10 @@ def assemble(
     return Segmenter(encoder, head, config)
 
 
-def _refuse_checkpoint(spec: BaseSpec, checkpoint: str | Path | None) -> None:
-    """Refuse a checkpoint for a base that has no official weights."""
-    if checkpoint is not None:
-        raise ConfigError(
-            f"--checkpoint {checkpoint}",
-            f"is given for --base {spec.name}, which has no official weights",
-            "A checkpoint belongs to vit_b, vit_l or vit_h",
-            "Name its base with --base, or leave the checkpoint out",
-        )
+def _trains_encoder(start: StartName, adapter: AdapterConfig, asked: bool | None) -> bool:
+    """Whether the encoder's own weights are trained."""
+    if asked is None:
+        return start == "random" or adapter.method == "full"
+    if adapter.method == "full" and not asked:
+        raise ValueError('the adapter method "full" trains the encoder; "none" freezes it')
+    return asked

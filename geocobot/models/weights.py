@@ -1,4 +1,4 @@
-"""Pretrained weights: the cache folder, the download and the checksum. Free of torch."""
+"""Pretrained weights: in the package, or in the cache after a download. Free of torch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from geocobot.config.values import StartName
 from geocobot.errors import CheckpointError, ConfigError
 from geocobot.models.atomic import replacing
 from geocobot.models.bases import BaseSpec, WeightsSource
@@ -20,6 +21,9 @@ _log = logging.getLogger("geocobot.models")
 
 HOME_VARIABLE = "GEOCOBOT_HOME"
 """Environment variable that names another cache folder."""
+
+PACKAGE_FOLDER = Path(__file__).parent / "pretrained"
+"""Where the base files lie that come with the package."""
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0
@@ -45,7 +49,7 @@ def cache_folder() -> Path:
 
 
 def cached_path(spec: BaseSpec) -> Path | None:
-    """Where a base's weights are, or would be, in the cache; None where it has none.
+    """Where a base's weights are, or would be, in the cache; None where none are published.
 
     Raises:
         ConfigError: see `cache_folder`.
@@ -53,26 +57,56 @@ def cached_path(spec: BaseSpec) -> Path | None:
     return cache_folder() / spec.weights.file_name if spec.weights is not None else None
 
 
-def fetch_weights(spec: BaseSpec, progress: Progress | None = None) -> Path:
-    """The file with a base's official weights, downloaded where the cache lacks it.
+def package_path(spec: BaseSpec) -> Path | None:
+    """Where the base file is that comes with the package; None where none does."""
+    return PACKAGE_FOLDER / spec.bundled if spec.bundled is not None else None
 
-    Written to a temporary name, checked, and renamed, so that the cache never holds half a file.
+
+def resolve_start(spec: BaseSpec, start: StartName, checkpoint: str | Path | None) -> StartName:
+    """The start that a base can have.
+
+    Args:
+        spec: the base.
+        start: what is asked for; "pretrained" becomes "random" where there are no weights.
+        checkpoint: file with weights, if one is named.
+
+    Raises:
+        ConfigError: a random start is asked for, and weights are named.
+    """
+    if start == "random" and checkpoint is not None:
+        raise ConfigError(
+            f"--start {start}",
+            f"is asked for with --checkpoint {checkpoint}",
+            "A random start has no use for weights",
+            "Leave one of the two out",
+        )
+    return start if spec.has_weights or checkpoint is not None else "random"
+
+
+def fetch_weights(spec: BaseSpec, progress: Progress | None = None) -> Path:
+    """The file with a base's pretrained weights: the package's own, or the cache's.
+
+    Downloaded where the cache lacks it: written to a temporary name, checked, and renamed, so that
+    the cache never holds half a file.
 
     Args:
         spec: the base.
         progress: shows the bytes.
 
     Raises:
-        CheckpointError: no network, or what came is not the official file.
+        CheckpointError: no network, what came is not the official file, or the package lacks
+            its own.
         ConfigError: the base has no pretrained weights, or the cache has no place.
     """
+    if spec.bundled is not None:
+        return _packaged(spec)
     source, path = spec.weights, cached_path(spec)
     if source is None or path is None:
         raise ConfigError(
             f"--base {spec.name}",
             "has no pretrained weights",
-            "Weights are published for vit_b, vit_l and vit_h",
-            "Choose one of them, or build it without a checkpoint",
+            "They come with geocobot, are published, or are in a file of your own",
+            "Name such a file with --checkpoint FILE, or choose another base",
         )
     if os.path.isfile(path):
         return path
@@ -91,6 +125,19 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, lower-case hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _packaged(spec: BaseSpec) -> Path:
+    """The base file of the package."""
+    path = package_path(spec)
+    if path is None or not os.path.isfile(path):
+        raise CheckpointError(
+            path or spec.name,
+            "does not exist",
+            f"It holds the pretrained weights of {spec.name} and comes with geocobot",
+            "Install geocobot again, name a copy with --checkpoint FILE, or pass --start random",
+        )
+    return path
 
 
 def _download(source: WeightsSource, path: Path, progress: Progress) -> str:
@@ -127,5 +174,5 @@ def _unreachable(source: WeightsSource, path: Path, error: Exception) -> Checkpo
         f"is not at {path}, and {source.url} cannot be downloaded there ({reason})",
         "geocobot needs these weights once",
         f"Download the URL on another machine and put the file at {path}, or name it with "
-        "--checkpoint FILE; or choose --base tiny, which needs none",
+        "--checkpoint FILE; or choose --base tiny, which needs no download",
     )

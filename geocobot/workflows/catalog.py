@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from geocobot.models.bases import BASES, BaseSpec
 from geocobot.models.cost import encoder_flop, encoder_parameters
-from geocobot.models.weights import cache_folder, cached_path
+from geocobot.models.weights import cache_folder, cached_path, package_path
 from geocobot.workflows.privacy import hide
 
 
@@ -21,9 +21,10 @@ class CatalogEntry:
         depth: transformer blocks.
         parameters: weights of its image encoder.
         tflop_per_tile: cost of one tile of 1024 px, in 10^12 floating-point operations.
-        weights_url: where the pretrained weights are published; None where there are none.
+        weights_url: where the pretrained weights are published; None where they are not.
         weights_bytes: their size; 0 where there are none.
         cached: whether the cache folder holds them.
+        bundled: whether they come with the package.
     """
 
     name: str
@@ -34,6 +35,7 @@ class CatalogEntry:
     weights_url: str | None
     weights_bytes: int
     cached: bool
+    bundled: bool
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,10 @@ def list_models() -> Catalog:
 
 def _entry(spec: BaseSpec) -> CatalogEntry:
     """What the catalog says of one base."""
-    path, source = cached_path(spec), spec.weights
+    path, source, own = cached_path(spec), spec.weights, package_path(spec)
+    size_bytes = source.size_bytes if source else 0
+    if own is not None:
+        size_bytes = own.stat().st_size if os.path.isfile(own) else 0
     return CatalogEntry(
         name=spec.name,
         width=spec.width,
@@ -80,17 +85,19 @@ def _entry(spec: BaseSpec) -> CatalogEntry:
         parameters=encoder_parameters(spec),
         tflop_per_tile=encoder_flop(spec, 1024) / 1e12,
         weights_url=source.url if source else None,
-        weights_bytes=source.size_bytes if source else 0,
+        weights_bytes=size_bytes,
         cached=path is not None and os.path.isfile(path),
+        bundled=own is not None,
     )
 
 
 def _row(entry: CatalogEntry) -> tuple[str, ...]:
     """One line of the table."""
-    if entry.weights_url is None:
+    weights = f"{entry.weights_bytes / 1e6:,.0f} MB"
+    cached, machine = ("yes" if entry.cached else "no"), "GPU"
+    if entry.bundled:
+        cached, machine = "in the package" if entry.weights_bytes else "lost: install again", "CPU"
+    elif entry.weights_url is None:
         weights, cached, machine = "none: trained with the head", "-", "CPU"
-    else:
-        weights = f"{entry.weights_bytes / 1e6:,.0f} MB"
-        cached, machine = ("yes" if entry.cached else "no"), "GPU"
     parameters, tflop = f"{entry.parameters / 1e6:.1f} M", f"{entry.tflop_per_tile:.2f}"
     return entry.name, parameters, tflop, weights, cached, machine

@@ -28,6 +28,7 @@ from geocobot.data.survey import Survey, class_shares
 from geocobot.errors import ConfigError
 from geocobot.models.bases import find_base
 from geocobot.models.heads import resolve_head
+from geocobot.models.weights import resolve_start
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.losses import SegmentationLoss, balanced_weights
 
@@ -75,14 +76,27 @@ def choose_base(options: TrainOptions, device: torch.device) -> TrainOptions:
     return base
 
 
-def choose_head(options: TrainOptions) -> TrainOptions:
-    """The options with a head, by base and prompt.
+def choose_start(options: TrainOptions) -> TrainOptions:
+    """The options with the start that their base can have.
 
     Args:
         options: with their base chosen.
+
+    Raises:
+        ConfigError: a random start is asked for, and weights are named.
     """
-    pretrained = find_base(options.base).weights is not None
-    head = resolve_head(options.head, prompt=options.prompt, pretrained=pretrained)
+    start = resolve_start(find_base(options.base), options.start, options.checkpoint)
+    return replace(options, start=start)
+
+
+def choose_head(options: TrainOptions) -> TrainOptions:
+    """The options with a head, by base, start and prompt.
+
+    Args:
+        options: with their base and start chosen.
+    """
+    spec = find_base(options.base)
+    head = resolve_head(options.head, spec, options.start, prompt=options.prompt)
     return replace(options, head=head)
 
 

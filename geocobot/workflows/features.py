@@ -13,6 +13,7 @@ from geocobot.config import TrainOptions
 from geocobot.config.values import FEATURE_CACHE_GB, POOL_EPOCHS
 from geocobot.data.module import SceneDataModule
 from geocobot.errors import ConfigError
+from geocobot.models.bases import find_base
 from geocobot.models.cached_encoder import is_frozen, kept_bytes, reusing_features
 from geocobot.models.feature_cache import FeatureCache
 from geocobot.models.segmenter import Segmenter
@@ -33,13 +34,15 @@ def refuse_features(options: TrainOptions, segmenter: Segmenter) -> None:
         ConfigError: they are asked for, and the encoder or its adapters are trained.
     """
     if options.feature_cache_gb and not is_frozen(segmenter.encoder):
-        at_random = segmenter.starts_at_random
-        learns = f"--base {options.base}" if at_random else f"--adapter {options.adapter}"
+        learns = f"--adapter {options.adapter}"
+        if segmenter.starts_at_random:
+            has_weights = find_base(options.base).has_weights
+            learns = "--start random" if has_weights else f"--base {options.base}"
         raise ConfigError(
             f"--feature-cache-gb {options.feature_cache_gb:g}",
             f"is given, but {learns} learns",
             "Only the features of a frozen encoder stay the same",
-            "Leave it out, or pass --adapter none and a base with pretrained weights",
+            "Leave it out, or pass --adapter none and start from pretrained weights",
         )
 
 

@@ -13,6 +13,8 @@ from geocobot.models.bases import find_base
 from geocobot.models.cost import encoder_flop, encoder_parameters
 from geocobot.models.encoder import SamEncoder
 from geocobot.models.heads import head_config, make_head, resolve_head
+from geocobot.models.provenance import Provenance, read_provenance
+from geocobot.models.weights import fetch_weights, resolve_start
 from geocobot.settings import check_limits
 
 
@@ -30,6 +32,7 @@ class ShownModel:
         sites: places that are adapted.
         tflop_per_tile: cost of one tile of 1024 px through the encoder, in 10^12 floating-point
             operations.
+        provenance: how the weights that come with the package were made; None where none do.
     """
 
     base: str
@@ -40,6 +43,7 @@ class ShownModel:
     base_parameters: int
     sites: int
     tflop_per_tile: float
+    provenance: Provenance | None
 
     def summary(self) -> str:
         """Lay the figures out one per line."""
@@ -50,6 +54,7 @@ class ShownModel:
             ("head parameters", f"{self.head_parameters:,}"),
             ("base parameters", f"{self.base_parameters:,}"),
             ("TFLOP per 1024 px tile", f"{self.tflop_per_tile:.2f}"),
+            *(_made(self.provenance) if self.provenance is not None else ()),
         ]
         width = max(len(name) for name, _ in rows)
         return "\n".join([self.base, *(f"  {name:<{width}}  {value}" for name, value in rows)])
@@ -69,6 +74,7 @@ def show_model(options: ShowOptions) -> ShownModel:
 
     Raises:
         ConfigError: there is no such base or adapter.
+        GeocobotError: the weights that come with the package are lost or damaged.
     """
     check_limits(options)
     spec = find_base(options.base)
@@ -79,9 +85,10 @@ def show_model(options: ShowOptions) -> ShownModel:
         targets=options.targets,
         mixing=options.mixing,
     )
-    pretrained = spec.weights is not None
-    kind = resolve_head(options.head, pretrained=pretrained)
-    head_shape = head_config(spec, options.classes, kind, pretrained=pretrained)
+    start = resolve_start(spec, "pretrained", None)
+    kind = resolve_head(options.head, spec, start)
+    head_shape = head_config(spec, options.classes, kind, start)
+    own = fetch_weights(spec) if spec.bundled is not None else None
     with torch.device("meta"):
         encoder, head = SamEncoder(spec), make_head(head_shape)
         sites = attach(encoder, config)
@@ -95,4 +102,16 @@ def show_model(options: ShowOptions) -> ShownModel:
         base_parameters=encoder_parameters(spec),
         sites=len(sites),
         tflop_per_tile=encoder_flop(spec, 1024) / 1e12,
+        provenance=read_provenance(own) if own is not None else None,
     )
+
+
+def _made(provenance: Provenance) -> list[tuple[str, str]]:
+    """How the package's own weights were made, as rows of the table."""
+    where = f"{provenance.hours:.1f} hours on {provenance.device}"
+    return [
+        ("weights", f"in the package, {provenance.license}, of {provenance.created}"),
+        ("pretrained on", ", ".join(provenance.data)),
+        ("pretrained by", f"commit {provenance.commit}, seed {provenance.seed}"),
+        ("pretrained for", f"{provenance.steps:,} steps, {where}"),
+    ]

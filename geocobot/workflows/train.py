@@ -30,6 +30,7 @@ from geocobot.workflows.defaults import (
     choose_groups,
     choose_head,
     choose_loss,
+    choose_start,
     fill_in,
     limit_epochs,
     refuse_misfits,
@@ -130,7 +131,8 @@ def train(
         overwrite=options.overwrite,
     )
     inputs = read_inputs(options)
-    options = choose_head(replace(choose_base(options, compute.device), out=str(run.target)))
+    options = replace(choose_base(options, compute.device), out=str(run.target))
+    options = choose_head(choose_start(options))
     # Before the survey, which takes long: the weights of the base may be missing.
     segmenter = _build(options, adapter, len(inputs.labels.classes), progress)
     refuse_features(options, segmenter)
@@ -196,6 +198,7 @@ def _build(
         adapter,
         head=options.head,
         prompt=options.prompt,
+        start=options.start,
         checkpoint=options.checkpoint,
         seed=options.seed,
         recompute=options.recompute,

@@ -34,6 +34,7 @@ def test_weights_come_from_the_official_place(name):
 def test_tiny_needs_no_download_and_no_padding():
     tiny = BASES["tiny"]
     assert tiny.weights is None
+    assert tiny.has_weights == (tiny.bundled is not None)
     assert (tiny.width, tiny.depth) == (192, 12)
     assert (64 // 16) % tiny.window_tokens == 0
 

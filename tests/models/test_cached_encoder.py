@@ -127,7 +127,7 @@ def test_only_what_the_head_asks_for_is_kept(segmenter, store, images):
 
 @pytest.mark.parametrize("kind", ["mask-decoder", "dense"])
 def test_a_head_says_truly_whether_it_looks_at_levels(segmenter, images, kind):
-    head = make_head(head_config(MINI, 2, kind, pretrained=True)).eval()
+    head = make_head(head_config(MINI, 2, kind, "pretrained")).eval()
     with torch.no_grad():
         features, image = segmenter.encode(images)
         doubled = Features(tuple(2 * level for level in features.levels), features.neck)

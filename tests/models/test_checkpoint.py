@@ -8,14 +8,26 @@ import torch
 from geocobot.errors import CheckpointError, MissingFileError
 from geocobot.models import bases
 from geocobot.models.architecture import HeadConfig
+from geocobot.models.base_file import write_base
+from geocobot.models.boxes import BoxPromptedHead
 from geocobot.models.checkpoint import load_checkpoint
+from geocobot.models.encoder import SamEncoder
+from geocobot.models.heads import head_config, make_head
 from geocobot.models.mask_decoder import MaskDecoderHead
 from geocobot.models.weights import sha256_of
 from geocobot.progress import SilentProgress
 
-from .mini import MINI, official_sam
+from .mini import MINI, make_parts, make_provenance, official_sam
 
 QUIET = SilentProgress()
+HALF = 2**-10
+"""Relative difference between neighbours in float16."""
+
+
+def assert_rounded(part, exact):
+    """The tensors of a module are those of another, rounded to float16 at most."""
+    for name, tensor in exact.state_dict().items():
+        torch.testing.assert_close(part.state_dict()[name], tensor, rtol=HALF, atol=1e-7)
 
 
 def load(spec, path):
@@ -75,6 +87,79 @@ def test_an_image_stem_keeps_its_own_start(mini, checkpoint):
     before = [p.clone() for p in head.image_stem.parameters()]
     load(mini, checkpoint).start_head(head)
     assert all(map(torch.equal, head.image_stem.parameters(), before))
+
+
+@pytest.fixture(params=[MaskDecoderHead, BoxPromptedHead])
+def decoder(request):
+    """A mask decoder of three classes, with and without box prompts."""
+    torch.manual_seed(0)
+    return request.param(HeadConfig(3, image_stem=True, width=32))
+
+
+def test_a_mask_decoder_starts_from_the_one_token_of_a_base_file(small, base_file, parts, decoder):
+    load(small, base_file).start_head(decoder)
+    trained = parts["mask_head"]
+    assert torch.equal(decoder.mask_tokens.weight, trained.mask_tokens.weight.expand(3, -1))
+    for hypernetwork in decoder.output_hypernetworks_mlps:
+        assert_rounded(hypernetwork, trained.output_hypernetworks_mlps[0])
+    for part in ("transformer", "output_upscaling", "pe_layer", "no_mask_embed", "image_stem"):
+        assert_rounded(getattr(decoder, part), getattr(trained, part))
+    if isinstance(decoder, BoxPromptedHead):
+        assert_rounded(decoder.companion_tokens, trained.companion_tokens)
+        assert_rounded(decoder.corner_embeddings, trained.corner_embeddings)
+
+
+def test_a_dense_head_starts_from_a_base_file_but_for_its_readers(small, base_file, parts):
+    torch.manual_seed(0)
+    head = make_head(head_config(small, 5, "dense", "pretrained"))
+    readers = [p.clone() for p in head.readers.parameters()]
+    load(small, base_file).start_head(head)
+    for name, part in parts["dense_head"].named_children():
+        if name != "readers":
+            assert_rounded(getattr(head, name), part)
+    assert all(map(torch.equal, head.readers.parameters(), readers))
+
+
+def test_a_head_that_the_file_lacks_stays_as_it_is(small, mini, checkpoint, parts, tmp_path):
+    path = tmp_path / "encoder.safetensors"
+    only = {"encoder": parts["encoder"], "dense_head": None, "mask_head": None}
+    write_base(path, small, **only, provenance=make_provenance("small"))
+    alone, sams = load(small, path), load(mini, checkpoint)
+    assert [alone.has_head(kind) for kind in ("dense", "mask-decoder")] == [False, False]
+    assert [sams.has_head(kind) for kind in ("dense", "mask-decoder")] == [False, True]
+    for loaded, spec, kind in [
+        (alone, small, "dense"),
+        (alone, small, "mask-decoder"),
+        (sams, mini, "dense"),
+    ]:
+        head = make_head(head_config(spec, 2, kind, "pretrained"))
+        before = {n: t.clone() for n, t in head.state_dict().items()}
+        loaded.start_head(head)
+        assert all(torch.equal(t, before[n]) for n, t in head.state_dict().items())
+
+
+def test_a_base_file_is_read_for_a_base_with_and_without_official_weights(
+    mini, small, base_file, tmp_path
+):
+    loaded = load(small, base_file)
+    assert loaded.sha256 == sha256_of(base_file)
+    assert loaded.encoder_state().keys() == SamEncoder(small).state_dict().keys()
+    own = tmp_path / "own.safetensors"
+    write_base(own, mini, **make_parts(mini), provenance=make_provenance("mini"))
+    assert load(mini, own).has_head("dense")
+    with pytest.raises(
+        CheckpointError, match=r"holds the weights of small\. --base mini needs its own"
+    ):
+        load(mini, base_file)
+
+
+def test_an_official_file_is_no_base_file(small, checkpoint):
+    with pytest.raises(CheckpointError, match=r"sam_mini.pth cannot be read as a base file"):
+        load(small, checkpoint)
+
+
+def test_without_a_path_the_packages_own_file_is_read(bundled):
+    assert load(bases.BASES["small"], None).sha256 == sha256_of(bundled)
 
 
 def test_a_missing_file(mini, tmp_path):

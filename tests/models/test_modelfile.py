@@ -15,12 +15,13 @@ from geocobot.adapters.config import AdapterConfig
 from geocobot.bands import BandRange
 from geocobot.classes import ClassSpec
 from geocobot.errors import CheckpointError, MissingFileError, ModelFileError, OutputError
-from geocobot.models import modelfile
+from geocobot.models import modelfile, tensor_file
+from geocobot.models.base_file import write_base
 from geocobot.models.card import FORMAT_VERSION
 from geocobot.models.modelfile import ModelCard, load_model, read_card, save_model
 from geocobot.models.segmenter import build_segmenter
 
-from .mini import MINI, official_sam
+from .mini import MINI, make_parts, make_provenance, official_sam
 
 
 def make_card(segmenter):
@@ -87,7 +88,7 @@ def test_a_round_trip_gives_the_same_logits_and_card(segmenter, tmp_path):
 
 
 def test_a_trained_encoder_is_in_the_file(tmp_path, monkeypatch):
-    segmenter = stir(build_segmenter("tiny", 1, AdapterConfig()))
+    segmenter = stir(build_segmenter("tiny", 1, AdapterConfig(), start="random"))
     path = tmp_path / "model.safetensors"
     card = replace(make_card(segmenter), classes=make_card(segmenter).classes[:1])
     save_model(path, segmenter, card)
@@ -180,7 +181,7 @@ def test_a_failed_save_keeps_the_old_file(saved, lora, monkeypatch):
         raise KeyboardInterrupt
 
     before = saved.read_bytes()
-    monkeypatch.setattr(modelfile, "save_file", interrupted)
+    monkeypatch.setattr(tensor_file, "save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_model(saved, lora, make_card(lora))
     assert saved.read_bytes() == before
@@ -263,6 +264,59 @@ def test_a_base_of_a_later_version(saved):
     rewrite(saved, lambda card: card["segmenter"].update(base="sam_9"))
     with pytest.raises(ModelFileError, match="was trained on the base sam_9"):
         load_model(saved)
+
+
+@pytest.mark.parametrize("base", ["mini", "small"])
+def test_a_frozen_encoder_from_a_random_start_is_in_the_file(base, mini, small, tmp_path):
+    segmenter = stir(
+        build_segmenter(base, 2, AdapterConfig(), start="random", train_encoder=False, seed=3)
+    )
+    path = tmp_path / "model.safetensors"
+    save_model(path, segmenter, make_card(segmenter))
+    loaded, card = load_model(path)
+    image = torch.rand(1, 3, 64, 64)
+    assert torch.equal(loaded(image), segmenter(image))
+    assert not card.segmenter.encoder_trained
+    assert not loaded.encoder_trained
+
+
+@pytest.mark.parametrize("head", ["dense", "mask-decoder"])
+def test_a_model_on_a_base_file_holds_adapters_and_head_and_wants_that_file(
+    small, base_file, head, tmp_path
+):
+    segmenter = stir(build_segmenter("small", 2, AdapterConfig(), head=head, checkpoint=base_file))
+    path = tmp_path / "model.safetensors"
+    save_model(path, segmenter, make_card(segmenter))
+    adapters = {f"encoder.{name}" for name in adapter_state(segmenter.encoder)}
+    assert load_file(path).keys() == adapters | {f"head.{n}" for n in segmenter.head.state_dict()}
+    loaded, _ = load_model(path, checkpoint=base_file)
+    image = torch.rand(1, 3, 64, 64)
+    assert torch.equal(loaded(image), segmenter(image))
+    with pytest.raises(ModelFileError, match=r"on small weights .* there are none.*--checkpoint F"):
+        load_model(path)
+
+
+def test_a_model_on_the_packages_own_base_file_needs_nothing_named(
+    bundled, small, base_file, tmp_path
+):
+    segmenter = stir(build_segmenter("small", 2, AdapterConfig()))
+    path = tmp_path / "model.safetensors"
+    save_model(path, segmenter, make_card(segmenter))
+    image = torch.rand(1, 3, 64, 64)
+    assert torch.equal(load_model(path)[0](image), segmenter(image))
+    # A later geocobot may come with other weights.
+    parts = make_parts(small, seed=9)
+    write_base(bundled, small, **parts, provenance=make_provenance("small"))
+    with pytest.raises(
+        ModelFileError, match=rf"--checkpoint FILE, or install geocobot {__version__}"
+    ):
+        load_model(path)
+    assert torch.equal(load_model(path, checkpoint=base_file)[0](image), segmenter(image))
+
+
+def test_a_base_file_is_no_model(base_file):
+    with pytest.raises(ModelFileError, match=r"the pretrained weights of a base\. geocobot needs"):
+        read_card(base_file)
 
 
 def test_weights_of_another_base(saved, tmp_path, caplog):

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,9 +8,13 @@ from torch import nn
 from geocobot.adapters.attach import adapter_state
 from geocobot.adapters.config import AdapterConfig
 from geocobot.errors import CheckpointError, ConfigError
+from geocobot.models import bases
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
+from geocobot.models.boxes import Boxes
+from geocobot.models.cached_encoder import is_frozen
 from geocobot.models.dense_head import DenseHead
 from geocobot.models.segmenter import Segmenter, build_segmenter
+from geocobot.models.weights import sha256_of
 
 CONFIGS = [
     AdapterConfig("lora", cobot=False),
@@ -103,7 +108,8 @@ def test_the_configuration_says_what_was_built(mini):
     )
 
 
-def test_tiny_is_trained_whole_and_says_so(caplog):
+def test_tiny_is_trained_whole_and_says_so(caplog, monkeypatch):
+    monkeypatch.setitem(bases.BASES, "tiny", replace(bases.BASES["tiny"], bundled=None))
     with caplog.at_level(logging.INFO, "geocobot.models"):
         segmenter = build_segmenter("tiny", 2, AdapterConfig())
     assert "tiny has no pretrained weights: its encoder is trained as well" in caplog.text
@@ -113,9 +119,99 @@ def test_tiny_is_trained_whole_and_says_so(caplog):
     assert segmenter(torch.rand(1, 3, 64, 128)).shape == (1, 2, 64, 128)
 
 
-def test_tiny_takes_no_checkpoint(tmp_path):
-    with pytest.raises(ConfigError, match="is given for --base tiny, which has no official"):
-        build_segmenter("tiny", 1, checkpoint=tmp_path / "sam.pth")
+def test_a_random_start_takes_no_checkpoint(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"--start random is asked for with --checkpoint .*sam.pt"
+    ):
+        build_segmenter("tiny", 1, start="random", checkpoint=tmp_path / "sam.pth")
+
+
+@pytest.mark.parametrize("base", ["mini", "small"])
+def test_a_random_start_is_trained_whole_on_any_base(base, mini, bundled, caplog):
+    with caplog.at_level(logging.INFO, "geocobot.models"):
+        segmenter = build_segmenter(base, 2, AdapterConfig(), start="random")
+    assert caplog.messages == [f"{base} starts at random, as asked: its encoder is trained as well"]
+    assert segmenter.starts_at_random
+    assert segmenter.encoder_trained
+    assert all(p.requires_grad for p in segmenter.parameters())
+    assert segmenter.config.head.kind == "dense"
+    decoder = build_segmenter(base, 2, head="mask-decoder", start="random")
+    assert decoder.config.head.image_stem
+
+
+@pytest.mark.parametrize("method", ["none", "lora"])
+def test_a_random_encoder_can_be_kept_as_it_is(small, method, caplog):
+    with caplog.at_level(logging.INFO, "geocobot.models"):
+        segmenter = build_segmenter(
+            "small", 1, AdapterConfig(method), start="random", train_encoder=False
+        )
+    assert "small has no pretrained weights: its encoder stays as it is" in caplog.text
+    assert segmenter.starts_at_random
+    assert not segmenter.encoder_trained
+    assert is_frozen(segmenter.encoder) == (method == "none")
+    adapters = adapter_state(segmenter.encoder)
+    trained = {n for n, p in segmenter.encoder.named_parameters() if p.requires_grad}
+    assert trained == adapters.keys()
+
+
+def test_a_pretrained_encoder_can_be_trained_beside_its_adapters(mini):
+    segmenter = build_segmenter("mini", 1, AdapterConfig(), train_encoder=True)
+    assert segmenter.encoder_trained
+    assert not segmenter.starts_at_random
+    assert all(p.requires_grad for p in segmenter.encoder.parameters())
+
+
+def test_full_fine_tuning_of_a_frozen_encoder_is_refused(mini):
+    with pytest.raises(ValueError, match='"full" trains the encoder; "none" freezes it'):
+        build_segmenter("mini", 1, AdapterConfig("full"), train_encoder=False)
+
+
+def pixels(size=64):
+    return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_base_file_gives_back_the_encoder_it_was_written_from(
+    small, base_file, parts, named, bundled
+):
+    segmenter = build_segmenter("small", 1, checkpoint=base_file if named else None).eval()
+    assert segmenter.config.base_sha256 == sha256_of(base_file)
+    with torch.no_grad():
+        found, exact = segmenter.encoder(pixels()), parts["encoder"](pixels())
+    for own, expected in zip((found.neck, *found.levels), (exact.neck, *exact.levels), strict=True):
+        # float16 has 11 bits; a few layers add their roundings.
+        assert (own - expected).abs().max() < 5e-3 * expected.abs().max()
+
+
+@pytest.mark.parametrize("head", ["dense", "mask-decoder"])
+def test_on_a_base_file_adapters_and_head_are_trained(small, base_file, adapter, head):
+    segmenter = build_segmenter("small", 2, adapter, head=head, checkpoint=base_file)
+    assert not segmenter.encoder_trained
+    assert not segmenter.starts_at_random
+    assert segmenter.config.head.image_stem == (head == "mask-decoder")
+    with torch.no_grad():
+        for tensor in adapter_state(segmenter.encoder).values():
+            tensor.add_(torch.randn(tensor.shape), alpha=0.1)
+    segmenter(pixels()).square().mean().backward()
+    reached = {n for n, p in segmenter.named_parameters() if p.grad is not None}
+    adapters = {f"encoder.{n}" for n in adapter_state(segmenter.encoder)}
+    assert reached == adapters | {f"head.{n}" for n, _ in segmenter.head.named_parameters()}
+
+
+def test_boxes_start_from_the_mask_that_pretraining_drew(small, base_file, parts):
+    segmenter = build_segmenter("small", 1, prompt="boxes", checkpoint=base_file).eval()
+    boxes = Boxes(torch.tensor([[3.0, 4.0, 40.0, 50.0]]), torch.tensor([0]), torch.tensor([0]))
+    with torch.no_grad():
+        features, image = segmenter.encode(pixels())
+        drawn = parts["mask_head"](parts["encoder"](image), image, boxes)
+        found = segmenter.head(features, image, boxes)
+    assert (found - drawn).abs().max() < 2e-2 * drawn.abs().max()
+
+
+def test_a_head_without_weights_is_said_to_start_at_random(mini, caplog):
+    with caplog.at_level(logging.INFO, "geocobot.models"):
+        build_segmenter("mini", 1, head="dense")
+    assert "The weights of mini have no head dense: it starts at random" in caplog.text
 
 
 @pytest.mark.parametrize("base", ["mini", "tiny"])
@@ -129,7 +225,7 @@ def test_the_dense_head_starts_at_random_on_any_base(base, mini):
 
 
 def test_the_dense_head_teaches_every_weight_of_an_encoder_from_a_random_start():
-    segmenter = build_segmenter("tiny", 1, AdapterConfig(), head="dense")
+    segmenter = build_segmenter("tiny", 1, AdapterConfig(), head="dense", start="random")
     with torch.no_grad():
         for tensor in adapter_state(segmenter.encoder).values():
             tensor.add_(torch.randn(tensor.shape), alpha=0.1)
@@ -153,7 +249,9 @@ def test_the_seed_decides_and_the_global_generator_is_left_alone():
     torch.manual_seed(11)
     expected = torch.rand(3)
     torch.manual_seed(11)
-    first, again, other = (build_segmenter("tiny", 1, AdapterConfig(), seed=s) for s in (5, 5, 6))
+    first, again, other = (
+        build_segmenter("tiny", 1, AdapterConfig(), start="random", seed=s) for s in (5, 5, 6)
+    )
     assert torch.equal(torch.rand(3), expected)
     states = [m.state_dict() for m in (first, again, other)]
     assert all(torch.equal(states[0][n], states[1][n]) for n in states[0])

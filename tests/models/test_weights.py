@@ -10,8 +10,17 @@ import pytest
 
 from geocobot.errors import CheckpointError, ConfigError
 from geocobot.models import weights
+from geocobot.models.base_file import read_base
 from geocobot.models.bases import BASES
-from geocobot.models.weights import cache_folder, cached_path, fetch_weights, sha256_of
+from geocobot.models.provenance import read_provenance
+from geocobot.models.weights import (
+    cache_folder,
+    cached_path,
+    fetch_weights,
+    package_path,
+    resolve_start,
+    sha256_of,
+)
 
 
 class Recorder:
@@ -144,9 +153,41 @@ def test_a_cache_that_cannot_be_made_is_an_error(mini, cache):
         fetch_weights(mini)
 
 
-def test_tiny_has_nothing_to_fetch():
-    with pytest.raises(ConfigError, match="--base tiny has no pretrained weights"):
-        fetch_weights(BASES["tiny"])
+def test_a_base_without_weights_has_nothing_to_fetch(small):
+    with pytest.raises(
+        ConfigError, match=r"--base small has no pretrained weights.*--checkpoint F"
+    ):
+        fetch_weights(small)
+
+
+def test_what_comes_with_the_package_is_not_downloaded(bundled, monkeypatch):
+    monkeypatch.setattr(weights, "_download", None)
+    assert fetch_weights(BASES["small"]) == package_path(BASES["small"]) == bundled
+    bundled.unlink()
+    with pytest.raises(
+        CheckpointError, match=r"small.safetensors does not exist.*Install geocobot"
+    ):
+        fetch_weights(BASES["small"])
+
+
+@pytest.mark.parametrize("name", ["tiny", "vit_b", "vit_l", "vit_h"])
+def test_what_is_said_to_come_with_the_package_is_there(name):
+    spec = BASES[name]
+    path = package_path(spec)
+    assert (path is None) == (spec.bundled is None)
+    if path is not None:
+        assert read_provenance(path).base == name
+        assert read_base(path, spec)
+
+
+def test_a_base_without_weights_starts_at_random_unless_a_file_is_named(small, mini, base_file):
+    assert resolve_start(small, "pretrained", None) == "random"
+    assert resolve_start(small, "pretrained", base_file) == "pretrained"
+    assert resolve_start(mini, "pretrained", None) == "pretrained"
+    assert resolve_start(mini, "random", None) == "random"
+    assert resolve_start(replace(small, bundled="x"), "pretrained", None) == "pretrained"
+    with pytest.raises(ConfigError, match="--start random is asked for with --checkpoint"):
+        resolve_start(small, "random", base_file)
 
 
 def test_the_checksum_is_that_of_the_content(tmp_path):
@@ -155,7 +196,9 @@ def test_the_checksum_is_that_of_the_content(tmp_path):
     assert sha256_of(path) == hashlib.sha256(b"content" * 1000).hexdigest()
 
 
-@pytest.mark.parametrize("module", ["weights", "bases", "cost", "card", "architecture"])
+@pytest.mark.parametrize(
+    "module", ["weights", "bases", "cost", "card", "architecture", "provenance"]
+)
 def test_what_the_command_line_lists_needs_no_torch(module):
     code = f"import sys, geocobot.models.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

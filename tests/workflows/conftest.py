@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from geocobot.models import bases
+from geocobot.models import bases, weights
+from geocobot.models.base_file import write_base
 from geocobot.models.bases import BaseSpec, WeightsSource
 from geocobot.models.checkpoint import official_shapes
+from geocobot.models.dense_head import DenseHead
+from geocobot.models.encoder import SamEncoder
+from geocobot.models.heads import head_config, make_head
+from geocobot.models.provenance import Provenance
 
 
 @pytest.fixture
@@ -40,3 +45,36 @@ def miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
         return path
 
     return make
+
+
+@pytest.fixture
+def tiny_file(tmp_path: Path) -> Path:
+    """A base file of tiny, pretrained on nothing."""
+    spec = bases.BASES["tiny"]
+    torch.manual_seed(0)
+    provenance = Provenance(
+        base="tiny",
+        recipe={"lr": 1e-3},
+        commit="cef5996",
+        seed=3,
+        steps=12_000,
+        data=("made-up places", "old maps"),
+        hours=4.5,
+        device="one H100",
+    )
+    path = tmp_path / "tiny.safetensors"
+    dense = make_head(head_config(spec, 1, "dense", "pretrained"))
+    assert isinstance(dense, DenseHead)
+    write_base(
+        path, spec, SamEncoder(spec), dense_head=dense, mask_head=None, provenance=provenance
+    )
+    return path
+
+
+@pytest.fixture
+def bundled_tiny(tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same file, as one that comes with the package."""
+    spec = replace(bases.BASES["tiny"], bundled=tiny_file.name)
+    monkeypatch.setitem(bases.BASES, "tiny", spec)  # type: ignore[arg-type] # a dict underneath
+    monkeypatch.setattr(weights, "PACKAGE_FOLDER", tiny_file.parent)
+    return tiny_file

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,27 @@ def test_weights_in_the_cache_are_seen(cache: Path) -> None:
     assert source is not None
     (cache / source.file_name).write_bytes(b"weights")
     assert {e.name for e in list_models().bases if e.cached} == {"vit_b"}
+
+
+def tiny_row() -> str:
+    return next(r for r in list_models().summary().splitlines() if r.startswith("tiny"))
+
+
+def test_weights_that_come_with_the_package_are_listed_with_their_size(bundled_tiny: Path) -> None:
+    tiny = list_models().bases[0]
+    assert (tiny.bundled, tiny.cached, tiny.weights_url) == (True, False, None)
+    assert tiny.weights_bytes == bundled_tiny.stat().st_size
+    size = f"{tiny.weights_bytes / 1e6:,.0f} MB"
+    assert re.search(rf" {size} +in the package +CPU$", tiny_row())
+    bundled_tiny.unlink()
+    assert "lost: install again" in tiny_row()
+
+
+def test_a_base_without_weights_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = replace(BASES["tiny"], bundled=None)
+    monkeypatch.setitem(BASES, "tiny", spec)  # type: ignore[arg-type] # a dict underneath
+    assert "none: trained with the head" in tiny_row()
+    assert not list_models().bases[0].bundled
 
 
 def test_the_table_is_aligned_and_names_the_cache(cache: Path) -> None:

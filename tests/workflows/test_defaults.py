@@ -9,12 +9,14 @@ import torch
 from geocobot.classes import ClassSpec
 from geocobot.config import TrainOptions
 from geocobot.errors import ConfigError
+from geocobot.models import bases
 from geocobot.workflows import defaults
 from geocobot.workflows.defaults import (
     choose_adapter,
     choose_base,
     choose_head,
     choose_loss,
+    choose_start,
     fill_in,
     limit_epochs,
     refuse_misfits,
@@ -109,6 +111,27 @@ def test_the_head_follows_from_base_and_prompt_and_any_may_be_asked_for() -> Non
     assert choose_head(options(base="vit_b")).head == "mask-decoder"
     assert choose_head(options(base="vit_b", head="dense")).head == "dense"
     assert choose_head(options(base="tiny", head="mask-decoder")).head == "mask-decoder"
+
+
+def test_from_a_random_start_the_head_is_dense() -> None:
+    assert choose_head(options(base="vit_b", start="random")).head == "dense"
+    assert choose_head(options(base="vit_b", start="random", prompt="boxes")).head == "mask-decoder"
+
+
+def test_a_base_without_weights_starts_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    for bundled, start in [(None, "random"), ("tiny.safetensors", "pretrained")]:
+        spec = replace(bases.BASES["tiny"], bundled=bundled)
+        monkeypatch.setitem(bases.BASES, "tiny", spec)  # type: ignore[arg-type] # a dict underneath
+        assert choose_start(options(base="tiny")).start == start
+        named = options(base="tiny", checkpoint="own.safetensors")
+        assert choose_start(named).start == "pretrained"
+        assert choose_start(options(base="tiny", start="random")).start == "random"
+    assert choose_start(options(base="vit_b")).start == "pretrained"
+
+
+def test_a_random_start_has_no_use_for_a_checkpoint() -> None:
+    with pytest.raises(ConfigError, match=r"random is asked for with --checkpoint sam\.pth"):
+        choose_start(options(base="vit_b", start="random", checkpoint="sam.pth"))
 
 
 def test_boxes_take_no_class_weights() -> None:

@@ -14,6 +14,7 @@ from shapely import LineString
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config import TrainOptions
 from geocobot.errors import ConfigError, ResumeError
+from geocobot.models import bases
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.settings import read_yaml
 from geocobot.workflows import train as train_module
@@ -142,13 +143,24 @@ def test_an_encoder_that_learns_shows_new_patches_for_ever(checkpoint: Path) -> 
     assert choose(adapted, pool_epochs=2)[1] == 2
 
 
-def test_features_that_change_are_refused(checkpoint: Path) -> None:
+def test_features_of_a_frozen_tiny_are_kept_like_any_others(bundled_tiny: Path) -> None:
+    chosen, pool = choose(build_segmenter("tiny", 1))
+    assert (chosen.feature_cache_gb, chosen.pool_epochs, pool) == (4.0, 8, 8)
+
+
+def test_features_that_change_are_refused(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     adapted = build_segmenter("mini", 1, AdapterConfig(), checkpoint=checkpoint)
     said = TrainOptions(raster=("a.tif",), labels=("b.shp",), base="tiny", feature_cache_gb=2.0)
     with pytest.raises(ConfigError, match=r"-gb 2 is given, but --adapter lora learns.*none"):
         refuse_features(said, adapted)
+    monkeypatch.setitem(bases.BASES, "tiny", replace(bases.BASES["tiny"], bundled=None))  # type: ignore[arg-type] # a dict underneath
+    random = build_segmenter("tiny", 1, AdapterConfig("none"), start="random")
     with pytest.raises(ConfigError, match="-gb 2 is given, but --base tiny learns"):
-        refuse_features(said, build_segmenter("tiny", 1, AdapterConfig("none")))
+        refuse_features(said, random)
+    with pytest.raises(ConfigError, match="-gb 2 is given, but --start random learns"):
+        refuse_features(replace(said, base="vit_b"), random)
     refuse_features(replace(said, feature_cache_gb=0.0), adapted)
     refuse_features(replace(said, feature_cache_gb=None), adapted)
     refuse_features(said, build_segmenter("mini", 1, checkpoint=checkpoint))

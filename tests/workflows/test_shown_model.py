@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +65,28 @@ def test_people_get_a_table() -> None:
     text = show("tiny", "--targets", "q,k,v,proj").stdout
     assert "adapter                 lora + COBOT, rank 4, at 48 sites (q,k,v,proj)" in text
     assert "TFLOP per 1024 px tile" in text
+
+
+def test_weights_that_come_with_the_package_say_how_they_were_made(bundled_tiny: Path) -> None:
+    text = show("tiny").stdout
+    for line in (
+        r"weights                 in the package, Apache-2\.0, of \d{4}-\d\d-\d\d",
+        "pretrained on           made-up places, old maps",
+        "pretrained by           commit cef5996, seed 3",
+        "pretrained for          12,000 steps, 4.5 hours on one H100",
+    ):
+        assert re.search(f"^  {line}$", text, re.MULTILINE), text
+    made = json.loads(show("tiny", "--json").stdout)["provenance"]
+    assert (made["commit"], made["recipe"], made["hours"]) == ("cef5996", {"lr": 1e-3}, 4.5)
+    bundled_tiny.unlink()
+    lost = show("tiny")
+    assert lost.exit_code == 2
+    assert "tiny.safetensors does not exist" in " ".join(lost.stderr.split())
+
+
+def test_weights_from_elsewhere_say_nothing() -> None:
+    assert show_model(ShowOptions(base="vit_b")).provenance is None
+    assert "pretrained" not in show("vit_b").stdout
 
 
 def test_a_missing_base_says_how_to_name_it() -> None:

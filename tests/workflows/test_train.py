@@ -18,7 +18,7 @@ from shapely import LineString, box
 from typer.testing import CliRunner
 
 from geocobot.cli.options import command
-from geocobot.config import TrainOptions
+from geocobot.config import PredictOptions, TrainOptions
 from geocobot.config.values import DtypeName
 from geocobot.data.collection import MixedSampler
 from geocobot.errors import (
@@ -32,9 +32,11 @@ from geocobot.errors import (
 )
 from geocobot.evaluation.pixels import ClassScore, PixelScores
 from geocobot.models.modelfile import load_model, read_card
+from geocobot.models.weights import sha256_of
 from geocobot.settings import make_options, read_yaml
 from geocobot.workflows import ground as ground_module
 from geocobot.workflows import train as train_module
+from geocobot.workflows.predict import predict
 from geocobot.workflows.train import train
 
 WEST, NORTH = 500_000.0, 5_000_000.0
@@ -153,8 +155,35 @@ def test_the_model_file_knows_its_scene(options: TrainOptions) -> None:
     assert [r.band for r in card.ranges] == [1, 2, 3]
     assert card.ground_pixel_m == pytest.approx((1.0, 1.0), rel=2e-3)
     assert card.patch_px == 64
-    segmenter, _ = load_model(result.model)
-    assert segmenter.encoder_trained
+    load_model(result.model)
+
+
+def test_from_a_random_start_the_model_file_holds_the_encoder(options: TrainOptions) -> None:
+    result = train(replace(options, start="random", epochs=1))
+    assert load_model(result.model)[0].encoder_trained
+    assert read_yaml(result.config)["start"] == "random"
+
+
+def test_tiny_on_a_base_file_trains_adapters_and_head(
+    options: TrainOptions, tiny_file: Path, scene_factory: Callable[..., Path], tmp_path: Path
+) -> None:
+    named = replace(options, base="tiny", checkpoint=str(tiny_file), epochs=1)
+    result = train(named)
+    segmenter = read_card(result.model).segmenter
+    assert (segmenter.encoder_trained, segmenter.head.kind) == (False, "dense")
+    assert segmenter.base_sha256 == sha256_of(tiny_file)
+    saved = read_yaml(result.config)
+    assert (saved["start"], saved["checkpoint"]) == ("pretrained", str(tiny_file))
+    # A random start is stopped before it knows the scene by heart; this one is not.
+    assert saved["epochs"] == 1
+    where = PredictOptions(
+        raster=options.raster,
+        model=str(result.model),
+        checkpoint=str(tiny_file),
+        out=str(tmp_path / "map.gpkg"),
+        device="cpu",
+    )
+    assert predict(where).scenes[0].polygons.is_file()
 
 
 def test_the_saved_configuration_repeats_the_run(options: TrainOptions) -> None:
@@ -362,7 +391,7 @@ def _no_survey(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"patch_size": 100}, r"--patch-size is 100\..*multiple of 64"),
         ({"crop_size": 100}, r"--crop-size is 100\..*multiple of 64"),
         ({"rank": 6}, r"rank is 6\..*multiple of 4.*--rank"),
-        ({"checkpoint": "sam.pth"}, "is given for --base tiny, which has no official weights"),
+        ({"start": "random", "checkpoint": "sam.pth"}, "--start random is asked for with --check"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_before_the_survey(
@@ -378,6 +407,8 @@ def test_weights_that_are_not_there_are_named_before_the_survey(
 ) -> None:
     with pytest.raises(MissingFileError, match=r"sam\.pth does not exist\. --checkpoint names"):
         train(replace(options, base="vit_b", checkpoint=str(tmp_path / "sam.pth")))
+    with pytest.raises(MissingFileError, match=r"sam\.pth does not exist\. .*weights of tiny"):
+        train(replace(options, base="tiny", checkpoint=str(tmp_path / "sam.pth")))
 
     def offline(*_: Any, **__: Any) -> None:
         raise URLError("no network")
