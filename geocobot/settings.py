@@ -7,12 +7,22 @@ import os
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from geocobot.config import DemoOptions, PredictOptions, ShowOptions, TrainOptions
+from geocobot.config import (
+    DemoOptions,
+    PredictOptions,
+    PretrainOptions,
+    ShowOptions,
+    TrainOptions,
+)
 from geocobot.errors import ConfigError, MissingFileError
 
-Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions, ShowOptions)
+Options = TypeVar(
+    "Options", TrainOptions, PredictOptions, DemoOptions, ShowOptions, PretrainOptions
+)
+
+AnyOptions: TypeAlias = TrainOptions | PredictOptions | DemoOptions | ShowOptions | PretrainOptions
 
 _HAIR = 1e-6
 _CONSENTS = {"overwrite", "resume"}
@@ -93,7 +103,7 @@ def _refuse_slips(name: str, value: Any, annotation: str, source: str) -> None:
         )
 
 
-def check_limits(options: TrainOptions | PredictOptions | DemoOptions | ShowOptions) -> None:
+def check_limits(options: AnyOptions) -> None:
     """Refuse numbers that make no sense.
 
     Raises:
@@ -165,7 +175,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return {str(name).replace("-", "_"): value for name, value in content.items()}
 
 
-def to_yaml(options: TrainOptions | PredictOptions | DemoOptions) -> str:
+def to_yaml(options: AnyOptions) -> str:
     """Write options so that `read_yaml` and `make_options` give them back.
 
     Without consent to replace or to resume, which holds for one call and not for its repetition.

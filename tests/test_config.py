@@ -9,13 +9,20 @@ from typing import Any
 
 import pytest
 
-from geocobot.config import DemoOptions, PredictOptions, ShowOptions, TrainOptions
+from geocobot.config import (
+    DemoOptions,
+    PredictOptions,
+    PretrainOptions,
+    ShowOptions,
+    TrainOptions,
+)
 
 LEAST: dict[type[Any], dict[str, Any]] = {
     TrainOptions: {"raster": ("a.tif",), "labels": ("b.shp",)},
     PredictOptions: {"raster": ("a.tif",), "model": "m.safetensors"},
     DemoOptions: {},
     ShowOptions: {"base": "vit_b"},
+    PretrainOptions: {},
 }
 
 

@@ -9,11 +9,13 @@ import pytest
 from shapely import LineString, box
 
 from geocobot.cli.options import gather
-from geocobot.config import TrainOptions
+from geocobot.config import PretrainOptions, TrainOptions
 from geocobot.models.modelfile import read_card
 from geocobot.settings import read_yaml
 
-CONFIGS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
+FOLDER = Path(__file__).resolve().parents[1] / "configs"
+PRETRAINING = FOLDER / "tiny-pretrain.yaml"
+CONFIGS = sorted(path for path in FOLDER.glob("*.yaml") if path != PRETRAINING)
 SIDE_PX = 320
 PATCH_PX = 64
 
@@ -50,6 +52,12 @@ def test_every_configuration_is_understood(path: Path) -> None:
     flags = {"raster": ["scene.tif"], "labels": ["labels.gpkg"], "config": str(path)}
     options = gather(TrainOptions, flags)
     for name, value in read_yaml(path).items():
+        assert getattr(options, name) == value
+
+
+def test_the_recipe_of_tiny_is_understood() -> None:
+    options = gather(PretrainOptions, {"config": str(PRETRAINING)})
+    for name, value in read_yaml(PRETRAINING).items():
         assert getattr(options, name) == value
 
 

@@ -12,8 +12,15 @@ from geocobot.cli.info import info
 from geocobot.cli.models import list_models, show_model
 from geocobot.cli.options import command, command_with_options
 from geocobot.cli.predict import predict
+from geocobot.cli.pretrain import pretrain
 from geocobot.cli.train import train
-from geocobot.config import DemoOptions, PredictOptions, ShowOptions, TrainOptions
+from geocobot.config import (
+    DemoOptions,
+    PredictOptions,
+    PretrainOptions,
+    ShowOptions,
+    TrainOptions,
+)
 
 app = typer.Typer(
     help="Label one scene, map the rest.",
@@ -45,6 +52,9 @@ app.command("train", help=train.__doc__)(command_with_options(TrainOptions, trai
 app.command("predict", help=predict.__doc__)(command_with_options(PredictOptions, predict))
 app.command("demo", help=demo.__doc__)(command_with_options(DemoOptions, demo))
 app.command("info", help=info.__doc__)(command(info))
+app.command("pretrain", help=pretrain.__doc__, rich_help_panel="For experts")(
+    command_with_options(PretrainOptions, pretrain)
+)
 models.command("list", help=list_models.__doc__)(command(list_models))
 models.command("show", help=show_model.__doc__)(command_with_options(ShowOptions, show_model))
 app.add_typer(models, name="models")

@@ -10,12 +10,20 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import typer
 
 from geocobot.cli.terminal import Terminal, perform
-from geocobot.config import DemoOptions, PredictOptions, ShowOptions, TrainOptions
+from geocobot.config import (
+    DemoOptions,
+    PredictOptions,
+    PretrainOptions,
+    ShowOptions,
+    TrainOptions,
+)
 from geocobot.errors import ConfigError
 from geocobot.progress import Progress
 from geocobot.settings import make_options, read_yaml
 
-Options = TypeVar("Options", TrainOptions, PredictOptions, DemoOptions, ShowOptions)
+Options = TypeVar(
+    "Options", TrainOptions, PredictOptions, DemoOptions, ShowOptions, PretrainOptions
+)
 
 
 def command(job: Callable[[Progress], Any]) -> Callable[..., None]:

@@ -2,7 +2,8 @@
 
 from geocobot.config.demo import DemoOptions
 from geocobot.config.predict import PredictOptions
+from geocobot.config.pretrain import PretrainOptions
 from geocobot.config.show import ShowOptions
 from geocobot.config.train import TrainOptions
 
-__all__ = ["DemoOptions", "PredictOptions", "ShowOptions", "TrainOptions"]
+__all__ = ["DemoOptions", "PredictOptions", "PretrainOptions", "ShowOptions", "TrainOptions"]

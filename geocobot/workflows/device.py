@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 
 import torch
 
@@ -51,3 +52,10 @@ def choose_compute(device_name: DeviceName, precision: PrecisionName) -> Compute
             device.type.upper().replace("CUDA", "GPU"),
         )
     return Compute(device, precision)
+
+
+def device_name(device: torch.device) -> str:
+    """A device in words: a GPU's name, or a CPU's kind and how many threads compute on it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {platform.machine()}, {torch.get_num_threads()} threads"

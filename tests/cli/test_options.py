@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from geocobot.cli.app import app
 from geocobot.cli.options import command_with_options, gather
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+from geocobot.config import DemoOptions, PredictOptions, PretrainOptions, TrainOptions
 from geocobot.errors import ConfigError, MissingFileError
 from geocobot.settings import make_options, to_yaml
 
-KINDS = [TrainOptions, PredictOptions, DemoOptions]
+KINDS = [TrainOptions, PredictOptions, DemoOptions, PretrainOptions]
 FLAG_VALUES = {str: "text", int: "3", float: "0.5"}
 NEEDED = ["--raster", "scene.tif", "--labels", "roads.shp"]
 

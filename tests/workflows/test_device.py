@@ -5,7 +5,7 @@ import torch
 
 from geocobot.errors import DeviceError
 from geocobot.workflows import device
-from geocobot.workflows.device import choose_compute, choose_device
+from geocobot.workflows.device import choose_compute, choose_device, device_name
 
 
 @pytest.fixture(params=[True, False], ids=["native", "emulated"])
@@ -39,3 +39,9 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DeviceError, match=r"--device cuda finds no GPU .* pass --device cpu"):
         choose_device("cuda")
+
+
+def test_a_cpu_is_named_with_its_threads() -> None:
+    name = device_name(torch.device("cpu"))
+    assert name.startswith("CPU, ")
+    assert name.endswith(f" {torch.get_num_threads()} threads")

@@ -135,12 +135,12 @@ class PretrainedParts(nn.Module):
 
 def dense_config(spec: BaseSpec) -> HeadConfig:
     """Shape of the dense head with all its planes."""
-    return head_config(spec, len(Cover) + _SHAPES + _BANDS, "dense", pretrained=False)
+    return head_config(spec, len(Cover) + _SHAPES + _BANDS, "dense", "random")
 
 
 def decoder_config(spec: BaseSpec) -> HeadConfig:
     """Shape of the mask decoder."""
-    return head_config(spec, 1, "mask-decoder", prompt="boxes", pretrained=False)
+    return head_config(spec, 1, "mask-decoder", "random", prompt="boxes")
 
 
 def split(logits: Tensor, tokens: tuple[Tensor, ...]) -> Planes:

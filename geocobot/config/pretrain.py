@@ -1,0 +1,76 @@
+"""Options of `geocobot pretrain`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+from geocobot.config.option import option, repeated
+from geocobot.config.train import TrainOptions
+from geocobot.config.values import DEFAULT_WEIGHT_DECAY, DeviceName, PrecisionName
+
+OwnBase: TypeAlias = Literal["tiny"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainOptions:
+    """What `geocobot pretrain` needs to know."""
+
+    COMMAND: ClassVar[str] = "pretrain"
+
+    out: str = option("Folder of the run.", "runs/tiny", short="-o")
+    overwrite: bool = option("Replace an existing run.", False, short="-f")
+    resume: bool = option("Go on with an interrupted run.", False)
+    base: OwnBase = option("Base to pretrain.", "tiny", group="Model")
+    raster: tuple[str, ...] | None = option(
+        "Scenes to learn from without labels, beside the made-up world; default none.",
+        None,
+        group="Raster",
+    )
+    bands: tuple[int, ...] | None = repeated(TrainOptions, "bands")
+    nodata: float | None = repeated(TrainOptions, "nodata")
+
+    steps: int = option("Optimizer steps.", 8000, group="Training", least=1)
+    worlds: int = option("Made-up pictures per step.", 12, group="Training", least=0)
+    images: int = option(
+        "Crops of the scenes per step, if there are any.", 4, group="Training", least=0
+    )
+    crop_size: int = option(
+        "Side of both in pixels, a multiple of 64.", 128, group="Training", least=64, step=64
+    )
+    boxes: int = option(
+        "Objects per step that the mask decoder is asked for; 0 leaves it out of the file.",
+        8,
+        group="Training",
+        least=0,
+    )
+    boxes_weight: float = option("Weight of their masks' error.", 0.5, group="Training", least=0)
+    pixels_weight: float = option(
+        "Weight of the error of hidden pixels in the scenes.", 0.3, group="Training", least=0
+    )
+    agreement_weight: float = option(
+        "Weight of the agreement with the averaged weights on the scenes; it takes a fifth of the "
+        "time.",
+        0.0,
+        group="Training",
+        least=0,
+    )
+    hidden_share: float = option(
+        "Share of a crop's squares that is hidden.", 0.5, group="Training", least=0, most=1
+    )
+    hidden_size: int = option("Side of these squares in pixels.", 16, group="Training", least=1)
+    learning_rate: float = option(
+        "Peak learning rate of the heads.", 1e-3, group="Training", least=1e-9
+    )
+    encoder_rate: float = option(
+        "Peak learning rate of the encoder.", 4e-4, group="Training", least=1e-9
+    )
+    weight_decay: float = option(
+        "Weight decay of matrices and kernels.", DEFAULT_WEIGHT_DECAY, group="Training", least=0
+    )
+    checkpoint_steps: int = option(
+        "Steps between checkpoints; an interruption loses no more.", 250, group="Training", least=1
+    )
+    seed: int = repeated(TrainOptions, "seed")
+    device: DeviceName = repeated(TrainOptions, "device")
+    precision: PrecisionName = repeated(TrainOptions, "precision")

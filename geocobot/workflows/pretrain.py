@@ -1,0 +1,217 @@
+"""From a made-up world, and scenes without labels, to the weights that a base starts from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from geocobot.classes import ClassSpec
+from geocobot.config import PretrainOptions
+from geocobot.errors import ConfigError
+from geocobot.evaluation.pixels import Confusion
+from geocobot.models.base_file import write_base
+from geocobot.models.bases import find_base
+from geocobot.models.precision import Compute
+from geocobot.models.provenance import Provenance
+from geocobot.progress import Progress, SilentProgress
+from geocobot.settings import check_limits
+from geocobot.synthetic.world.canvas import Cover
+from geocobot.synthetic.world.world import draw_world
+from geocobot.training.pretrain.fit import Pretrained, PretrainSettings, pretrain_parts
+from geocobot.training.pretrain.model import PretrainedParts
+from geocobot.training.pretrain.module import PretrainObjectives
+from geocobot.workflows.commit import running_commit
+from geocobot.workflows.device import choose_compute, device_name
+from geocobot.workflows.picture import Row, draw_rows
+from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
+from geocobot.workflows.unlabelled import name_source, open_unlabelled, read_bank
+
+METRICS_NAME = "metrics.json"
+PICTURE_NAME = "worlds.png"
+
+_FRESH_BATCHES, _FRESH_WORLDS = 8, 16
+_SHOWN = 12
+_ABOUT_THE_RUN = {"out", "overwrite", "resume", "raster"}
+# Seeds of training are far below: nothing that is judged was ever trained on.
+_FRESH_SEED = 2**62
+_COLORS = {
+    Cover.GRASS: "#9bc27c",
+    Cover.CROP: "#e6dc78",
+    Cover.SOIL: "#a9794f",
+    Cover.TREE: "#1f6e28",
+    Cover.WATER: "#3c78dc",
+    Cover.ROAD: "#4a4a4a",
+    Cover.PAVED: "#b4b4b4",
+    Cover.BUILDING: "#dc3228",
+    Cover.CAR: "#d63ad6",
+}
+_COVERS = tuple(
+    ClassSpec(number=c + 1, name=c.name.lower(), color=_COLORS[c], threshold=0.5) for c in Cover
+)
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What a pretraining left behind.
+
+    Attributes:
+        folder: of the run.
+        weights: the base file, for `geocobot train --checkpoint`.
+        config: the resolved options.
+        metrics: errors at the end and scores on worlds never trained on, as JSON.
+        picture: some of these worlds, what is there, and what the dense head sees.
+        cover_iou: IoU on these worlds by kind of ground, each against all others.
+        steps: optimizer steps.
+        seconds: wall time, interrupted parts included.
+    """
+
+    folder: Path
+    weights: Path
+    config: Path
+    metrics: Path
+    picture: Path
+    cover_iou: dict[str, float]
+    steps: int
+    seconds: float
+
+    def summary(self) -> str:
+        """What was written, where, how good it is and how long it took."""
+        rows = [f"  {name}: IoU {iou:.3f}" for name, iou in self.cover_iou.items()]
+        return "\n".join(
+            [
+                f"Pretrained in {self.seconds / 60:.1f} minutes, {self.steps:,} steps.",
+                "On worlds never trained on:",
+                *rows,
+                f"Weights: {self.weights}",
+                f"Picture: {self.picture}",
+                f"Next:    geocobot train --base tiny --checkpoint {self.weights} ...",
+            ]
+        )
+
+
+def pretrain(options: PretrainOptions, progress: Progress | None = None) -> PretrainResult:
+    """Pretrain a base and write the run's folder.
+
+    Args:
+        options: what to learn from, and how.
+        progress: shows how far it is.
+
+    Raises:
+        GeocobotError: scenes, options or output cannot be used; nothing is left half-written. An
+            interrupted run stays in `<out>.partial` for `resume`.
+    """
+    progress = progress or SilentProgress()
+    check_limits(options)
+    _refuse_nothing(options)
+    compute = choose_compute(options.device, options.precision)
+    options = replace(options, precision=compute.precision)
+    run = RunFolder.claim(options.out, resume=options.resume, overwrite=options.overwrite)
+    spec = find_base(options.base)
+    scenes = open_unlabelled(options)
+    bank, fingerprint = read_bank(scenes, options.seed, progress)
+    run.begin(options, fingerprint)
+    with run.kept():
+        settings = _settings(options, compute, resume=run.resumed)
+        done = pretrain_parts(spec, bank, settings, run.partial, progress)
+        cover_iou = _judge(done.parts, options.crop_size, run.partial / PICTURE_NAME)
+        data = ("geocobot's made-up world", *sorted({name_source(scene) for scene in scenes}))
+        weights = f"{spec.name}.safetensors"
+        _write_weights(run.partial / weights, done, options, data, device_name(compute.device))
+        content = {"cover_iou": cover_iou, "errors": done.errors, "steps": done.steps}
+        (run.partial / METRICS_NAME).write_text(json.dumps(content, indent=2), encoding="utf-8")
+        run.finish(options)
+    return PretrainResult(
+        folder=run.target,
+        weights=run.target / weights,
+        config=run.target / CONFIG_NAME,
+        metrics=run.target / METRICS_NAME,
+        picture=run.target / PICTURE_NAME,
+        cover_iou=cover_iou,
+        steps=done.steps,
+        seconds=done.seconds,
+    )
+
+
+def _refuse_nothing(options: PretrainOptions) -> None:
+    """Refuse a run with nothing to learn from."""
+    if options.worlds or (options.raster and options.images):
+        return
+    raise ConfigError(
+        "--worlds 0",
+        "leaves nothing to learn from",
+        "A step needs made-up pictures, or crops of scenes",
+        "Leave it out, or name scenes with --raster and crops with --images",
+    )
+
+
+def _settings(options: PretrainOptions, compute: Compute, *, resume: bool) -> PretrainSettings:
+    """The options that the training needs."""
+    objectives = PretrainObjectives(
+        worlds=options.worlds,
+        images=options.images if options.raster else 0,
+        side_px=options.crop_size,
+        boxes=options.boxes,
+        boxes_weight=options.boxes_weight,
+        pixels_weight=options.pixels_weight,
+        agreement_weight=options.agreement_weight,
+        hidden_share=options.hidden_share,
+        hidden_px=options.hidden_size,
+    )
+    return PretrainSettings(
+        steps=options.steps,
+        objectives=objectives,
+        learning_rate=options.learning_rate,
+        encoder_rate=options.encoder_rate,
+        weight_decay=options.weight_decay,
+        checkpoint_every=options.checkpoint_steps,
+        seed=options.seed,
+        compute=compute,
+        resume=resume,
+    )
+
+
+def _write_weights(
+    path: Path, done: Pretrained, options: PretrainOptions, data: tuple[str, ...], device: str
+) -> None:
+    """Write the base file, with everything that made it what it is."""
+    recipe = {n: v for n, v in asdict(options).items() if n not in _ABOUT_THE_RUN}
+    provenance = Provenance(
+        base=options.base,
+        recipe=json.loads(json.dumps(recipe)),
+        commit=running_commit(),
+        seed=options.seed,
+        steps=done.steps,
+        data=data,
+        hours=round(done.seconds / 3600, 3),
+        device=device,
+    )
+    write_base(
+        path,
+        done.parts.spec,
+        done.parts.encoder,
+        dense_head=done.parts.dense,
+        mask_head=done.parts.decoder if options.boxes else None,
+        provenance=provenance,
+    )
+
+
+def _judge(parts: PretrainedParts, side_px: int, picture: Path) -> dict[str, float]:
+    """Map worlds that were never trained on, draw some, and return the IoU of every cover."""
+    generator = torch.Generator().manual_seed(_FRESH_SEED)
+    confusion = Confusion(_COVERS)
+    rows: list[Row] = []
+    for _ in range(_FRESH_BATCHES):
+        world = draw_world(generator, _FRESH_WORLDS, side_px)
+        with torch.no_grad():
+            planes, _ = parts(world.image)
+        truth = (world.cover + 1).to(torch.uint8).numpy()
+        predicted = (planes.cover.argmax(1) + 1).to(torch.uint8).numpy()
+        confusion.add(truth, predicted, np.ones_like(truth, bool))
+        shown = world.image.clamp(0, 1).numpy()
+        rows += [Row(*views) for views in zip(shown, truth, predicted, strict=True)]
+    draw_rows(rows[:_SHOWN], _COVERS, picture)
+    return {score.name: score.iou or 0.0 for score in confusion.scores().classes}
