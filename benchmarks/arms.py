@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import platform
 import resource
+import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -345,10 +346,15 @@ def judge(
 
 
 def figures(trained: Trained, scores: PixelScores, compute: Compute) -> Run:
-    """What a line of `runs.jsonl` says beside what was asked."""
+    """What a line of `runs.jsonl` says beside what was asked.
+
+    "everywhere_iou" is the mean IoU of maps that have a class everywhere: who is no better has
+    learned nothing.
+    """
     return {
         "iou": {c.name: c.iou for c in scores.classes},
         "mean_iou": scores.mean_iou,
+        "everywhere_iou": statistics.mean(c.truth_px / scores.judged_px for c in scores.classes),
         "validation_iou": trained.validation_iou,
         "thresholds": [c.threshold for c in trained.classes],
         "steps": trained.fitted.steps,

@@ -17,7 +17,8 @@ their area, as in `geocobot train`. With nothing to choose a learning rate by, t
 one given: take what benchmarks/pretrained.py has chosen.
 
 Every finished run is a line of `runs.jsonl` in the folder and is not run again. The table and
-`label_hunger.svg` in the folder show all runs that were asked for.
+`label_hunger.svg` in the folder show all runs that were asked for, and what a map is worth that
+has every class everywhere.
 """
 
 from __future__ import annotations
@@ -120,13 +121,14 @@ def choose_patches(ground: Ground, seed: int) -> tuple[Window, ...]:
 def table(runs: Sequence[Run], arms: Sequence[str]) -> str:
     """IoU on the judged part by labelled patches, mean and deviation over the seeds."""
     steps = [f"steps, {arm}" for arm in arms]
-    rows = [["Scene", "Labelled patches", *arms, *steps]]
+    rows = [["Scene", "Labelled patches", "everywhere", *arms, *steps]]
     rows.append(["---"] * len(rows[0]))
     for scene, patches in dict.fromkeys((run["scene"], run["patches"]) for run in runs):
         by_arm = [_runs_of(runs, scene, arm, patches) for arm in arms]
         ious = [spread([run["mean_iou"] for run in here]) for here in by_arm]
         medians = [f"{statistics.median(run['steps'] for run in here):.0f}" for here in by_arm]
-        rows.append([f"`{scene}`", str(patches), *ious, *medians])
+        everywhere = f"{by_arm[0][0]['everywhere_iou']:.3f}"
+        rows.append([f"`{scene}`", str(patches), everywhere, *ious, *medians])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -160,6 +162,8 @@ def _draw_panel(axes: Axes, runs: Sequence[Run], arms: Sequence[str], scene: str
         )
         means = [statistics.mean(v) for v in ious]
         axes.plot(counts, means, color=color, marker=marker, lw=2, label=arm)
+    everywhere = next(run["everywhere_iou"] for run in runs if run["scene"] == scene)
+    axes.axhline(everywhere, color="#777777", lw=1, ls=":", label="class everywhere")
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [str(n) for n in counts])
     axes.minorticks_off()

@@ -13,7 +13,8 @@ scene; the judged part has no say. The U-Net has three; the others take geocobot
 
 `geocobot train` ends a random start after so many views of its training area, because more would
 learn it by heart; all arms with one, the U-Net's included, end there too: --max-views 0 lets the
-clock alone decide. Steps and views are in the table.
+clock alone decide. Steps and views are in the table, and the IoU of a map that has every class
+everywhere, which is what nothing learned is worth.
 
 Every finished run is a line of `runs.jsonl` in the folder and is not run again; the table at the
 end is of all runs that were asked for.
@@ -157,15 +158,17 @@ def _measure(job: Job, folder: Path, picture: Path | None) -> Run:
 def table(runs: Sequence[Run], arms: Sequence[str]) -> str:
     """IoU on the judged parts and how it was come by, as Markdown."""
     scenes = list(dict.fromkeys(run["scene"] for run in runs))
-    rows = [["Mean IoU", *arms], ["---"] * (1 + len(arms))]
+    rows = [["Mean IoU", "everywhere", *arms], ["---"] * (2 + len(arms))]
     for scene in scenes:
         values = [_of(runs, scene, arm, "mean_iou") for arm in arms]
-        rows.append([f"`{scene}`", *map(spread, values)])
-    rows.append([f"mean of {len(scenes)}", *(f"{_mean(runs, scenes, arm):.3f}" for arm in arms)])
+        everywhere = _of(runs, scene, arms[0], "everywhere_iou")[0]
+        rows.append([f"`{scene}`", f"{everywhere:.3f}", *map(spread, values)])
+    means = [f"{_mean(runs, scenes, arm):.3f}" for arm in arms]
+    rows.append([f"mean of {len(scenes)}", "", *means])
     for scene in scenes:
         for name in ("validation_iou", "rate", "steps", "views", "seconds", "peak_gib"):
             values = [_of(runs, scene, arm, name) for arm in arms]
-            rows.append([f"`{scene}`, {name}, median", *map(_median, values)])
+            rows.append([f"`{scene}`, {name}, median", "", *map(_median, values)])
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", *differences(runs, scenes, arms)])
 
