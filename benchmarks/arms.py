@@ -1,0 +1,418 @@
+"""What is compared: segmenters from several starts, trained and judged alike, one process a run.
+
+All arms get the same patches, augmentation, loss, schedule, weight averaging, precision, threads
+and minutes. They are built, trained and judged by geocobot's own stages.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import platform
+import resource
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import segmentation_models_pytorch as smp
+import torch
+from places import PLACES, open_part
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+
+from geocobot.adapters.config import AdapterConfig
+from geocobot.bands import normalize
+from geocobot.classes import ClassSpec, classify
+from geocobot.config import TrainOptions
+from geocobot.config.values import CPU_CROP_PX
+from geocobot.data.dataset import SceneDataset
+from geocobot.data.module import SceneDataModule
+from geocobot.data.split import Split, split_scenes
+from geocobot.evaluation.pixels import Confusion, PixelScores
+from geocobot.inference.blend import blend
+from geocobot.inference.tiles import plan_tiles, predict_tiles
+from geocobot.io.statistics import open_scene_for
+from geocobot.models.precision import Compute
+from geocobot.models.segmenter import Segmenter, build_segmenter
+from geocobot.progress import SilentProgress
+from geocobot.training.fit import FitResult, FitSettings, fit
+from geocobot.training.groups import GroupSettings, default_groups
+from geocobot.training.thresholds import ScoreHistograms, Tuning
+from geocobot.workflows.defaults import fill_in
+from geocobot.workflows.device import choose_compute
+from geocobot.workflows.ground import Ground, Inputs, survey_ground
+from geocobot.workflows.picture import Row, draw_rows
+
+Run = dict[str, Any]
+
+OVERLAP = 0.25
+"""Share of a tile that overlaps its neighbor, as `geocobot predict` has it."""
+
+UNET = "unet"
+
+_STATISTICS_BATCHES = 40
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to begin.
+
+    Attributes:
+        build: number of classes, seed and checkpoint to a segmenter that is ready to be trained.
+        pretrained: whether it begins with the weights of a checkpoint.
+    """
+
+    build: Callable[[int, int, str | None], Segmenter]
+    pretrained: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run; what it is asked is its name in `runs.jsonl`.
+
+    Attributes:
+        scene: name of the place.
+        arm: name of the arm.
+        seed: of everything random.
+        minutes: of training.
+        max_views: how often a random start sees its training area at most; 0 for no limit.
+        threads: of the CPU.
+        rate: peak learning rate; None for geocobot's own.
+        patches: how many patches are labelled; None for all of the part.
+        checkpoint: file with the pretrained weights, for the arms that begin with them.
+        checkpoint_sha256: its checksum.
+    """
+
+    scene: str
+    arm: str
+    seed: int
+    minutes: float
+    max_views: int
+    threads: int
+    rate: float | None = None
+    patches: int | None = None
+    checkpoint: str | None = None
+    checkpoint_sha256: str | None = None
+
+    @property
+    def key(self) -> Run:
+        """What makes it another run; a checkpoint may move."""
+        return {name: value for name, value in asdict(self).items() if name != "checkpoint"}
+
+    @property
+    def title(self) -> str:
+        """A name for files and terminals."""
+        parts = [self.scene, self.arm, f"seed{self.seed}"]
+        parts += [f"{self.patches}patches"] if self.patches is not None else []
+        parts += [f"rate{self.rate:g}"] if self.rate is not None else []
+        return "_".join(parts)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A segmenter after its training.
+
+    Attributes:
+        segmenter: with the weights that are kept.
+        fitted: how the training went.
+        classes: with the thresholds to map with.
+        validation_iou: mean IoU on the validation blocks at these thresholds; None without blocks.
+        views: how often training showed a pixel of its area on average.
+        tile_px: side of the tiles to map with.
+    """
+
+    segmenter: Segmenter
+    fitted: FitResult
+    classes: tuple[ClassSpec, ...]
+    validation_iou: float | None
+    views: float
+    tile_px: int
+
+
+class UNetHead(nn.Module):
+    """The half of a U-Net behind its encoder.
+
+    Args:
+        network: the U-Net.
+    """
+
+    def __init__(self, network: smp.Unet) -> None:
+        super().__init__()
+        self.decoder = network.decoder
+        self.out = network.segmentation_head
+
+    def forward(self, features: list[Tensor], image: Tensor) -> Tensor:  # noqa: ARG002 # heads get both
+        """Turn features of five scales into logits (B, K, H, W)."""
+        logits: Tensor = self.out(self.decoder(features))
+        return logits
+
+
+def build_unet(n_classes: int, seed: int, checkpoint: str | None) -> Segmenter:  # noqa: ARG001
+    """TorchGeo's U-Net without weights, behind the same normalization as ours.
+
+    As `torchgeo.trainers.SemanticSegmentationTask(model="unet", backbone="resnet18")` builds it.
+    It wants multiples of 32 px, which crops and tiles, multiples of 64, always are.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = smp.Unet("resnet18", encoder_weights=None, in_channels=3, classes=n_classes)
+    return Segmenter(network.encoder, UNetHead(network))
+
+
+def _build_tiny(method: Any, **start: Any) -> Callable[[int, int, str | None], Segmenter]:
+    """A builder of `tiny`."""
+
+    def build(n_classes: int, seed: int, checkpoint: str | None) -> Segmenter:
+        return build_segmenter(
+            "tiny",
+            n_classes,
+            AdapterConfig(method=method),
+            checkpoint=checkpoint,
+            seed=seed,
+            **start,
+        )
+
+    return build
+
+
+ARMS: Mapping[str, Arm] = {
+    "pretrained": Arm(_build_tiny("lora"), pretrained=True),
+    "pretrained-full": Arm(_build_tiny("full"), pretrained=True),
+    "random-adapters": Arm(_build_tiny("lora", start="random", train_encoder=False)),
+    "random-full": Arm(_build_tiny("full", start="random")),
+    UNET: Arm(build_unet),
+}
+
+
+def finished(jobs: Sequence[Job], folder: Path, work: Callable[[Job, Path], Run]) -> Iterator[Run]:
+    """What was asked for, with its figures: read from the folder, or run and added to it.
+
+    Args:
+        jobs: what is wanted, in this order.
+        folder: has `runs.jsonl`.
+        work: does one job, in a process of its own so that its peak memory is its own.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "runs.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    known = [json.loads(line) for line in lines]
+    for job in jobs:
+        run = next((k for k in known if {n: k.get(n) for n in job.key} == job.key), None)
+        if run is None:
+            spawn = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(1, mp_context=spawn) as alone:
+                run = job.key | alone.submit(work, job, folder).result()
+            with path.open("a") as file:
+                file.write(json.dumps(run) + "\n")
+            print(
+                f"{job.title}: {run['steps']} steps in {run['seconds']:.0f} s, "
+                f"IoU {run['mean_iou']:.3f}, peak {run['peak_gib']:.2f} GiB",
+                flush=True,
+            )
+        yield run
+
+
+def begin(job: Job) -> Compute:
+    """Set the threads and choose where and how exactly to compute: the same for all arms."""
+    torch.set_num_threads(job.threads)
+    return choose_compute("auto", "auto")
+
+
+def survey(job: Job, folder: Path) -> tuple[Ground, Inputs, TrainOptions]:
+    """The part to train on, the part to judge, and options as `geocobot train` fills them in."""
+    place = PLACES[job.scene]
+    ground = survey_ground(
+        open_part(place, place.train, folder / "parts"), job.seed, SilentProgress()
+    )
+    options = TrainOptions(
+        raster=(ground.scenes[0].path,),
+        labels=(place.labels,),
+        max_minutes=job.minutes,
+        seed=job.seed,
+        patch_size=place.patch_px,
+        crop_size=None if place.patch_px is None else CPU_CROP_PX,
+    )
+    options = fill_in(options, begin(job).device, ground.surveys)
+    return ground, open_part(place, place.judged, folder / "parts"), options
+
+
+def split(ground: Ground, options: TrainOptions) -> tuple[Split, ...]:
+    """Training regions and validation blocks as `geocobot train` chooses them."""
+    assert options.patch_size is not None
+    return split_scenes(ground.surveys, options.patch_size, options.seed)
+
+
+def train(
+    job: Job, ground: Ground, splits: Sequence[Split], options: TrainOptions, *, validated: bool
+) -> Trained:
+    """Build an arm and train it.
+
+    The statistics of batch normalization, where an arm has it, are taken anew for the averaged
+    weights: those gathered in training belong to the weights of single steps. Thresholds are
+    tuned after that.
+
+    Args:
+        job: what to train.
+        ground: what to learn from.
+        splits: its training regions and validation blocks.
+        options: filled in.
+        validated: whether the blocks decide which epoch is kept and which thresholds are taken;
+            else the last epoch is, with thresholds of 0.5.
+    """
+    assert options.batch_size is not None
+    compute = begin(job)
+    arm = ARMS[job.arm]
+    classes = ground.labels.classes
+    segmenter = arm.build(len(classes), job.seed, job.checkpoint)
+    datamodule = SceneDataModule(
+        ground.scenes,
+        ground.ranges,
+        ground.rasters,
+        splits,
+        ground.surveys,
+        batch_size=options.batch_size,
+        seed=job.seed,
+        crop_px=options.crop_size,
+    )
+    settings = FitSettings(
+        n_classes=len(classes),
+        epochs=_most_epochs(job, datamodule),
+        max_minutes=job.minutes,
+        groups=_groups(job, segmenter),
+        seed=job.seed,
+        compute=compute,
+    )
+    with tempfile.TemporaryDirectory() as run:
+        fitted = fit(segmenter, datamodule, settings, Path(run))
+        if not validated:
+            last = torch.load(Path(run) / "checkpoints" / "last.ckpt", weights_only=True)
+            segmenter.load_state_dict(last["average"], strict=False)
+    _take_statistics(segmenter, datamodule, compute)
+    iou = None
+    if validated:
+        tuning = _tune(segmenter, datamodule, compute, len(classes))
+        classes = tuple(
+            replace(spec, threshold=threshold)
+            for spec, threshold in zip(classes, tuning.thresholds, strict=True)
+        )
+        iou = tuning.mean_iou
+    views = datamodule.views_per_epoch * fitted.steps / datamodule.steps_per_epoch
+    tile_px = max(splits[0].patch_px, datamodule.crop_px)
+    return Trained(segmenter, fitted, classes, iou, views, tile_px)
+
+
+def map_part(
+    trained: Trained, ground: Ground, part: Inputs, compute: Compute
+) -> npt.NDArray[np.uint8]:
+    """Class numbers (H, W) of a part, tiled and blended as `geocobot predict` does."""
+    pixel_m = ground.scenes[0].grid.ground_pixel_m
+    scene = open_scene_for(part.scenes[0].path, ground.ranges, pixel_m)
+    loader, plan = plan_tiles(
+        SceneDataset(scene, ground.ranges),
+        size_px=trained.tile_px,
+        overlap_px=round(OVERLAP * trained.tile_px),
+        batch_size=4,
+    )
+    tiles = predict_tiles(trained.segmenter, loader, compute, n_classes=len(trained.classes))
+    strips = [classify(s.scores, s.valid, trained.classes) for s in blend(tiles, plan)]
+    return np.concatenate(strips)
+
+
+def judge(
+    trained: Trained,
+    found: npt.NDArray[np.uint8],
+    ground: Ground,
+    part: Inputs,
+    picture: Path | None,
+) -> PixelScores:
+    """Scores of a map where its truth is known; draws image, truth and map if asked."""
+    scene = part.scenes[0]
+    truth = part.rasters[0].read(scene.grid.window).classes
+    seen = scene.read(scene.grid.window)
+    if picture is not None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        image = normalize(seen.image, seen.valid, ground.ranges)
+        draw_rows([Row(image, truth, found)], trained.classes, picture)
+    confusion = Confusion(trained.classes)
+    confusion.add(truth, found, seen.valid)
+    return confusion.scores()
+
+
+def figures(trained: Trained, scores: PixelScores, compute: Compute) -> Run:
+    """What a line of `runs.jsonl` says beside what was asked.
+
+    "everywhere_iou" is the mean IoU of maps that have a class everywhere: who is no better has
+    learned nothing.
+    """
+    return {
+        "iou": {c.name: c.iou for c in scores.classes},
+        "mean_iou": scores.mean_iou,
+        "everywhere_iou": statistics.mean(c.truth_px / scores.judged_px for c in scores.classes),
+        "validation_iou": trained.validation_iou,
+        "thresholds": [c.threshold for c in trained.classes],
+        "steps": trained.fitted.steps,
+        "views": trained.views,
+        "seconds": trained.fitted.seconds,
+        "epochs": trained.fitted.epochs,
+        "kept_epoch": trained.fitted.kept_epoch,
+        "stopped_by": trained.fitted.stopped_by,
+        "trained_parameters": sum(
+            p.numel() for p in trained.segmenter.parameters() if p.requires_grad
+        ),
+        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "machine": f"{_processor()}, {compute.device.type}, {compute.precision}",
+    }
+
+
+def _most_epochs(job: Job, datamodule: SceneDataModule) -> int | None:
+    """The end of a random start, as `geocobot train` has it; None where only the clock ends it."""
+    if ARMS[job.arm].pretrained or not job.max_views:
+        return None
+    return max(1, round(job.max_views / datamodule.views_per_epoch))
+
+
+def _groups(job: Job, segmenter: Segmenter) -> GroupSettings:
+    """Learning rates: geocobot's own for its segmenters, one for all of a U-Net."""
+    if job.arm != UNET:
+        return default_groups(segmenter, job.rate)
+    assert job.rate is not None
+    return GroupSettings(learning_rate=job.rate)
+
+
+def _take_statistics(segmenter: Segmenter, datamodule: SceneDataModule, compute: Compute) -> None:
+    """Take the statistics of batch normalization anew, on training patches."""
+    datamodule.train_sampler.set_epoch(0)
+    loader = datamodule.train_dataloader()
+    segmenter.to(compute.device)
+    with compute.autocast():
+        images = (batch["image"] for batch in islice(loader, _STATISTICS_BATCHES))
+        update_bn(images, segmenter, device=compute.device)
+
+
+def _tune(
+    segmenter: Segmenter, datamodule: SceneDataModule, compute: Compute, n_classes: int
+) -> Tuning:
+    """Thresholds from the validation blocks, as training finds them after every epoch."""
+    histograms = ScoreHistograms(n_classes)
+    segmenter.to(compute.device).eval()
+    for batch in datamodule.val_dataloader():
+        with torch.inference_mode(), compute.autocast():
+            logits = segmenter(batch["image"].to(compute.device))
+        histograms.add(logits.cpu(), batch["label"], batch["valid"])
+    return histograms.tune()
+
+
+def _processor() -> str:
+    """The CPU's name, where the system tells."""
+    lines = (
+        Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    )
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,159 @@
+"""Real places with a part to train on and a part to judge that training never sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.features import rasterize
+from rasterio.windows import Window
+from real_scenes import DATA, crop
+
+from geocobot.classes import IGNORE
+from geocobot.grid import GeoGrid
+from geocobot.io.labels import LabelPatch, LabelRaster, Labels, read_labels
+from geocobot.io.scene import Scene
+from geocobot.workflows.ground import Inputs
+
+
+@dataclass(frozen=True)
+class Part:
+    """A scene, or some of its columns.
+
+    Attributes:
+        scene: raster file in the folder of real scenes.
+        first: first column.
+        end: the column after the last one; None for all that follow.
+    """
+
+    scene: str
+    first: int = 0
+    end: int | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """One real place.
+
+    Attributes:
+        labels: label file in the folder of real scenes.
+        train: what is learned from.
+        judged: what is judged, never seen in training.
+        layer: of the label file, where it has several.
+        class_field: attribute whose values are the classes.
+        labelled_area: polygons within which the labels are complete; what lies outside is neither
+            background nor judged. None where they are complete throughout.
+        patch_px: side of patches and validation blocks; None leaves it to geocobot.
+    """
+
+    labels: str
+    train: Part
+    judged: Part
+    layer: str | None = None
+    class_field: str | None = None
+    labelled_area: str | None = None
+    patch_px: int | None = None
+
+
+def halves(scene: str, column: int) -> tuple[Part, Part]:
+    """A scene west and east of a column."""
+    return Part(scene, end=column), Part(scene, first=column)
+
+
+PLACES: Mapping[str, Place] = {
+    "vegas_roads": Place("vegas_roads/roads.geojson", *halves("vegas_roads/scene.tif", 650)),
+    "vegas_multiclass": Place(
+        "vegas_multiclass/labels.geojson",
+        *halves("vegas_multiclass/scene_rgb8.tif", 250),
+        class_field="label",
+    ),
+    "kampala_buildings": Place(
+        "kampala_buildings/labels.geojson",
+        Part("kampala_buildings/scene_a.tif"),
+        Part("kampala_buildings/scene_b.tif"),
+    ),
+    # Column 440 goes through one of the 43 buildings; 385 and 600 are the nearest that go through
+    # none, and leave 16 and 11 of them on one side.
+    "atlanta_buildings": Place(
+        "atlanta_buildings/labels.geojson", *halves("atlanta_buildings/scene.tif", 440)
+    ),
+    # Labelled are squares of 64 px: six in the east, two of them forest without a field, and five
+    # in the west, of which two share ground and hang over a basin. Too few for geocobot to find
+    # a patch size by itself: validation is one block. The side with more labels is learned from.
+    "flanders_fields": Place(
+        "flanders_fields/labels.gpkg",
+        *reversed(halves("flanders_fields/scene.tif", 750)),
+        layer="polygons",
+        labelled_area="flanders_fields/labelled_area.gpkg",
+        patch_px=64,
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class KnownLabels(LabelRaster):
+    """Labels that are complete in some places only.
+
+    Attributes:
+        known: (H, W) bool on `grid`; elsewhere nobody labelled, which is not background.
+    """
+
+    known: npt.NDArray[np.bool_]
+
+    def read(self, window: Window) -> LabelPatch:
+        """Burn the features that touch a window; `IGNORE` where nothing is known."""
+        patch = super().read(window)
+        inside = self.grid.clip(window)
+        if inside is not None:
+            known = self.known[inside.toslices()]
+            row, col = int(inside.row_off - window.row_off), int(inside.col_off - window.col_off)
+            part = patch.classes[row : row + known.shape[0], col : col + known.shape[1]]
+            part[~known] = IGNORE
+        return patch
+
+
+def open_part(place: Place, part: Part, folder: Path) -> Inputs:
+    """A part with its labels; cut out into the folder where it is not a whole scene."""
+    scene = Scene.open(_cut(part, folder))
+    labels = read_labels(
+        [DATA / place.labels], layer=place.layer, class_field=place.class_field, scene=scene
+    )
+    return Inputs((scene,), labels, (_on(labels, scene, place.labelled_area),))
+
+
+def _cut(part: Part, folder: Path) -> Path:
+    """The part as a file."""
+    path = DATA / part.scene
+    if part == Part(part.scene):
+        return path
+    with rasterio.open(path) as source:
+        end = source.width if part.end is None else part.end
+        window = Window(part.first, 0, end - part.first, source.height)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"{Path(part.scene).parent}_{part.first}_{end}.tif"
+        return crop(source, window, folder / name)
+
+
+def _on(labels: Labels, scene: Scene, labelled_area: str | None) -> LabelRaster:
+    """The labels on the scene's grid, known within the area alone."""
+    raster = labels.on(scene.grid, scene.name)
+    if labelled_area is None:
+        return raster
+    known = _burn(gpd.read_file(DATA / labelled_area, layer="locations"), scene.grid)
+    return KnownLabels(raster.grid, raster.shapes, raster.numbers, known)
+
+
+def _burn(area: gpd.GeoDataFrame, grid: GeoGrid) -> npt.NDArray[np.bool_]:
+    """Where (H, W) the center of a pixel lies within the area."""
+    burnt = rasterize(
+        area.to_crs(grid.crs).geometry,
+        out_shape=grid.shape,
+        transform=grid.transform,
+        dtype="uint8",
+    )
+    return burnt.astype(np.bool_)
