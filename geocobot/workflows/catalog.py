@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from geocobot.models.bases import BASES, BaseSpec
 from geocobot.models.cost import encoder_flop, encoder_parameters
@@ -77,7 +78,7 @@ def _entry(spec: BaseSpec) -> CatalogEntry:
     path, source, own = cached_path(spec), spec.weights, package_path(spec)
     size_bytes = source.size_bytes if source else 0
     if own is not None:
-        size_bytes = own.stat().st_size if os.path.isfile(own) else 0
+        size_bytes = _size_bytes(own)
     return CatalogEntry(
         name=spec.name,
         width=spec.width,
@@ -89,6 +90,14 @@ def _entry(spec: BaseSpec) -> CatalogEntry:
         cached=path is not None and os.path.isfile(path),
         bundled=own is not None,
     )
+
+
+def _size_bytes(path: Path) -> int:
+    """The size of a file; 0 where there is none that could be read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _row(entry: CatalogEntry) -> tuple[str, ...]:
