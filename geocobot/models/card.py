@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,15 +10,13 @@ from pathlib import Path
 from geocobot._version import __version__
 from geocobot.bands import BandRange
 from geocobot.classes import ClassSpec
-from geocobot.errors import GeocobotError, MissingFileError, ModelFileError
+from geocobot.errors import ModelFileError
 from geocobot.models.architecture import SegmenterConfig
 from geocobot.models.bases import BASES
+from geocobot.models.cards import FileKind, read_as
 
 FORMAT_VERSION = 1
 """Version of the model file's layout that this geocobot writes, and the newest it reads."""
-
-METADATA_KEY = "geocobot"
-"""The one key of the file's metadata; several would be written in random order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,69 +50,26 @@ class ModelCard:
         return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
 
 
+_MODEL_FILE = FileKind(
+    name="a model file",
+    error=ModelFileError,
+    needed="geocobot needs the model.safetensors of a training run",
+    origin="train one with geocobot train",
+    others={"recipe": "holds the pretrained weights of a base"},
+    format_version=FORMAT_VERSION,
+)
+
+
 def read_card(path: str | Path) -> ModelCard:
     """Read the card of a model file, and nothing else of it.
 
     Raises:
         MissingFileError: there is no such file.
-        ModelFileError: it is no model file, truncated, or of a newer geocobot.
+        ModelFileError: it is no model file, truncated, of a newer geocobot, or of a base that is
+            not known.
     """
     path = Path(path)
-    if not os.path.isfile(path):
-        found, remedy = (
-            ("is a folder", "Name the file in it")
-            if os.path.isdir(path)
-            else ("does not exist", "Check the path, or train one with geocobot train")
-        )
-        needed = "geocobot needs the model.safetensors of a training run"
-        raise MissingFileError(path, found, needed, remedy)
-    return _parse(path, _metadata(path).get(METADATA_KEY))
-
-
-def _metadata(path: Path) -> Mapping[str, str]:
-    """The safetensors metadata; opening checks that all tensors are there."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(
-            path,
-            f"cannot be read as a model file ({error})",
-            "geocobot needs the whole model.safetensors of a training run",
-            "Copy it again, or train again; the file may be truncated",
-        ) from error
-
-
-def _parse(path: Path, text: str | None) -> ModelCard:
-    """Check the JSON and build the card."""
-    from pydantic import TypeAdapter, ValidationError
-
-    if text is None:
-        raise _foreign(path, "holds tensors, but was not written by geocobot")
-    try:
-        content = json.loads(text)
-        version = int(content["format_version"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise _damaged(path, repr(error)) from error
-    if "recipe" in content:
-        raise _foreign(path, "holds the pretrained weights of a base")
-    if version > FORMAT_VERSION:
-        raise ModelFileError(
-            path,
-            f"was written by geocobot {content.get('geocobot_version')} in format {version}",
-            f"This geocobot {__version__} reads formats up to {FORMAT_VERSION}",
-            "Upgrade with: pip install --upgrade geocobot",
-        )
-    try:
-        card = TypeAdapter(ModelCard).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _damaged(path, f"{where}: {first['msg']}") from error
-    except GeocobotError as error:
-        raise _damaged(path, str(error)) from error
+    card = read_as(path, _MODEL_FILE, ModelCard)
     if card.segmenter.base not in BASES:
         raise ModelFileError(
             path,
@@ -124,23 +78,3 @@ def _parse(path: Path, text: str | None) -> ModelCard:
             f"Install geocobot {card.geocobot_version}, which wrote it",
         )
     return card
-
-
-def _foreign(path: Path, found: str) -> ModelFileError:
-    """The error for a file of another kind."""
-    return ModelFileError(
-        path,
-        found,
-        "geocobot needs the model.safetensors of a training run",
-        "Pass that file, or train one with geocobot train",
-    )
-
-
-def _damaged(path: Path, reason: str) -> ModelFileError:
-    """The error for metadata that make no sense."""
-    return ModelFileError(
-        path,
-        f"has a model card that makes no sense ({reason})",
-        "geocobot needs the card as training wrote it",
-        "Copy the file again from the training run, or train again",
-    )

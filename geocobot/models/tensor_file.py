@@ -11,7 +11,7 @@ from torch import Tensor
 
 from geocobot.errors import OutputError
 from geocobot.models.atomic import replacing
-from geocobot.models.card import METADATA_KEY
+from geocobot.models.cards import METADATA_KEY
 
 _LARGE = 2048  # values; smaller tensors are no weight in a file
 

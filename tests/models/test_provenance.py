@@ -78,7 +78,7 @@ def test_a_newer_format(tmp_path):
 )
 def test_metadata_that_make_no_sense(tmp_path, change, message):
     path = rewritten(tmp_path / "odd.safetensors", change)
-    with pytest.raises(CheckpointError, match=rf"what makes no sense \(.*{message}"):
+    with pytest.raises(CheckpointError, match=rf"card that makes no sense \(.*{message}"):
         read_provenance(path)
 
 
