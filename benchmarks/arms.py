@@ -45,6 +45,7 @@ from geocobot.progress import SilentProgress
 from geocobot.training.fit import FitResult, FitSettings, fit
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.thresholds import ScoreHistograms, Tuning
+from geocobot.training.trainer import checkpoint_path
 from geocobot.workflows.defaults import fill_in
 from geocobot.workflows.device import choose_compute
 from geocobot.workflows.ground import Ground, Inputs, survey_ground
@@ -292,7 +293,7 @@ def train(
     with tempfile.TemporaryDirectory() as run:
         fitted = fit(segmenter, datamodule, settings, Path(run))
         if not validated:
-            last = torch.load(Path(run) / "checkpoints" / "last.ckpt", weights_only=True)
+            last = torch.load(checkpoint_path(Path(run)), weights_only=True)
             segmenter.load_state_dict(last["average"], strict=False)
     _take_statistics(segmenter, datamodule, compute)
     iou = None

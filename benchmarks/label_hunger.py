@@ -31,9 +31,10 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from arms import UNET, Job, Run, begin, figures, finished, judge, map_part, survey, train
+from heads import spread
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from pretrained import add_arms, checked, make_job, spread
+from pretrained import add_arms, checked, make_job
 from rasterio.windows import Window
 
 from geocobot.classes import BACKGROUND, IGNORE

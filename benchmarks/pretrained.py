@@ -23,7 +23,6 @@ end is of all runs that were asked for.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,9 +42,11 @@ from arms import (
     survey,
     train,
 )
+from heads import spread
 from places import PLACES
 
 from geocobot.config.values import MAX_VIEWS
+from geocobot.models.weights import sha256_of
 
 _FIRST = "pretrained"
 _WORTH_NAMING = 0.01  # a difference of mean IoU that counts as won or lost
@@ -132,7 +133,7 @@ def make_job(
         rate=rate,
         patches=patches,
         checkpoint=None if weights is None else str(weights),
-        checkpoint_sha256=None if weights is None else _sha256(weights),
+        checkpoint_sha256=None if weights is None else sha256_of(weights),
     )
 
 
@@ -192,12 +193,6 @@ def differences(runs: Sequence[Run], scenes: Sequence[str], arms: Sequence[str])
     return [*(f"| {' | '.join(row)} |" for row in rows), "", said]
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and, of several values, the standard deviation."""
-    mean = f"{statistics.mean(values):.3f}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.3f}"
-
-
 def _of(runs: Sequence[Run], scene: str, arm: str, name: str) -> list[float]:
     """A figure of all runs of an arm on a scene; none where it has none."""
     here = [run for run in runs if run["scene"] == scene and run["arm"] == arm]
@@ -212,12 +207,6 @@ def _mean(runs: Sequence[Run], scenes: Sequence[str], arm: str) -> float:
 def _median(values: Sequence[float]) -> str:
     """The median, or a dash where there is nothing."""
     return f"{statistics.median(values):.4g}" if values else "-"
-
-
-def _sha256(path: Path) -> str:
-    """Checksum of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

@@ -5,25 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
 from geocobot.cli.terminal import Terminal, perform
-from geocobot.config import (
-    DemoOptions,
-    PredictOptions,
-    PretrainOptions,
-    ShowOptions,
-    TrainOptions,
-)
 from geocobot.errors import ConfigError
 from geocobot.progress import Progress
-from geocobot.settings import make_options, read_yaml
-
-Options = TypeVar(
-    "Options", TrainOptions, PredictOptions, DemoOptions, ShowOptions, PretrainOptions
-)
+from geocobot.settings import Options, make_options, read_yaml
 
 
 def command(job: Callable[[Progress], Any]) -> Callable[..., None]:

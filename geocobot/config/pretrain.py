@@ -30,17 +30,17 @@ class PretrainOptions:
     bands: tuple[int, ...] | None = repeated(TrainOptions, "bands")
     nodata: float | None = repeated(TrainOptions, "nodata")
 
-    steps: int = option("Optimizer steps.", 8000, group="Training", least=1)
-    worlds: int = option("Made-up pictures per step.", 12, group="Training", least=0)
+    steps: int = option("Optimizer steps.", 16000, group="Training", least=1)
+    worlds: int = option("Made-up pictures per step.", 8, group="Training", least=0)
     images: int = option(
-        "Crops of the scenes per step, if there are any.", 4, group="Training", least=0
+        "Crops of the scenes per step, if there are any.", 2, group="Training", least=0
     )
     crop_size: int = option(
         "Side of both in pixels, a multiple of 64.", 128, group="Training", least=64, step=64
     )
     boxes: int = option(
         "Objects per step that the mask decoder is asked for; 0 leaves it out of the file.",
-        8,
+        4,
         group="Training",
         least=0,
     )
@@ -49,8 +49,7 @@ class PretrainOptions:
         "Weight of the error of hidden pixels in the scenes.", 0.3, group="Training", least=0
     )
     agreement_weight: float = option(
-        "Weight of the agreement with the averaged weights on the scenes; it takes a fifth of the "
-        "time.",
+        "Weight of the agreement with the averaged weights on the scenes.",
         0.0,
         group="Training",
         least=0,

@@ -11,9 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from geocobot.progress import Task
 from geocobot.training.module import SegmentationTask
 from geocobot.training.schedule import RunClock
-
-# A prime, so that the steps of one run stay apart from those of runs with other seeds.
-_SEED_STRIDE = 1_000_003
+from geocobot.training.trainer import step_seed
 
 
 class StepSeeds(Callback):
@@ -37,7 +35,7 @@ class StepSeeds(Callback):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Seed torch: dropout draws from it, and so do the boxes of a training with boxes."""
-        torch.manual_seed((self.seed * _SEED_STRIDE + trainer.global_step) % 2**63)
+        torch.manual_seed(step_seed(self.seed, trainer.global_step))
 
 
 class TimeBudget(Callback):
@@ -104,10 +102,11 @@ class ProgressReport(Callback):
         self.task.note(self._figures(trainer, pl_module))
 
     def _figures(self, trainer: Trainer, module: LightningModule) -> str:
-        """Epoch, steps per second, loss and IoU in one line."""
+        """Steps per second and loss in one line; of a segmenter also epoch and IoU."""
         rate = trainer.global_step / self.clock.elapsed_s
-        parts = [f"epoch {trainer.current_epoch + 1}", f"{rate:.1f} steps/s"]
-        parts.append(f"loss {self._loss:.3f}")
-        if isinstance(module, SegmentationTask) and module.tuning is not None:
-            parts.append(f"IoU {module.tuning.mean_iou:.3f}")
+        parts = [f"{rate:.1f} steps/s", f"loss {self._loss:.3f}"]
+        if isinstance(module, SegmentationTask):
+            parts.insert(0, f"epoch {trainer.current_epoch + 1}")
+            if module.tuning is not None:
+                parts.append(f"IoU {module.tuning.mean_iou:.3f}")
         return ", ".join(parts)

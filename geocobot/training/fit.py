@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
-from geocobot.errors import ResumeError
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
 from geocobot.training.callbacks import ProgressReport, StepSeeds, TimeBudget
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.health import AdapterHealth
-from geocobot.training.logs import csv_path, make_loggers, quiet_lightning
+from geocobot.training.logs import csv_path, quiet_lightning
 from geocobot.training.losses import SegmentationLoss
 from geocobot.training.module import KEPT_EPOCH, VALIDATION_IOU, SegmentationTask
 from geocobot.training.schedule import RunClock
+from geocobot.training.trainer import (
+    checkpoint_path,
+    interruptible,
+    keeping,
+    read_checkpoint,
+    run_trainer,
+)
 
 StopReason: TypeAlias = Literal["epochs", "time", "patience"]
 
-_log = logging.getLogger("geocobot.training")
-
-_CHECKPOINTS = "checkpoints"
-_BEST, _LAST = "best", "last"
+_BEST = "best"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +130,7 @@ def fit(
         ResumeError: there is nothing to resume in the folder.
         ConfigError: the learning rate is too high for the data.
     """
-    begun = _read_begun(folder, settings)
+    begun = read_checkpoint(folder) if settings.resume else None
     clock = RunClock(
         total_steps=1,
         budget_s=None if settings.max_minutes is None else settings.max_minutes * 60,
@@ -150,57 +147,28 @@ def fit(
     # Steps are seeded; whoever called has a generator that must not notice.
     with quiet_lightning(), interruptible(), torch.random.fork_rng(devices=[]):
         with (progress or SilentProgress()).task("Training", total=1.0) as shown:
-            callbacks = _make_callbacks(settings, folder, clock)
-            trainer = _make_trainer(
-                settings, folder, begun, [ProgressReport(shown, clock), *callbacks]
+            callbacks = [ProgressReport(shown, clock), *_make_callbacks(settings, folder, clock)]
+            trainer = run_trainer(
+                folder,
+                settings.compute,
+                callbacks,
+                begun,
+                max_epochs=-1 if settings.epochs is None else settings.epochs,
+                gradient_clip_val=settings.clip_norm,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
             )
             if begun is not None:
                 # Workers draw ahead once their loader is iterated, and Lightning does that
                 # before it tells the sampler which epoch it resumes.
                 sampler: Any = datamodule.train_dataloader().sampler
                 sampler.set_epoch(begun["epoch"] + 1)
-            trainer.fit(task, datamodule, ckpt_path=_last(folder) if begun else None)
+            trainer.fit(task, datamodule, ckpt_path=checkpoint_path(folder) if begun else None)
         return _finish(trainer, task, folder)
-
-
-def has_checkpoint(folder: Path) -> bool:
-    """Whether a folder holds a training that `fit` can resume."""
-    return _last(folder).is_file()
-
-
-def remove_checkpoints(folder: Path) -> None:
-    """Remove what `fit` kept for a resume."""
-    shutil.rmtree(folder / _CHECKPOINTS)
-
-
-def _last(folder: Path) -> Path:
-    """The checkpoint to resume from."""
-    return folder / _CHECKPOINTS / f"{_LAST}.ckpt"
-
-
-def _read_begun(folder: Path, settings: FitSettings) -> dict[str, Any] | None:
-    """The checkpoint of an interrupted run, if that is what is asked for."""
-    if not settings.resume:
-        return None
-    if not has_checkpoint(folder):
-        raise ResumeError(
-            folder,
-            "holds no interrupted training (no checkpoint was written, or it is finished)",
-            "--resume continues a run that was stopped after its first epoch",
-            "Train without --resume, with -f to replace what is there",
-        )
-    begun: dict[str, Any] = torch.load(_last(folder), map_location="cpu", weights_only=True)
-    _log.info("Resuming after epoch %d, step %d.", begun["epoch"] + 1, begun["global_step"])
-    return begun
 
 
 def _make_callbacks(settings: FitSettings, folder: Path, clock: RunClock) -> list[Callback]:
     """Seeds, budget, patience, and the checkpoints last, so that they hold what the rest knows."""
-    at_epoch_end: dict[str, Any] = {
-        "dirpath": folder / _CHECKPOINTS,
-        "save_on_train_epoch_end": True,
-        "enable_version_counter": False,
-    }
     callbacks: list[Callback] = [StepSeeds(settings.seed), TimeBudget(clock)]
     if settings.log_health:
         callbacks.append(AdapterHealth())
@@ -213,45 +181,13 @@ def _make_callbacks(settings: FitSettings, folder: Path, clock: RunClock) -> lis
                 check_on_train_epoch_end=True,
             )
         )
-    best = ModelCheckpoint(
-        filename=_BEST, monitor=KEPT_EPOCH, mode="max", save_weights_only=True, **at_epoch_end
-    )
-    return [*callbacks, best, ModelCheckpoint(filename=_LAST, **at_epoch_end)]
-
-
-def _make_trainer(
-    settings: FitSettings, folder: Path, begun: dict[str, Any] | None, callbacks: list[Callback]
-) -> Trainer:
-    """A quiet trainer on one device."""
-    on_gpu = settings.compute.device.type == "cuda"
-    return Trainer(
-        accelerator="gpu" if on_gpu else "cpu",
-        devices=1,
-        # Named, because Lightning otherwise takes hints of a cluster from the environment.
-        plugins=[LightningEnvironment()],
-        precision="bf16-mixed" if settings.compute.precision == "bfloat16" else "32-true",
-        max_epochs=-1 if settings.epochs is None else settings.epochs,
-        gradient_clip_val=settings.clip_norm,
-        callbacks=callbacks,
-        logger=make_loggers(
-            folder,
-            resumed_epoch=begun["epoch"] if begun else None,
-            resumed_step=begun["global_step"] if begun else 0,
-        ),
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
+    best = keeping(folder, _BEST, monitor=KEPT_EPOCH, mode="max", save_weights_only=True)
+    return [*callbacks, best, keeping(folder)]
 
 
 def _finish(trainer: Trainer, task: SegmentationTask, folder: Path) -> FitResult:
     """Put the best state into the segmenter and say how the run went."""
-    best = torch.load(
-        folder / _CHECKPOINTS / f"{_BEST}.ckpt", map_location="cpu", weights_only=True
-    )
+    best = torch.load(checkpoint_path(folder, _BEST), map_location="cpu", weights_only=True)
     task.cpu()
     task.segmenter.load_state_dict(best["average"], strict=False)
     task.segmenter.eval()
@@ -276,16 +212,3 @@ def _stop_reason(trainer: Trainer, clock: RunClock) -> StopReason:
         return "time"
     stopper = trainer.early_stopping_callback
     return "patience" if stopper is not None and stopper.stopped_epoch > 0 else "epochs"
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C stay a KeyboardInterrupt: Lightning makes a SystemExit of it and turns it off."""
-    try:
-        on_main_thread = signal.getsignal(signal.SIGINT)
-        yield
-    except SystemExit as exit_:
-        if isinstance(exit_.__context__, KeyboardInterrupt):
-            signal.signal(signal.SIGINT, on_main_thread)
-            raise KeyboardInterrupt from None
-        raise

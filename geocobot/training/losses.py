@@ -19,8 +19,8 @@ from geocobot.training.skeleton import soft_cldice_loss
 _DICE_SMOOTHING = 1.0
 
 # As SAM itself was trained: focal to Dice 20 to 1 (Kirillov et al., arXiv 2304.02643, appendix A).
-_FOCAL_GAMMA = 2.0
-_FOCAL_WEIGHT = 20.0
+FOCAL_GAMMA = 2.0
+FOCAL_WEIGHT = 20.0
 
 _CLDICE_SHARE = 0.5  # alpha of Shit et al.; no more than half, because clDice knows no widths
 
@@ -63,7 +63,7 @@ class SegmentationLoss:
         weights = counted * self._weights(targets)
         n_counted = (counted.sum() * logits.shape[1]).clamp(min=1.0)
         if self.name == "focal-dice":
-            each = _FOCAL_WEIGHT * focal_loss(logits, targets, _FOCAL_GAMMA)
+            each = FOCAL_WEIGHT * focal_loss(logits, targets, FOCAL_GAMMA)
         else:
             each = focal_loss(logits, targets, 0.0)
         overlap = self._overlap(logits, targets, counted)

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from geocobot.errors import ConfigError
 from geocobot.training.averaging import WeightAverage
-from geocobot.training.groups import GroupSettings, parameter_groups
+from geocobot.training.groups import GroupSettings
 from geocobot.training.losses import SegmentationLoss
 from geocobot.training.objectives import Batch, make_objective
-from geocobot.training.schedule import RunClock, learning_rate_factor
+from geocobot.training.schedule import RunClock
 from geocobot.training.thresholds import ScoreHistograms, Tuning
+from geocobot.training.trainer import scheduled_adamw
 
 VALIDATION_IOU: Final = "val_iou"
 """Name of the mean IoU on the validation blocks."""
@@ -121,17 +122,7 @@ class SegmentationTask(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW on what is trained, with the run's schedule."""
         self.clock.total_steps = self.trainer.estimated_stepping_batches
-        groups = parameter_groups(self.segmenter, self.groups)
-        optimizer = torch.optim.AdamW(groups, lr=self.groups.learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            # Ahead by half a step, so that neither the first nor the last step is wasted.
-            lambda step: learning_rate_factor(self.clock.progress(step + 0.5), self.warmup),
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return scheduled_adamw(self.segmenter, self.groups, self.clock, self.warmup)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave out the frozen weights; add all else that this module knows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from geocobot.classes import ClassSpec
 from geocobot.config import PretrainOptions
 from geocobot.errors import ConfigError
 from geocobot.evaluation.pixels import Confusion
+from geocobot.io.scene import Scene
 from geocobot.models.base_file import write_base
 from geocobot.models.bases import find_base
 from geocobot.models.precision import Compute
@@ -35,6 +37,7 @@ PICTURE_NAME = "worlds.png"
 
 _FRESH_BATCHES, _FRESH_WORLDS = 8, 16
 _SHOWN = 12
+_WORLD_NAME = "geocobot's made-up world"
 _ABOUT_THE_RUN = {"out", "overwrite", "resume", "raster"}
 # Seeds of training are far below: nothing that is judged was ever trained on.
 _FRESH_SEED = 2**62
@@ -60,6 +63,7 @@ class PretrainResult:
 
     Attributes:
         folder: of the run.
+        base: that the weights are for.
         weights: the base file, for `geocobot train --checkpoint`.
         config: the resolved options.
         metrics: errors at the end and scores on worlds never trained on, as JSON.
@@ -70,6 +74,7 @@ class PretrainResult:
     """
 
     folder: Path
+    base: str
     weights: Path
     config: Path
     metrics: Path
@@ -88,7 +93,7 @@ class PretrainResult:
                 *rows,
                 f"Weights: {self.weights}",
                 f"Picture: {self.picture}",
-                f"Next:    geocobot train --base tiny --checkpoint {self.weights} ...",
+                f"Next:    geocobot train --base {self.base} --checkpoint {self.weights} ...",
             ]
         )
 
@@ -118,7 +123,7 @@ def pretrain(options: PretrainOptions, progress: Progress | None = None) -> Pret
         settings = _settings(options, compute, resume=run.resumed)
         done = pretrain_parts(spec, bank, settings, run.partial, progress)
         cover_iou = _judge(done.parts, options.crop_size, run.partial / PICTURE_NAME)
-        data = ("geocobot's made-up world", *sorted({name_source(scene) for scene in scenes}))
+        data = _sources(options, scenes)
         weights = f"{spec.name}.safetensors"
         _write_weights(run.partial / weights, done, options, data, device_name(compute.device))
         content = {"cover_iou": cover_iou, "errors": done.errors, "steps": done.steps}
@@ -126,6 +131,7 @@ def pretrain(options: PretrainOptions, progress: Progress | None = None) -> Pret
         run.finish(options)
     return PretrainResult(
         folder=run.target,
+        base=spec.name,
         weights=run.target / weights,
         config=run.target / CONFIG_NAME,
         metrics=run.target / METRICS_NAME,
@@ -146,6 +152,12 @@ def _refuse_nothing(options: PretrainOptions) -> None:
         "A step needs made-up pictures, or crops of scenes",
         "Leave it out, or name scenes with --raster and crops with --images",
     )
+
+
+def _sources(options: PretrainOptions, scenes: Sequence[Scene]) -> tuple[str, ...]:
+    """Names of all that was learned from, for the record."""
+    world = [_WORLD_NAME] if options.worlds else []
+    return (*world, *(sorted({name_source(s) for s in scenes}) if options.images else ()))
 
 
 def _settings(options: PretrainOptions, compute: Compute, *, resume: bool) -> PretrainSettings:
@@ -194,7 +206,7 @@ def _write_weights(
         done.parts.spec,
         done.parts.encoder,
         dense_head=done.parts.dense,
-        mask_head=done.parts.decoder if options.boxes else None,
+        mask_head=done.parts.decoder if options.worlds and options.boxes else None,
         provenance=provenance,
     )
 

@@ -17,7 +17,7 @@ from geocobot.errors import OutputError, ResumeError
 from geocobot.io.mounts import check_no_mount
 from geocobot.io.output import check_output_folder, put_folder
 from geocobot.settings import to_yaml
-from geocobot.training.fit import has_checkpoint, remove_checkpoints
+from geocobot.training.trainer import has_checkpoint, remove_checkpoints
 
 CONFIG_NAME = "config.yaml"
 """The resolved options of a run, as written into its folder."""

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from geocobot.bands import normalize
 from geocobot.config import PretrainOptions
+from geocobot.errors import BandError
 from geocobot.io.scene import Scene
 from geocobot.io.statistics import measure_ranges
 from geocobot.progress import Progress
@@ -47,11 +48,11 @@ def read_bank(
         progress: is told of every window.
 
     Returns:
-        The windows, None without any; and the SHA-256 of all that was read.
+        The windows, None without scenes; and the SHA-256 of all that was read.
 
     Raises:
         UnreadableFileError: a scene cannot be read.
-        BandError: a scene has no pixel with data.
+        BandError: a scene has no pixel with data, or none of them enough of it in one place.
     """
     wanted = [(scene, window) for scene in scenes for window in _windows(scene)]
     rng = np.random.default_rng(seed)
@@ -72,6 +73,13 @@ def read_bank(
             pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
             digest.update(pixels.tobytes())
             kept.append(torch.from_numpy(pixels))
+    if scenes and not kept:
+        raise BandError(
+            ", ".join(scene.name for scene in scenes),
+            f"has no part of {_LEAST_PX} x {_LEAST_PX} px that is {_LEAST_VALID:.0%} data",
+            "geocobot pretrain cuts crops from such parts",
+            "Name larger scenes, correct a wrong nodata value with --nodata, or leave --raster out",
+        )
     return (ImageBank(kept) if kept else None), digest.hexdigest()
 
 

@@ -10,8 +10,9 @@ import torch
 
 from geocobot.errors import ConfigError, ResumeError
 from geocobot.models.precision import Compute
-from geocobot.training.fit import FitSettings, fit, has_checkpoint, remove_checkpoints
+from geocobot.training.fit import FitSettings, fit
 from geocobot.training.groups import GroupSettings
+from geocobot.training.trainer import has_checkpoint, remove_checkpoints
 
 from .squares import SquaresModule, TinySegmenter
 

@@ -14,6 +14,8 @@ from PIL import Image
 
 from geocobot.config import PretrainOptions
 from geocobot.errors import ConfigError, OutputError, ResumeError
+from geocobot.models.base_file import read_base
+from geocobot.models.bases import find_base
 from geocobot.models.provenance import read_provenance
 from geocobot.models.segmenter import build_segmenter
 from geocobot.settings import make_options, read_yaml
@@ -93,6 +95,19 @@ def test_scenes_are_learned_from_and_named(
         f"{scene.parent.name}/a",
     )
     assert "pixels" in json.loads(result.metrics.read_text())["errors"]
+
+
+def test_scenes_alone_are_all_that_is_named_and_train_no_mask_decoder(
+    options: PretrainOptions, scene_factory: Callable[..., Path], tmp_path: Path
+) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (3, 200, 200)).astype("uint8")
+    scene = scene_factory(image=image, name="a.tif")
+    result = pretrain(
+        replace(options, out=str(tmp_path / "run"), raster=(str(scene),), worlds=0, boxes=4)
+    )
+    assert read_provenance(result.weights).data == (f"{scene.parent.name}/a",)
+    tensors = read_base(result.weights, find_base("tiny"))
+    assert not [name for name in tensors if name.startswith("mask_decoder.")]
 
 
 def test_an_interrupted_run_is_kept_and_goes_on(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from geocobot.config import PretrainOptions
-from geocobot.errors import MissingFileError
+from geocobot.errors import BandError, MissingFileError
 from geocobot.progress import SilentProgress
 from geocobot.workflows import unlabelled
 from geocobot.workflows.unlabelled import open_unlabelled, read_bank
@@ -48,12 +48,20 @@ def test_what_has_no_data_around_it_is_cut_off(scene_factory: Callable[..., Path
     assert [tuple(w.shape) for w in bank.windows] == [(3, 200, 200)]
 
 
-def test_windows_that_are_mostly_empty_are_left_out(scene_factory: Callable[..., Path]) -> None:
+def test_scenes_that_are_mostly_empty_are_refused(scene_factory: Callable[..., Path]) -> None:
     image = ramp(300, 300) + 1
     image[:, ::2] = 0
-    path = scene_factory(image=image, nodata=0)
-    bank, _ = read_bank(open_unlabelled(PretrainOptions(raster=(str(path),))), 0, SilentProgress())
-    assert bank is None
+    scenes = open_unlabelled(
+        PretrainOptions(raster=(str(scene_factory(image=image, name="holes.tif", nodata=0)),))
+    )
+    with pytest.raises(BandError, match=r"holes has no part of 128 x 128 px that is 90% data"):
+        read_bank(scenes, 0, SilentProgress())
+
+
+def test_scenes_that_are_too_small_are_refused(scene_factory: Callable[..., Path]) -> None:
+    scenes = open_unlabelled(PretrainOptions(raster=(str(scene_factory(image=ramp(100, 400))),)))
+    with pytest.raises(BandError, match=r"--nodata, or leave --raster out"):
+        read_bank(scenes, 0, SilentProgress())
 
 
 def test_large_scenes_are_read_by_windows_drawn_at_random(

@@ -45,14 +45,13 @@ def part_blocks(view: View, streets: Streets) -> Lots:
     inner_v = streets.block_v_m - streets.width_m
     i, j = (streets.u_m / streets.block_u_m).floor(), (streets.v_m / streets.block_v_m).floor()
     key = cell_key(view, i, j, BLOCK_LAYER)
-    use = view.table[0].take(key)
+    use = view.look_up(0, key)
     # Middle of the block is (0, 0).
     u = streets.u_m - (i + 0.5) * streets.block_u_m
     v = streets.v_m - (j + 0.5) * streets.block_v_m
     business = dice.uniform(0.0, 0.5)
-    town = streets.within > 0
-    is_yard = town & (use < business)
-    has_houses = town & (use >= business) & (use < business + dice.uniform(0.3, 1.0))
+    is_yard = streets.within & (use < business)
+    has_houses = streets.within & (use >= business) & (use < business + dice.uniform(0.3, 1.0))
     lot = torch.where(is_yard, dice.log_uniform(25, 80), dice.log_uniform(7, 34))
     lot = lot.maximum(3.5 * view.pixel_m)
     n_u, n_v = (inner_u / lot).floor().clamp(min=1), (inner_v / lot).floor().clamp(min=1)
@@ -147,7 +146,6 @@ def paint_buildings(canvas: Canvas, setting: Setting, streets: Streets, lots: Lo
         Cover.BUILDING,
         height_m=height + rise,
         thing=cells.key,
-        layer=LOT_LAYER,
     )
     rim = view.cover((edge + 0.3).abs() - 0.2) * built * dice.chance(0.4) * dice.uniform(0, 0.6)
     canvas.paint(rim, color * 1.25)
@@ -185,7 +183,7 @@ def _paint_machines(canvas: Canvas, body: Cells, edge: Tensor, built: Tensor) ->
     view, dice = body.view, body.view.dice
     size = dice.uniform(3, 9)
     spots = Cells.of(view, (body.p_m + 500, body.q_m + 500), (size, size), CLUTTER_LAYER)
-    spots = Cells(view, (spots.key + body.key) % len(view.table[0]), spots.p_m, spots.q_m)
+    spots = Cells(view, spots.key + 7 * body.key, spots.p_m, spots.q_m)
     side = spots.number(0, 0.2, 1.2)
     box = box_distance(spots.p_m, spots.q_m, side, side * spots.number(1, 0.5, 1.5))
     there = spots.has(2, dice.uniform(0, 0.3)) & built & (edge < -1.0)

@@ -23,10 +23,6 @@ class Cover(IntEnum):
     CAR = 8
 
 
-_OBJECTS = 1 << 14
-"""Numbers of objects within one layer, see `view.cell_key`."""
-
-
 @dataclass
 class Canvas:
     """A batch of pictures; painters change it in place.
@@ -67,27 +63,22 @@ class Canvas:
         self,
         share: Tensor,
         color: Tensor,
-        cover: Cover | Tensor,
+        cover: Cover,
         *,
         height_m: Tensor | float = 0.0,
         thing: Tensor | None = None,
-        layer: int = 0,
     ) -> None:
         """Paint something and let the pixels that it covers by more than half be it.
 
         Args:
             share: as for `paint`.
             color: as for `paint`.
-            cover: what it is; (B, S, S) int64 where that differs.
+            cover: what it is.
             height_m: of its upper side.
             thing: (B, S, S) int64 key of its cell; None where it is no single object.
-            layer: of the world, so that things of different layers differ.
         """
         self.paint(share, color)
         here = share > 0.5
         self.height_m = torch.where(here, height_m, self.height_m)
-        self.cover = torch.where(
-            here, torch.as_tensor(int(cover)) if isinstance(cover, Cover) else cover, self.cover
-        )
-        number = torch.zeros_like(self.thing) if thing is None else thing + 1 + layer * _OBJECTS
-        self.thing = torch.where(here, number, self.thing)
+        self.cover = torch.where(here, int(cover), self.cover)
+        self.thing = torch.where(here, 0 if thing is None else thing + 1, self.thing)

@@ -63,7 +63,6 @@ def _paint_fields(canvas: Canvas, setting: Setting, is_open: Tensor) -> None:
         * (1 + _rows(view, cells, u, v) + 0.06 * bumps[:, 1] + 0.08 * bumps[:, 3]).unsqueeze(1),
         Cover.CROP,
         thing=cells.key,
-        layer=LAYER,
     )
     hedge = view.cover(edge.abs() - margin * 0.5) * wanted * dice.chance(0.3) * (1 - share)
     canvas.paint(hedge * 0.7, plane(climate.trees[:, 0]))

@@ -28,11 +28,12 @@ def paint_trees(canvas: Canvas, setting: Setting, streets: Streets, woods: Tenso
     in_water = canvas.cover == Cover.WATER
     in_field = canvas.cover == Cover.CROP
     on_road = streets.edge_m < 0.5
-    town = streets.within > 0
     scattered = dice.uniform(0.0, 0.22)
     # Lanes are shaded, wide roads and roofs hardly.
     density = torch.where(
-        town, dice.uniform(0.0, 0.6) + 0.2 * bumps[:, 2], torch.where(woods > 0, 0.95, scattered)
+        streets.within,
+        dice.uniform(0.0, 0.6) + 0.2 * bumps[:, 2],
+        torch.where(woods > 0, 0.95, scattered),
     )
     density = density * torch.where(on_road, dice.uniform(0, 0.25), 1.0)
     density = density * torch.where(in_field & ~dice.chance(0.1), 0.03, 1.0)
@@ -65,5 +66,4 @@ def _paint_layer(canvas: Canvas, setting: Setting, density: Tensor, layer: int) 
         Cover.TREE,
         height_m=height,
         thing=cells.key,
-        layer=layer,
     )

@@ -26,7 +26,7 @@ class Streets:
         block_u_m: from street to street along u.
         block_v_m: from street to street along v.
         width_m: of a street.
-        within: 1 in the settlement, 0 outside.
+        within: bool, in the settlement.
         angle: direction of u, counter-clockwise from east.
         edge_m: metres to the edge of the nearest street or road, negative on it.
     """
@@ -63,9 +63,9 @@ def lay_out(setting: Setting, shore_m: Tensor) -> Streets:
     # Outside, along the edge of a settlement, or in the middle of it.
     kind = dice.uniform(0, 1)
     town = setting.bumps[:, 2] + torch.where(kind < 0.3, -9.0, torch.where(kind < 0.6, 0.0, 9.0))
-    within = ((town > 0) & (shore_m > 1.0)).float()
+    within = (town > 0) & (shore_m > 1.0)
     streets = _grid_edge(view, (u, v), (block_u, block_v), width)
-    streets = torch.where((within > 0) & (shore_m > 2.0), streets, 1e4)
+    streets = torch.where(within & (shore_m > 2.0), streets, 1e4)
     # Roads cross rivers and do not run into lakes.
     roads = torch.where(shore_m > -15.0 * view.pixel_m, _roads(view), 1e4)
     edge = torch.minimum(streets, roads)
@@ -89,7 +89,7 @@ def _grid_edge(
     for axis in (0, 1):
         a, b, block_a, block_b = at[axis], at[1 - axis], block[axis], block[1 - axis]
         line, piece = (a / block_a).round(), (b / block_b).floor()
-        chance = view.table[axis].take(cell_key(view, line, piece, LAYER + 30 * axis))
+        chance = view.look_up(axis, cell_key(view, line, piece, LAYER + 30 * axis))
         own_width = width * (1 + 0.5 * (line % 3 == 0))
         edge = (a - line * block_a).abs() - own_width / 2
         edge = torch.where(chance < kept, edge, 1e4)
@@ -104,8 +104,8 @@ def _roads(view: View) -> Tensor:
     nearest = torch.full_like(view.x_m, 1e4)
     for share in (0.3, 0.15, 0.08):
         width = dice.log_uniform(3.5, 15.0).maximum(1.3 * view.pixel_m)
-        distance, _, _ = winding(view, bend=0.35)
-        edge = torch.where(dice.chance(share), distance - width / 2, 1e4)
+        edge = winding(view, bend=0.35) - width / 2
+        edge = torch.where(dice.chance(share), edge, 1e4)
         nearest = torch.minimum(nearest, edge)
     return nearest
 

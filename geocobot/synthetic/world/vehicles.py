@@ -31,8 +31,6 @@ def paint_cars(canvas: Canvas, setting: Setting, streets: Streets, lots: Lots) -
     color = chosen(setting.climate.paints, cells.number(3)) * cells.number(5, 0.8, 1.15).unsqueeze(
         1
     )
-    canvas.put(
-        view.cover(edge) * there, color, Cover.CAR, height_m=1.5, thing=cells.key, layer=LAYER
-    )
+    canvas.put(view.cover(edge) * there, color, Cover.CAR, height_m=1.5, thing=cells.key)
     glass = box_distance(body.p_m.abs() - 0.9, body.q_m, torch.tensor(0.35), torch.tensor(0.7))
     canvas.paint(view.cover(glass) * there * 0.7, torch.full_like(canvas.color[:, :1], 0.14))

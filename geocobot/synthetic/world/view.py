@@ -11,8 +11,12 @@ from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
 
 from geocobot.synthetic.world.dice import Dice
 
-_TABLE = 1 << 14
-_PRIMES = (73_856_093, 19_349_663, 83_492_791)
+_CHANNELS, _TABLE = 12, 1 << 14
+
+# Bits of a key: two lattice coordinates, then the layer, then the picture.
+_COORDINATE_BITS, _LAYER_BITS = 16, 6
+# Odd, and without a pattern: what splitmix64 multiplies by (Steele et al., OOPSLA 2014).
+_MIXERS = (-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,13 @@ class View:
 
     @cached_property
     def table(self) -> Tensor:
-        """(C, T) evenly distributed numbers, 0 to 1, that `Cells` look theirs up in."""
+        """(C, T) evenly distributed numbers, 0 to 1, see `look_up`."""
         numbers = torch.rand(_CHANNELS, _TABLE, generator=self.dice.generator)
         return numbers.to(self.x_m.device)
+
+    def look_up(self, channel: int, key: Tensor) -> Tensor:
+        """The numbers, 0 to 1, that belong to the keys (B, S, S) of cells in a channel."""
+        return self.table[channel].take(_slot(key))
 
     def turned(self, angle: Tensor) -> tuple[Tensor, Tensor]:
         """(B, S, S) metres along and across a direction (B, 1, 1), from the middle."""
@@ -91,16 +99,13 @@ class View:
         return total / power.sqrt()
 
 
-_CHANNELS = 12
-
-
 @dataclass(frozen=True)
 class Cells:
     """A lattice of cells, every one with numbers of its own that all of its pixels agree on.
 
     Attributes:
         view: what is looked at.
-        key: (B, S, S) int64 place of the cell in the table: the same for all pixels of a cell.
+        key: (B, S, S) int64, the same for all pixels of a cell and no others.
         p_m: (B, S, S) metres along the first axis from the middle of the cell.
         q_m: (B, S, S) metres along the second one.
     """
@@ -129,8 +134,12 @@ class Cells:
 
     def number(self, channel: int, low: float | Tensor = 0.0, high: float | Tensor = 1.0) -> Tensor:
         """The cell's own number, evenly distributed, (B, S, S)."""
-        drawn = self.view.table[channel].take(self.key)
-        return low + (high - low) * drawn
+        return low + (high - low) * self.view.table[channel].take(self._slot)
+
+    @cached_property
+    def _slot(self) -> Tensor:
+        """(B, S, S) where the cells' numbers stand in the table."""
+        return _slot(self.key)
 
     def has(self, channel: int, share: float | Tensor) -> Tensor:
         """True in a share of the cells, (B, S, S) bool."""
@@ -149,11 +158,21 @@ class Cells:
 
 
 def cell_key(view: View, i: Tensor, j: Tensor, layer: int) -> Tensor:
-    """Place of cells (i, j) (B, S, S) in the table, int64."""
-    sample = torch.arange(view.dice.n, device=i.device).view(-1, 1, 1) * 64 + layer
-    mixed = i.long() * _PRIMES[0] ^ j.long() * _PRIMES[1] ^ sample * _PRIMES[2]
-    # The low bits of a product hold little of the high ones.
-    return (mixed ^ (mixed >> 15)) % _TABLE
+    """Key of cells (i, j) (B, S, S) in a layer of the world, (B, S, S) int64, from 0.
+
+    No two cells share one, as long as a picture shows less than 65,536 of them along an axis.
+    """
+    most = 1 << _COORDINATE_BITS
+    sample = torch.arange(view.dice.n, device=i.device).view(-1, 1, 1)
+    above = (sample << _LAYER_BITS) + layer
+    return (above << 2 * _COORDINATE_BITS) + (i.long() % most << _COORDINATE_BITS) + j.long() % most
+
+
+def _slot(key: Tensor) -> Tensor:
+    """Where the numbers of a key stand in the table: neighbors and mirror images far apart."""
+    for mixer in _MIXERS:
+        key = (key ^ (key >> 30)) * mixer
+    return (key ^ (key >> 31)) % _TABLE
 
 
 def box_distance(p: Tensor, q: Tensor, half_p: Tensor, half_q: Tensor) -> Tensor:

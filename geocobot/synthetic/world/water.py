@@ -35,7 +35,7 @@ def _river(view: View) -> Tensor:
     """Metres to a winding river where there is one, (B, S, S)."""
     dice = view.dice
     width = (view.pixel_m * dice.log_uniform(3, 40)).clamp(2, 300)
-    distance = winding(view, bend=0.5)[0] - width / 2
+    distance = winding(view, bend=0.5) - width / 2
     return torch.where(dice.chance(0.15), distance, 1e4)
 
 
@@ -52,15 +52,12 @@ def _lake(view: View, bumps: Tensor) -> Tensor:
     return torch.where(dice.chance(0.18), distance, 1e4)
 
 
-def winding(view: View, *, bend: float) -> tuple[Tensor, Tensor, Tensor]:
-    """A line that winds across the picture.
+def winding(view: View, *, bend: float) -> Tensor:
+    """Metres to a line that winds across the picture, (B, S, S).
 
     Args:
         view: what is looked at.
         bend: steepest slope against its own direction.
-
-    Returns:
-        (B, S, S) each: metres to the line, metres along it, and metres to its left.
     """
     dice = view.dice
     along, across = view.turned(dice.uniform(0, 6.3))
@@ -73,5 +70,4 @@ def winding(view: View, *, bend: float) -> tuple[Tensor, Tensor, Tensor]:
         phase = along * wave + dice.uniform(0, 6.3)
         course = course + steep / wave * phase.sin()
         slope = slope + steep * phase.cos()
-    left = (across - offset - course) / (1 + slope**2).sqrt()
-    return left.abs(), along, left
+    return (across - offset - course).abs() / (1 + slope**2).sqrt()

@@ -84,7 +84,7 @@ def _paint(canvas: Canvas, setting: Setting) -> None:
     shore_m = find_shores(setting)
     streets = lay_out(setting, shore_m)
     lots = part_blocks(setting.view, streets)
-    woods = paint_land(canvas, setting, streets.within == 0)
+    woods = paint_land(canvas, setting, ~streets.within)
     paint_yards(canvas, setting, lots)
     paint_water(canvas, setting, shore_m)
     paint_streets(canvas, setting, streets)

@@ -7,24 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
-from geocobot.errors import ResumeError
 from geocobot.models.bases import BaseSpec
 from geocobot.models.precision import Compute
-from geocobot.progress import Progress, SilentProgress, Task
-from geocobot.training.fit import interruptible
-from geocobot.training.groups import FROM_SCRATCH_RATE, GroupSettings
-from geocobot.training.logs import csv_path, make_loggers, quiet_lightning
+from geocobot.progress import Progress, SilentProgress
+from geocobot.training.callbacks import ProgressReport
+from geocobot.training.groups import GroupSettings
+from geocobot.training.logs import csv_path, quiet_lightning
 from geocobot.training.pretrain.images import ImageBank
 from geocobot.training.pretrain.model import PretrainedParts
 from geocobot.training.pretrain.module import PretrainObjectives, PretrainTask
 from geocobot.training.schedule import RunClock
-
-_CHECKPOINTS, _LAST = "checkpoints", "last"
+from geocobot.training.trainer import (
+    checkpoint_path,
+    interruptible,
+    keeping,
+    read_checkpoint,
+    run_trainer,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +39,22 @@ class PretrainSettings:
         learning_rate: at the peak, of the heads.
         encoder_rate: of the encoder; at that of the heads its tokens soon lose their differences.
         weight_decay: of matrices and kernels.
+        checkpoint_every: steps from one checkpoint to the next; an interruption loses no more.
         warmup: share of the run over which the learning rate rises.
         clip_norm: largest norm of the gradient.
-        checkpoint_every: steps from one checkpoint to the next; an interruption loses no more.
         seed: of everything random in the run, together with the step.
         compute: where, and how exactly.
         resume: continue the interrupted run in the folder.
     """
 
     steps: int
-    objectives: PretrainObjectives = field(default_factory=PretrainObjectives)
-    learning_rate: float = FROM_SCRATCH_RATE
-    encoder_rate: float = 4e-4
-    weight_decay: float = 0.05
+    objectives: PretrainObjectives
+    learning_rate: float
+    encoder_rate: float
+    weight_decay: float
+    checkpoint_every: int
     warmup: float = 0.05
     clip_norm: float = 1.0
-    checkpoint_every: int = 250
     seed: int = 0
     compute: Compute = field(default_factory=lambda: Compute(torch.device("cpu")))
     resume: bool = False
@@ -98,8 +100,7 @@ def pretrain_parts(
     Raises:
         ResumeError: there is nothing to resume in the folder.
     """
-    last = folder / _CHECKPOINTS / f"{_LAST}.ckpt"
-    begun = _read_begun(last, folder) if settings.resume else None
+    begun = read_checkpoint(folder) if settings.resume else None
     clock = RunClock(total_steps=settings.steps)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -118,35 +119,27 @@ def pretrain_parts(
         seed=settings.seed,
     )
     errors = _Errors()
-    shown = (progress or SilentProgress()).task("Pretraining", settings.steps)
+    shown = (progress or SilentProgress()).task("Pretraining", total=1.0)
     with quiet_lightning(), interruptible(), torch.random.fork_rng(devices=[]), shown as told:
-        callbacks = [errors, _Report(told, errors, clock)]
-        trainer = _make_trainer(settings, folder, begun, callbacks)
+        trainer = run_trainer(
+            folder,
+            settings.compute,
+            [ProgressReport(told, clock), errors, keeping(folder)],
+            begun,
+            max_steps=settings.steps,
+            gradient_clip_val=settings.clip_norm,
+        )
         trainer.fit(
             task,
-            DataLoader(_Steps(settings.checkpoint_every), batch_size=None),
-            ckpt_path=last if begun else None,
+            # An epoch is what lies between two checkpoints; what a step sees is drawn in the step.
+            DataLoader(TensorDataset(torch.empty(settings.checkpoint_every))),
+            ckpt_path=checkpoint_path(folder) if begun else None,
         )
     task.cpu()
     task.average.swap()
     return Pretrained(
         parts.eval(), trainer.global_step, clock.elapsed_s, errors.smooth, csv_path(folder)
     )
-
-
-class _Steps(torch.utils.data.Dataset[int]):
-    """As many steps as an epoch has, from one checkpoint to the next."""
-
-    def __init__(self, n: int) -> None:
-        self.n = n
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __getitem__(self, index: int) -> int:
-        if not 0 <= index < self.n:
-            raise IndexError(index)
-        return index
 
 
 class _Errors(Callback):
@@ -179,79 +172,3 @@ class _Errors(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
         self.smooth = dict(state_dict["smooth"])
-
-
-class _Report(Callback):
-    """Tells a progress task how far the run is."""
-
-    def __init__(self, task: Task, errors: _Errors, clock: RunClock) -> None:
-        self.task = task
-        self.errors = errors
-        self.clock = clock
-        self._told = 0
-        self._first = 0
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Note where a resumed run goes on."""
-        self._first = trainer.global_step
-
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
-        """Advance and note the figures."""
-        self.task.advance(trainer.global_step - self._told)
-        self._told = trainer.global_step
-        seconds = max(self.clock.elapsed_s - self.clock.elapsed_before_s, 1e-9)
-        rate = (trainer.global_step - self._first) / seconds
-        self.task.note(f"{rate:.1f} steps/s, loss {self.errors.smooth['train_loss']:.3f}")
-
-
-def _read_begun(last: Path, folder: Path) -> dict[str, Any]:
-    """The checkpoint of an interrupted run."""
-    if not last.is_file():
-        raise ResumeError(
-            folder,
-            "holds no interrupted pretraining (no checkpoint was written, or it is finished)",
-            "--resume continues a run that was stopped after its first checkpoint",
-            "Pretrain without --resume, with -f to replace what is there",
-        )
-    begun: dict[str, Any] = torch.load(last, map_location="cpu", weights_only=True)
-    return begun
-
-
-def _make_trainer(
-    settings: PretrainSettings,
-    folder: Path,
-    begun: dict[str, Any] | None,
-    callbacks: list[Callback],
-) -> Trainer:
-    """A quiet trainer on one device, with a checkpoint at the end of every epoch."""
-    keep = ModelCheckpoint(
-        dirpath=folder / _CHECKPOINTS,
-        filename=_LAST,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    return Trainer(
-        accelerator="gpu" if settings.compute.device.type == "cuda" else "cpu",
-        devices=1,
-        plugins=[LightningEnvironment()],
-        precision="bf16-mixed" if settings.compute.precision == "bfloat16" else "32-true",
-        max_steps=settings.steps,
-        gradient_clip_val=settings.clip_norm,
-        callbacks=[*callbacks, keep],
-        logger=make_loggers(
-            folder,
-            resumed_epoch=begun["epoch"] if begun else None,
-            resumed_step=begun["global_step"] if begun else 0,
-        ),
-        log_every_n_steps=1,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )

@@ -8,6 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
 
+from geocobot.data.transforms import dihedral
+
+_OCTAVES = 1.5  # from the smallest to the largest part of a scene that becomes a crop
+
 
 class ImageBank:
     """Windows of scenes to draw crops from.
@@ -27,24 +31,31 @@ class ImageBank:
     def draw(
         self, generator: torch.Generator, n: int, side_px: int, device: torch.device
     ) -> Tensor:
-        """Draw crops, turned and zoomed, (n, 3, side_px, side_px) float32 0..1."""
+        """Draw crops, turned and zoomed.
+
+        Args:
+            generator: on the CPU.
+            n: crops.
+            side_px: their side.
+            device: where they are wanted.
+
+        Returns:
+            (n, 3, side_px, side_px) float32, 0..1.
+        """
         picked = torch.multinomial(self.weights, n, replacement=True, generator=generator)
-        return torch.stack(
-            [self._crop(self.windows[k], generator, side_px) for k in picked.tolist()]
-        ).to(device)
+        crops = [self._crop(self.windows[k], generator, side_px) for k in picked.tolist()]
+        return torch.stack(crops).to(device)
 
     def _crop(self, window: Tensor, generator: torch.Generator, side_px: int) -> Tensor:
         """One crop."""
-        zoom, turn = torch.rand(2, generator=generator).tolist()
-        least = min(window.shape[1:])
-        side = min(least, round(side_px * 2.0 ** (1.5 * zoom - 0.75)))
+        zoom = 2.0 ** (_OCTAVES * (float(torch.rand((), generator=generator)) - 0.5))
+        side = min(round(side_px * zoom), *window.shape[1:])
         row, col = (
-            int(torch.randint(size - side + 1, (1,), generator=generator))
+            int(torch.randint(size - side + 1, (), generator=generator))
             for size in window.shape[1:]
         )
         crop = window[:, row : row + side, col : col + side].float().unsqueeze(0) / 255
         crop = F.interpolate(
             crop, size=(side_px, side_px), mode="bilinear", align_corners=False, antialias=True
         )[0]
-        flipped = crop.flip(-1) if turn < 0.5 else crop
-        return torch.rot90(flipped, int(turn * 8) % 4, (1, 2))
+        return dihedral(crop, int(torch.randint(8, (), generator=generator)))

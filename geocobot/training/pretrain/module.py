@@ -9,10 +9,11 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from geocobot.data.transforms import NO_DATA_FILL
 from geocobot.models.boxes import Boxes
 from geocobot.synthetic.world.world import WorldBatch, draw_world
 from geocobot.training.averaging import WeightAverage
-from geocobot.training.groups import GroupSettings, parameter_groups
+from geocobot.training.groups import GroupSettings
 from geocobot.training.pretrain.images import ImageBank
 from geocobot.training.pretrain.model import Planes, PretrainedParts
 from geocobot.training.pretrain.objectives import (
@@ -23,9 +24,8 @@ from geocobot.training.pretrain.objectives import (
     pixel_loss,
     world_loss,
 )
-from geocobot.training.schedule import RunClock, learning_rate_factor
-
-_SEED_STRIDE = 1_000_003
+from geocobot.training.schedule import RunClock
+from geocobot.training.trainer import scheduled_adamw, step_seed
 
 _SHARES = {"cover": 1.0, "dice": 0.5, "outline": 0.5, "shadow": 0.3, "height": 0.5, "tokens": 0.7}
 
@@ -47,15 +47,15 @@ class PretrainObjectives:
         agreement_after: share of the run before the average is worth listening to.
     """
 
-    worlds: int = 12
-    images: int = 4
-    side_px: int = 128
-    boxes: int = 8
-    boxes_weight: float = 0.5
-    pixels_weight: float = 0.3
-    agreement_weight: float = 0.0
-    hidden_share: float = 0.5
-    hidden_px: int = 16
+    worlds: int
+    images: int
+    side_px: int
+    boxes: int
+    boxes_weight: float
+    pixels_weight: float
+    agreement_weight: float
+    hidden_share: float
+    hidden_px: int
     agreement_after: float = 0.1
 
     def weight(self, error: str) -> float:
@@ -125,7 +125,7 @@ class PretrainTask(LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002 # Lightning's
         """Draw a batch and compute its loss."""
-        generator = torch.Generator().manual_seed(self.seed * _SEED_STRIDE + self.global_step)
+        generator = torch.Generator().manual_seed(step_seed(self.seed, self.global_step))
         wanted = self.objectives
         drawn = self._draw(generator)
         planes, masks = self.parts(drawn.shown, drawn.boxes)
@@ -159,7 +159,7 @@ class PretrainTask(LightningModule):
             if self.bank is not None and wanted.images:
                 image = self.bank.draw(generator, wanted.images, wanted.side_px, device)
                 hidden = hide(image, wanted.hidden_share, wanted.hidden_px, generator)
-                shown.append(image.masked_fill(hidden, 0.5))
+                shown.append(image.masked_fill(hidden, NO_DATA_FILL))
         return _Drawn(torch.cat(shown), world, boxes, masks, image, hidden)
 
     @property
@@ -183,16 +183,7 @@ class PretrainTask(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW on everything, with the run's schedule."""
-        groups = parameter_groups(self.parts, self.groups)
-        optimizer = torch.optim.AdamW(groups, lr=self.groups.learning_rate, foreach=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: learning_rate_factor(self.clock.progress(step + 0.5), self.warmup),
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return scheduled_adamw(self.parts, self.groups, self.clock, self.warmup)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what this module knows beside the weights."""

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
 
+from geocobot.models.bases import PATCH_PX
 from geocobot.models.boxes import Boxes
 from geocobot.synthetic.world.canvas import Cover
 from geocobot.synthetic.world.world import WorldBatch
-from geocobot.training.losses import focal_loss, soft_dice_loss
+from geocobot.training.losses import FOCAL_GAMMA, FOCAL_WEIGHT, focal_loss, soft_dice_loss
 from geocobot.training.pretrain.model import Planes
 
 # Objects that are worth asking for: neither specks nor half of the picture.
@@ -18,7 +19,12 @@ _TRIES = 6
 
 
 def world_loss(planes: Planes, world: WorldBatch) -> dict[str, Tensor]:
-    """Errors of the planes about a made-up batch, () each, by name."""
+    """Errors of the planes about a made-up batch, () each, by name.
+
+    Args:
+        planes: answers about `world.image`.
+        world: B pictures of S x S pixels, with the truth.
+    """
     one_hot = F.one_hot(world.cover, len(Cover)).permute(0, 3, 1, 2).float()
     everywhere = torch.ones_like(one_hot[:, :1])
     present = (one_hot.sum((0, 2, 3)) > 0).float()
@@ -99,16 +105,15 @@ def draw_boxes(
 
 
 def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Error of the masks of single objects: focal 20 to Dice 1, as SAM was trained, ().
+    """Error of the masks of single objects: focal loss and Dice, as SAM was trained, ().
 
     Args:
         logits: (N, H, W).
         masks: (N, H, W) float, 0 or 1.
     """
-    logits, masks = logits.float().transpose(0, 1).unsqueeze(0), masks.transpose(0, 1).unsqueeze(0)
     # Objects as classes of one image: every one has a Dice of its own.
-    logits, masks = logits.transpose(1, 2), masks.transpose(1, 2)
-    focal = 20 * focal_loss(logits, masks, 2.0).mean()
+    logits, masks = logits.float().unsqueeze(0), masks.unsqueeze(0)
+    focal = FOCAL_WEIGHT * focal_loss(logits, masks, FOCAL_GAMMA).mean()
     return focal + soft_dice_loss(logits.sigmoid(), masks, torch.ones_like(masks[:, :1])).mean()
 
 
@@ -131,17 +136,17 @@ def hide(image: Tensor, share: float, cell_px: int, generator: torch.Generator) 
 def pixel_loss(planes: Planes, image: Tensor, hidden: Tensor) -> Tensor:
     """Error of the pixels that were hidden, ().
 
-    Every square of 16 px is normalized by itself, as in He et al., arXiv 2111.06377, so that
+    Every square of a token is normalized by itself, as in He et al., arXiv 2111.06377, so that
     texture counts as much as large steps of brightness.
 
     Args:
         planes: answers about the image with squares hidden.
-        image: (B, 3, H, W) as it was.
+        image: (B, 3, H, W) as it was; H and W multiples of a token's side.
         hidden: (B, 1, H, W) bool.
     """
-    mean = F.avg_pool2d(image, 16)
-    spread = (F.avg_pool2d(image**2, 16) - mean**2).clamp(min=1e-4).sqrt()
-    mean, spread = (F.interpolate(v, scale_factor=16.0) for v in (mean, spread))
+    mean = F.avg_pool2d(image, PATCH_PX)
+    spread = (F.avg_pool2d(image**2, PATCH_PX) - mean**2).clamp(min=1e-4).sqrt()
+    mean, spread = (F.interpolate(v, scale_factor=float(PATCH_PX)) for v in (mean, spread))
     error = (planes.pixels - (image - mean) / spread) ** 2
     return (error * hidden).sum() / (3 * hidden.sum()).clamp(min=1)
 
@@ -149,7 +154,12 @@ def pixel_loss(planes: Planes, image: Tensor, hidden: Tensor) -> Tensor:
 def agreement_loss(planes: Planes, teacher: Planes) -> Tensor:
     """How far answers about a changed image are from the teacher's about the image itself, ().
 
-    Hoyer et al., "MIC: Masked image consistency", arXiv 2212.01322; soft targets.
+    Hoyer et al., "MIC: Masked image consistency", arXiv 2212.01322; soft targets, each weighing
+    as much as the teacher is sure of it.
+
+    Args:
+        planes: about the changed image; their cover counts.
+        teacher: about the image itself.
     """
     target = teacher.cover.softmax(1)
     each = -(target * planes.cover.log_softmax(1)).sum(1)

@@ -92,3 +92,21 @@ def test_box_distance_is_negative_inside() -> None:
     p, q = torch.tensor([0.0, 3.0, 0.0]), torch.tensor([0.0, 0.0, 1.5])
     half = torch.tensor(2.0), torch.tensor(1.0)
     assert box_distance(p, q, *half).tolist() == [-1.0, 1.0, 0.5]
+
+
+@pytest.mark.parametrize("side_m", [1.0, 0.37])
+def test_no_two_cells_share_a_key(side_m: float) -> None:
+    view = look(n=8, side_px=64, pixel_m=side_m)
+    size = torch.full((8, 1, 1), side_m)
+    cells = Cells.of(view, (view.x_m, view.y_m), (size, size), layer=3)
+    assert len(cells.key.unique()) == cells.key.numel()
+    assert cells.key.min() >= 0
+
+
+def test_neighbors_and_mirror_images_have_nothing_in_common() -> None:
+    view = look(n=4, side_px=64, pixel_m=1.0)
+    size = torch.ones(4, 1, 1)
+    numbers = Cells.of(view, (view.x_m, view.y_m), (size, size), layer=1).number(0)
+    for other in (numbers.roll(1, 1), numbers.roll(1, 2), numbers.flip(1), numbers.flip(2)):
+        correlation = torch.corrcoef(torch.stack([numbers.flatten(), other.flatten()]))[0, 1]
+        assert abs(float(correlation)) < 0.03

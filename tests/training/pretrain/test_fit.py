@@ -26,8 +26,25 @@ MINI = BaseSpec(
     out_channels=32,
     conv_stem=True,
 )
-OBJECTIVES = PretrainObjectives(worlds=2, images=1, side_px=64, boxes=2, agreement_weight=0.5)
-SETTINGS = PretrainSettings(steps=6, objectives=OBJECTIVES, checkpoint_every=2)
+OBJECTIVES = PretrainObjectives(
+    worlds=2,
+    images=1,
+    side_px=64,
+    boxes=2,
+    boxes_weight=0.5,
+    pixels_weight=0.3,
+    agreement_weight=0.5,
+    hidden_share=0.5,
+    hidden_px=16,
+)
+SETTINGS = PretrainSettings(
+    steps=6,
+    objectives=OBJECTIVES,
+    learning_rate=1e-3,
+    encoder_rate=4e-4,
+    weight_decay=0.05,
+    checkpoint_every=2,
+)
 
 
 def bank() -> ImageBank:
@@ -98,7 +115,7 @@ def test_the_teacher_leaves_the_weights_where_they_are() -> None:
 
 
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path: Path) -> None:
-    with pytest.raises(ResumeError, match="holds no interrupted pretraining"):
+    with pytest.raises(ResumeError, match="holds no interrupted training"):
         pretrain_parts(MINI, bank(), replace(SETTINGS, resume=True), tmp_path)
 
 
@@ -116,9 +133,9 @@ def test_without_worlds_the_scenes_are_enough(tmp_path: Path) -> None:
 
 
 def test_it_learns(tmp_path: Path) -> None:
-    objectives = PretrainObjectives(worlds=4, images=0, side_px=64, boxes=0)
-    settings = PretrainSettings(
-        steps=60, objectives=objectives, learning_rate=3e-3, checkpoint_every=60
+    objectives = replace(OBJECTIVES, worlds=4, images=0, boxes=0)
+    settings = replace(
+        SETTINGS, steps=60, objectives=objectives, learning_rate=3e-3, checkpoint_every=60
     )
     done = pretrain_parts(MINI, None, settings, tmp_path)
     rows = [row.split(",") for row in done.log.read_text().splitlines()]
