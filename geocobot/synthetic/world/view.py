@@ -162,17 +162,18 @@ def cell_key(view: View, i: Tensor, j: Tensor, layer: int) -> Tensor:
 
     No two cells share one, as long as a picture shows less than 65,536 of them along an axis.
     """
-    most = 1 << _COORDINATE_BITS
+    mask = (1 << _COORDINATE_BITS) - 1
     sample = torch.arange(view.dice.n, device=i.device).view(-1, 1, 1)
     above = (sample << _LAYER_BITS) + layer
-    return (above << 2 * _COORDINATE_BITS) + (i.long() % most << _COORDINATE_BITS) + j.long() % most
+    pair = ((i.long() & mask) << _COORDINATE_BITS) + (j.long() & mask)
+    return (above << 2 * _COORDINATE_BITS) + pair
 
 
 def _slot(key: Tensor) -> Tensor:
     """Where the numbers of a key stand in the table: neighbors and mirror images far apart."""
     for mixer in _MIXERS:
         key = (key ^ (key >> 30)) * mixer
-    return (key ^ (key >> 31)) % _TABLE
+    return (key ^ (key >> 31)) & (_TABLE - 1)
 
 
 def box_distance(p: Tensor, q: Tensor, half_p: Tensor, half_q: Tensor) -> Tensor:
