@@ -110,15 +110,16 @@ def check_limits(options: AnyOptions) -> None:
         ConfigError: one is below or above its limit.
     """
     for entry in fields(options):
-        value = getattr(options, entry.name)
-        needed = None if value is None else _missed_limit(value, entry.metadata)
-        if needed is not None:
-            raise ConfigError(
-                f"--{entry.name.replace('_', '-')}",
-                f"is {value:g}",
-                f"It has to {needed}",
-                f"See geocobot {options.COMMAND} --help",
-            )
+        found = getattr(options, entry.name)
+        for value in found if isinstance(found, tuple) else (found,):
+            needed = None if value is None else _missed_limit(value, entry.metadata)
+            if needed is not None:
+                raise ConfigError(
+                    f"--{entry.name.replace('_', '-')}",
+                    f"is {value:g}",
+                    f"It has to {needed}",
+                    f"See geocobot {options.COMMAND} --help",
+                )
 
 
 def _missed_limit(value: Any, limits: Mapping[str, Any]) -> str | None:

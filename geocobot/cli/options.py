@@ -119,6 +119,8 @@ def _help(field: Field[Any]) -> str:
     if field.default is None or field.default is False:
         return text
     shown = "on" if field.default is True else field.default
+    if isinstance(shown, tuple):
+        shown = ",".join(map(str, shown))
     number = f"{shown:g}" if isinstance(shown, float) else str(shown)
     return f"{text.removesuffix('.')}; default {number}."
 

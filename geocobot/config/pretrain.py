@@ -31,12 +31,24 @@ class PretrainOptions:
     nodata: float | None = repeated(TrainOptions, "nodata")
 
     steps: int = option("Optimizer steps.", 16000, group="Training", least=1)
+    max_minutes: float | None = option(
+        "Stop after so many minutes if the steps take longer; what was learned by then is settled "
+        "all the same; default no limit.",
+        None,
+        group="Training",
+        least=1e-9,
+    )
     worlds: int = option("Made-up pictures per step.", 8, group="Training", least=0)
     images: int = option(
         "Crops of the scenes per step, if there are any.", 2, group="Training", least=0
     )
-    crop_size: int = option(
-        "Side of both in pixels, a multiple of 64.", 128, group="Training", least=64, step=64
+    crop_size: tuple[int, ...] = option(
+        "Sides of both in pixels, multiples of 64; a step takes one of them, and as many pictures, "
+        "crops and boxes as make up for it: the numbers said are those of the first.",
+        (128,),
+        group="Training",
+        least=64,
+        step=64,
     )
     boxes: int = option(
         "Objects per step that the mask decoder is asked for; 0 leaves it out of the file.",

@@ -13,6 +13,8 @@ from geocobot.training.module import SegmentationTask
 from geocobot.training.schedule import RunClock
 from geocobot.training.trainer import step_seed
 
+_NOTE_EVERY_S = 0.5
+
 
 class StepSeeds(Callback):
     """Seeds every step by (seed, step), so that a resumed run draws what it would have drawn.
@@ -82,7 +84,8 @@ class ProgressReport(Callback):
         self.task = task
         self.clock = clock
         self._told = 0.0
-        self._loss: float | None = None
+        self._noted_at = 0.0
+        self._loss: torch.Tensor | None = None
 
     def on_train_batch_end(
         self,
@@ -92,19 +95,21 @@ class ProgressReport(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Advance and note the figures."""
-        loss = float(outputs["loss"])
+        """Advance, and note the figures now and then: a GPU has to be waited for to read them."""
+        loss = outputs["loss"].detach()
         # Single batches jump; about the last ten of them do not.
-        self._loss = loss if self._loss is None else 0.9 * self._loss + 0.1 * loss
+        self._loss = loss if self._loss is None else torch.lerp(self._loss, loss, 0.1)
         progress = self.clock.progress(trainer.global_step)
         self.task.advance(max(0.0, progress - self._told))
         self._told = max(self._told, progress)
-        self.task.note(self._figures(trainer, pl_module))
+        if time.monotonic() - self._noted_at >= _NOTE_EVERY_S:
+            self.task.note(self._figures(trainer, pl_module, float(self._loss)))
+            self._noted_at = time.monotonic()
 
-    def _figures(self, trainer: Trainer, module: LightningModule) -> str:
+    def _figures(self, trainer: Trainer, module: LightningModule, loss: float) -> str:
         """Steps per second and loss in one line; of a segmenter also epoch and IoU."""
         rate = trainer.global_step / self.clock.elapsed_s
-        parts = [f"{rate:.1f} steps/s", f"loss {self._loss:.3f}"]
+        parts = [f"{rate:.1f} steps/s", f"loss {loss:.3f}"]
         if isinstance(module, SegmentationTask):
             parts.insert(0, f"epoch {trainer.current_epoch + 1}")
             if module.tuning is not None:

@@ -97,6 +97,8 @@ def run_trainer(
     compute: Compute,
     callbacks: Sequence[Callback],
     begun: dict[str, Any] | None,
+    *,
+    log_every: int = 1,
     **how: Any,
 ) -> Trainer:
     """A quiet trainer on one device.
@@ -106,6 +108,7 @@ def run_trainer(
         compute: where, and how exactly.
         callbacks: in this order.
         begun: checkpoint of the interrupted run; None starts anew.
+        log_every: steps from one row of the logs to the next.
         how: Lightning's options of this kind of training, its end among them.
     """
     return Trainer(
@@ -120,7 +123,7 @@ def run_trainer(
             resumed_epoch=begun["epoch"] if begun else None,
             resumed_step=begun["global_step"] if begun else 0,
         ),
-        log_every_n_steps=1,
+        log_every_n_steps=log_every,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,

@@ -122,7 +122,7 @@ def pretrain(options: PretrainOptions, progress: Progress | None = None) -> Pret
     with run.kept():
         settings = _settings(options, compute, resume=run.resumed)
         done = pretrain_parts(spec, bank, settings, run.partial, progress)
-        cover_iou = _judge(done.parts, options.crop_size, run.partial / PICTURE_NAME)
+        cover_iou = _judge(done.parts, options.crop_size[0], compute, run.partial / PICTURE_NAME)
         data = _sources(options, scenes)
         weights = f"{spec.name}.safetensors"
         _write_weights(run.partial / weights, done, options, data, device_name(compute.device))
@@ -165,7 +165,7 @@ def _settings(options: PretrainOptions, compute: Compute, *, resume: bool) -> Pr
     objectives = PretrainObjectives(
         worlds=options.worlds,
         images=options.images if options.raster else 0,
-        side_px=options.crop_size,
+        sides_px=options.crop_size,
         boxes=options.boxes,
         boxes_weight=options.boxes_weight,
         pixels_weight=options.pixels_weight,
@@ -180,6 +180,7 @@ def _settings(options: PretrainOptions, compute: Compute, *, resume: bool) -> Pr
         encoder_rate=options.encoder_rate,
         weight_decay=options.weight_decay,
         checkpoint_every=options.checkpoint_steps,
+        budget_s=None if options.max_minutes is None else 60 * options.max_minutes,
         seed=options.seed,
         compute=compute,
         resume=resume,
@@ -211,19 +212,23 @@ def _write_weights(
     )
 
 
-def _judge(parts: PretrainedParts, side_px: int, picture: Path) -> dict[str, float]:
+def _judge(
+    parts: PretrainedParts, side_px: int, compute: Compute, picture: Path
+) -> dict[str, float]:
     """Map worlds that were never trained on, draw some, and return the IoU of every cover."""
     generator = torch.Generator().manual_seed(_FRESH_SEED)
     confusion = Confusion(_COVERS)
     rows: list[Row] = []
+    parts.to(compute.device)
     for _ in range(_FRESH_BATCHES):
-        world = draw_world(generator, _FRESH_WORLDS, side_px)
-        with torch.no_grad():
+        world = draw_world(generator, _FRESH_WORLDS, side_px, compute.device)
+        with torch.no_grad(), compute.autocast():
             planes, _ = parts(world.image)
-        truth = (world.cover + 1).to(torch.uint8).numpy()
-        predicted = (planes.cover.argmax(1) + 1).to(torch.uint8).numpy()
+        truth = (world.cover + 1).to(torch.uint8).cpu().numpy()
+        predicted = (planes.cover.argmax(1) + 1).to(torch.uint8).cpu().numpy()
         confusion.add(truth, predicted, np.ones_like(truth, bool))
-        shown = world.image.clamp(0, 1).numpy()
+        shown = world.image.clamp(0, 1).cpu().numpy()
         rows += [Row(*views) for views in zip(shown, truth, predicted, strict=True)]
+    parts.cpu()
     draw_rows(rows[:_SHOWN], _COVERS, picture)
     return {score.name: score.iou or 0.0 for score in confusion.scores().classes}

@@ -31,7 +31,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> PretrainOptions:
         steps=2,
         worlds=1,
         images=1,
-        crop_size=64,
+        crop_size=(64,),
         boxes=1,
         checkpoint_steps=1,
         device="cpu",
@@ -108,6 +108,12 @@ def test_scenes_alone_are_all_that_is_named_and_train_no_mask_decoder(
     assert read_provenance(result.weights).data == (f"{scene.parent.name}/a",)
     tensors = read_base(result.weights, find_base("tiny"))
     assert not [name for name in tensors if name.startswith("mask_decoder.")]
+
+
+def test_a_run_ends_when_its_time_is_up(options: PretrainOptions, tmp_path: Path) -> None:
+    result = pretrain(replace(options, out=str(tmp_path / "run"), steps=50, max_minutes=1e-6))
+    assert result.steps == 1
+    assert read_provenance(result.weights).steps == 1
 
 
 def test_an_interrupted_run_is_kept_and_goes_on(

@@ -60,7 +60,7 @@ def _noise(image: Tensor, dice: Dice) -> Tensor:
     """Noise of the sensor, alike in all bands or not."""
     strength = dice.log_uniform(0.002, 0.04).unsqueeze(1)
     share = dice.uniform(0, 1, 1, 1, 1)
-    own = dice.normal(*image.shape[1:])
+    own = dice.noise(*image.shape[1:])
     common = own[:, :1]
     return (
         strength

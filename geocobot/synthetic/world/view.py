@@ -57,7 +57,7 @@ class View:
     def table(self) -> Tensor:
         """(C, T) evenly distributed numbers, 0 to 1, see `look_up`."""
         numbers = torch.rand(_CHANNELS, _TABLE, generator=self.dice.generator)
-        return numbers.to(self.x_m.device)
+        return numbers.to(self.x_m.device, non_blocking=True)
 
     def look_up(self, channel: int, key: Tensor) -> Tensor:
         """The numbers, 0 to 1, that belong to the keys (B, S, S) of cells in a channel."""
@@ -88,7 +88,7 @@ class View:
         while size <= min(roughest_px, side):
             strength = (size / roughest_px) ** slope
             nodes = side // size + 3
-            lattice = dice.normal(planes, nodes, nodes)
+            lattice = dice.noise(planes, nodes, nodes)
             wide = F.interpolate(lattice, scale_factor=size, mode="bilinear", align_corners=False)
             # Nodes lie elsewhere in every batch, and nothing is learned from where they are.
             start = size // 2 + int(torch.randint(size, (1,), generator=dice.generator))

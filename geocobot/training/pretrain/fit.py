@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from geocobot.models.bases import BaseSpec
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
-from geocobot.training.callbacks import ProgressReport
+from geocobot.training.callbacks import ProgressReport, TimeBudget
 from geocobot.training.groups import GroupSettings
 from geocobot.training.logs import csv_path, quiet_lightning
 from geocobot.training.pretrain.images import ImageBank
@@ -28,18 +29,21 @@ from geocobot.training.trainer import (
     run_trainer,
 )
 
+_LOGGED_STEPS = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSettings:
     """How to pretrain.
 
     Attributes:
-        steps: optimizer steps.
+        steps: optimizer steps at most.
         objectives: what a step asks.
         learning_rate: at the peak, of the heads.
         encoder_rate: of the encoder; at that of the heads its tokens soon lose their differences.
         weight_decay: of matrices and kernels.
         checkpoint_every: steps from one checkpoint to the next; an interruption loses no more.
+        budget_s: seconds after which the run ends in any case, its schedule with it; None for none.
         warmup: share of the run over which the learning rate rises.
         clip_norm: largest norm of the gradient.
         seed: of everything random in the run, together with the step.
@@ -53,6 +57,7 @@ class PretrainSettings:
     encoder_rate: float
     weight_decay: float
     checkpoint_every: int
+    budget_s: float | None = None
     warmup: float = 0.05
     clip_norm: float = 1.0
     seed: int = 0
@@ -69,7 +74,7 @@ class Pretrained:
         steps: optimizer steps.
         seconds: wall time, interrupted parts included.
         errors: what was lowered, by name, averaged over about the last hundred steps.
-        log: CSV file with the errors of every step.
+        log: CSV file with the errors of about a thousand steps.
     """
 
     parts: PretrainedParts
@@ -101,7 +106,7 @@ def pretrain_parts(
         ResumeError: there is nothing to resume in the folder.
     """
     begun = read_checkpoint(folder) if settings.resume else None
-    clock = RunClock(total_steps=settings.steps)
+    clock = RunClock(total_steps=settings.steps, budget_s=settings.budget_s)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         parts = PretrainedParts(spec)
@@ -124,8 +129,9 @@ def pretrain_parts(
         trainer = run_trainer(
             folder,
             settings.compute,
-            [ProgressReport(told, clock), errors, keeping(folder)],
+            [ProgressReport(told, clock), errors, TimeBudget(clock), keeping(folder)],
             begun,
+            log_every=max(1, settings.steps // _LOGGED_STEPS),
             max_steps=settings.steps,
             gradient_clip_val=settings.clip_norm,
         )
@@ -138,19 +144,19 @@ def pretrain_parts(
     task.cpu()
     task.average.swap()
     return Pretrained(
-        parts.eval(), trainer.global_step, clock.elapsed_s, errors.smooth, csv_path(folder)
+        parts.eval(), trainer.global_step, clock.elapsed_s, errors.smooth(), csv_path(folder)
     )
 
 
 class _Errors(Callback):
-    """Averages the errors over about a hundred steps.
-
-    Attributes:
-        smooth: by name.
-    """
+    """Averages the errors over about a hundred steps, without reading them: see `Asked`."""
 
     def __init__(self) -> None:
-        self.smooth: dict[str, float] = {}
+        self._smooth: dict[str, Tensor] = {}
+
+    def smooth(self) -> dict[str, float]:
+        """The averages by name."""
+        return {name: float(value) for name, value in self._smooth.items()}
 
     def on_train_batch_end(
         self,
@@ -161,14 +167,15 @@ class _Errors(Callback):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Take in the errors of a step."""
-        for name, value in trainer.callback_metrics.items():
-            before = self.smooth.get(name, float(value))
-            self.smooth[name] = 0.99 * before + 0.01 * float(value)
+        for name, metric in trainer.callback_metrics.items():
+            value = metric.detach()
+            before = self._smooth.get(name, value).to(value.device)
+            self._smooth[name] = torch.lerp(before, value, 0.01)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run goes on from."""
-        return {"smooth": dict(self.smooth)}
+        return {"smooth": dict(self._smooth)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
-        self.smooth = dict(state_dict["smooth"])
+        self._smooth = dict(state_dict["smooth"])

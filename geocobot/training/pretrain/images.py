@@ -43,8 +43,11 @@ class ImageBank:
             (n, 3, side_px, side_px) float32, 0..1.
         """
         picked = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        if self.windows[0].device != device:
+            # Once: hundreds of crops per step are cut much faster where they are wanted.
+            self.windows = [window.to(device) for window in self.windows]
         crops = [self._crop(self.windows[k], generator, side_px) for k in picked.tolist()]
-        return torch.stack(crops).to(device)
+        return torch.stack(crops)
 
     def _crop(self, window: Tensor, generator: torch.Generator, side_px: int) -> Tensor:
         """One crop."""

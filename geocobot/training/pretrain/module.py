@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,13 +10,13 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from geocobot.data.transforms import NO_DATA_FILL
-from geocobot.models.boxes import Boxes
 from geocobot.synthetic.world.world import WorldBatch, draw_world
 from geocobot.training.averaging import WeightAverage
 from geocobot.training.groups import GroupSettings
 from geocobot.training.pretrain.images import ImageBank
 from geocobot.training.pretrain.model import Planes, PretrainedParts
 from geocobot.training.pretrain.objectives import (
+    Asked,
     agreement_loss,
     draw_boxes,
     hide,
@@ -37,7 +37,8 @@ class PretrainObjectives:
     Attributes:
         worlds: made-up pictures per step.
         images: real crops per step; 0 without any.
-        side_px: side of both.
+        sides_px: sides of both; a step takes one of them, and as many pictures, boxes and crops as
+            make up for it: their numbers are those of the first.
         boxes: objects per step that the mask decoder is asked for; 0 leaves it as it is.
         boxes_weight: of the mask decoder's error.
         pixels_weight: of the hidden pixels of real crops.
@@ -49,7 +50,7 @@ class PretrainObjectives:
 
     worlds: int
     images: int
-    side_px: int
+    sides_px: tuple[int, ...]
     boxes: int
     boxes_weight: float
     pixels_weight: float
@@ -57,6 +58,16 @@ class PretrainObjectives:
     hidden_share: float
     hidden_px: int
     agreement_after: float = 0.1
+
+    def sized(self, generator: torch.Generator) -> PretrainObjectives:
+        """The objectives of one step, of one side and with the numbers that go with it."""
+        picked = int(torch.randint(len(self.sides_px), (), generator=generator))
+        share = (self.sides_px[0] / self.sides_px[picked]) ** 2
+        worlds, images, boxes = (
+            max(1, round(share * n)) if n else 0 for n in (self.worlds, self.images, self.boxes)
+        )
+        side_px = (self.sides_px[picked],)
+        return replace(self, worlds=worlds, images=images, boxes=boxes, sides_px=side_px)
 
     def weight(self, error: str) -> float:
         """What an error counts."""
@@ -75,16 +86,14 @@ class _Drawn:
     Attributes:
         shown: (B, 3, S, S), worlds first, then real crops with squares hidden.
         world: the truth about the worlds.
-        boxes: around objects in the worlds.
-        masks: (N, S, S) of these objects.
+        asked: objects in the worlds.
         image: (b, 3, S, S) real crops as they are.
         hidden: (b, 1, S, S) bool.
     """
 
     shown: Tensor
     world: WorldBatch | None
-    boxes: Boxes | None
-    masks: Tensor | None
+    asked: Asked | None
     image: Tensor | None
     hidden: Tensor | None
 
@@ -126,14 +135,14 @@ class PretrainTask(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002 # Lightning's
         """Draw a batch and compute its loss."""
         generator = torch.Generator().manual_seed(step_seed(self.seed, self.global_step))
-        wanted = self.objectives
-        drawn = self._draw(generator)
-        planes, masks = self.parts(drawn.shown, drawn.boxes)
+        wanted = self.objectives.sized(generator)
+        drawn = self._draw(wanted, generator)
+        planes, masks = self.parts(drawn.shown, drawn.asked.boxes if drawn.asked else None)
         errors: dict[str, Tensor] = {}
         if drawn.world is not None:
             errors |= world_loss(planes[: wanted.worlds], drawn.world)
-        if masks is not None and drawn.masks is not None:
-            errors["masks"] = mask_loss(masks, drawn.masks)
+        if masks is not None and drawn.asked is not None:
+            errors["masks"] = mask_loss(masks, drawn.asked)
         if drawn.image is not None and drawn.hidden is not None:
             about_images = planes[wanted.worlds :]
             errors["pixels"] = pixel_loss(about_images, drawn.image, drawn.hidden)
@@ -146,21 +155,20 @@ class PretrainTask(LightningModule):
         self.log("train_loss", loss, on_step=True, on_epoch=False, batch_size=size)
         return loss
 
-    def _draw(self, generator: torch.Generator) -> _Drawn:
+    def _draw(self, wanted: PretrainObjectives, generator: torch.Generator) -> _Drawn:
         """Draw what a step needs."""
-        wanted, device = self.objectives, self.device
-        world, boxes, masks, image, hidden, shown = None, None, None, None, None, []
+        device, (side_px,) = self.device, wanted.sides_px
+        world, asked, image, hidden, shown = None, None, None, None, []
         with torch.autocast(device.type, enabled=False):
             if wanted.worlds:
-                world = draw_world(generator, wanted.worlds, wanted.side_px, device)
+                world = draw_world(generator, wanted.worlds, side_px, device)
                 shown.append(world.image)
-                found = draw_boxes(world, wanted.boxes, generator) if wanted.boxes else None
-                boxes, masks = found or (None, None)
+                asked = draw_boxes(world, wanted.boxes, generator) if wanted.boxes else None
             if self.bank is not None and wanted.images:
-                image = self.bank.draw(generator, wanted.images, wanted.side_px, device)
+                image = self.bank.draw(generator, wanted.images, side_px, device)
                 hidden = hide(image, wanted.hidden_share, wanted.hidden_px, generator)
                 shown.append(image.masked_fill(hidden, NO_DATA_FILL))
-        return _Drawn(torch.cat(shown), world, boxes, masks, image, hidden)
+        return _Drawn(torch.cat(shown), world, asked, image, hidden)
 
     @property
     def _is_taught(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
@@ -15,7 +17,7 @@ from geocobot.training.pretrain.model import Planes
 
 # Objects that are worth asking for: neither specks nor half of the picture.
 _MIN_PX, _MAX_SHARE = 12, 0.5
-_TRIES = 6
+_TRIES = 16
 
 
 def world_loss(planes: Planes, world: WorldBatch) -> dict[str, Tensor]:
@@ -62,59 +64,70 @@ def outlines(thing: Tensor) -> Tensor:
     return edge.float()
 
 
-def draw_boxes(
-    world: WorldBatch, most: int, generator: torch.Generator
-) -> tuple[Boxes, Tensor] | None:
+@dataclass(frozen=True)
+class Asked:
+    """Objects that the mask decoder is asked for, always as many; a GPU need not be waited for.
+
+    Attributes:
+        boxes: N boxes.
+        masks: (N, S, S) float, 1 on the object.
+        counts: (N,) float, 0 where no object was found, and nothing is to be learned.
+    """
+
+    boxes: Boxes
+    masks: Tensor
+    counts: Tensor
+
+
+def draw_boxes(world: WorldBatch, n: int, generator: torch.Generator) -> Asked:
     """Draw objects of a batch, with a box around each whose sides are a little off.
 
     Args:
         world: the batch.
-        most: objects of the whole batch; large ones come more often, by their pixels.
+        n: objects of the whole batch; large ones come more often, by their pixels.
         generator: on the CPU.
-
-    Returns:
-        The boxes and the masks (N, S, S) float of the objects; None without any.
     """
-    thing = world.thing.cpu()
-    side = thing.shape[-1]
-    corners, images, masks = [], [], []
-    places = thing.nonzero()
-    if not len(places):
-        return None
-    for place in torch.randint(len(places), (_TRIES * most,), generator=generator):
-        image, row, col = places[place].tolist()
-        mask = thing[image] == thing[image, row, col]
-        size = int(mask.sum())
-        if not _MIN_PX <= size <= _MAX_SHARE * side**2:
-            continue
-        rows, cols = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
-        corners.append([int(cols[0]), int(rows[0]), int(cols[-1]), int(rows[-1])])
-        images.append(image)
-        masks.append(mask)
-        if len(masks) == most:
-            break
-    if not masks:
-        return None
-    boxes = torch.tensor(corners, dtype=torch.float32)
-    slack = 0.08 * (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    jitter = slack * (2 * torch.rand(boxes.shape, generator=generator) - 1)
-    moved = (boxes + jitter).clamp(0, side - 1)
-    drawn = Boxes(moved, torch.tensor(images), torch.zeros(len(images), dtype=torch.long))
-    device = world.image.device
-    return drawn.to(device), torch.stack(masks).float().to(device)
+    device, side = world.thing.device, world.thing.shape[-1]
+    size = torch.tensor(world.thing.shape).view(3, 1)
+    places = (size * torch.rand(3, _TRIES * n, generator=generator)).long()
+    image, row, col = places.to(device, non_blocking=True)
+    number = world.thing[image, row, col]
+    masks = world.thing[image] == number.view(-1, 1, 1)
+    covered = masks.sum((1, 2))
+    is_object = (number > 0) & (covered >= _MIN_PX) & (covered <= _MAX_SHARE * side**2)
+    found = is_object.float().sort(descending=True, stable=True).indices[:n]
+    masks = masks[found]
+    rows, cols = masks.any(2), masks.any(1)
+    corners = torch.stack([_first(cols), _first(rows), _last(cols), _last(rows)], dim=1).float()
+    slack = 0.08 * (corners[:, 2:] - corners[:, :2]).repeat(1, 2)
+    jitter = 2 * torch.rand(n, 4, generator=generator) - 1
+    moved = (corners + slack * jitter.to(device, non_blocking=True)).clamp(0, side - 1)
+    boxes = Boxes(moved, image[found], torch.zeros_like(found))
+    return Asked(boxes, masks.float(), is_object[found].float())
 
 
-def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
+def _first(is_on: Tensor) -> Tensor:
+    """Position of the first True in every row (N, S), (N,)."""
+    return is_on.int().argmax(1)
+
+
+def _last(is_on: Tensor) -> Tensor:
+    """Position of the last True in every row (N, S), (N,)."""
+    return is_on.shape[1] - 1 - _first(is_on.flip(1))
+
+
+def mask_loss(logits: Tensor, asked: Asked) -> Tensor:
     """Error of the masks of single objects: focal loss and Dice, as SAM was trained, ().
 
     Args:
         logits: (N, H, W).
-        masks: (N, H, W) float, 0 or 1.
+        asked: the N objects.
     """
     # Objects as classes of one image: every one has a Dice of its own.
-    logits, masks = logits.float().unsqueeze(0), masks.unsqueeze(0)
-    focal = FOCAL_WEIGHT * focal_loss(logits, masks, FOCAL_GAMMA).mean()
-    return focal + soft_dice_loss(logits.sigmoid(), masks, torch.ones_like(masks[:, :1])).mean()
+    logits, masks = logits.float().unsqueeze(0), asked.masks.unsqueeze(0)
+    focal = FOCAL_WEIGHT * focal_loss(logits, masks, FOCAL_GAMMA).mean((0, 2, 3))
+    dice = soft_dice_loss(logits.sigmoid(), masks, torch.ones_like(masks[:, :1]))
+    return ((focal + dice) * asked.counts).sum() / asked.counts.sum().clamp(min=1)
 
 
 def hide(image: Tensor, share: float, cell_px: int, generator: torch.Generator) -> Tensor:
@@ -130,7 +143,7 @@ def hide(image: Tensor, share: float, cell_px: int, generator: torch.Generator) 
     shape = (n, 1, -(-height // cell_px), -(-width // cell_px))
     hidden = torch.rand(shape, generator=generator) < share
     tall = hidden.repeat_interleave(cell_px, 2).repeat_interleave(cell_px, 3)
-    return tall[..., :height, :width].to(image.device)
+    return tall[..., :height, :width].to(image.device, non_blocking=True)
 
 
 def pixel_loss(planes: Planes, image: Tensor, hidden: Tensor) -> Tensor:

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d as pool
 
+from geocobot.models.boxes import Boxes
 from geocobot.synthetic.world.canvas import Cover
 from geocobot.synthetic.world.world import WorldBatch, draw_world
 from geocobot.training.pretrain.model import Planes
 from geocobot.training.pretrain.objectives import (
+    Asked,
     agreement_loss,
     draw_boxes,
     hide,
@@ -79,9 +81,9 @@ def test_outlines_are_on_both_sides_of_every_border() -> None:
 
 
 def test_boxes_hold_their_objects(world: WorldBatch) -> None:
-    drawn = draw_boxes(world, 12, torch.Generator().manual_seed(2))
-    assert drawn is not None
-    boxes, masks = drawn
+    asked = draw_boxes(world, 12, torch.Generator().manual_seed(2))
+    boxes, masks = asked.boxes, asked.masks
+    assert asked.counts.tolist() == [1.0] * 12
     assert len(boxes) == len(masks) == 12
     assert masks.shape[1:] == world.cover.shape[1:]
     for k in range(len(boxes)):
@@ -96,32 +98,62 @@ def test_boxes_hold_their_objects(world: WorldBatch) -> None:
 
 def test_boxes_are_drawn_by_the_generator_alone(world: WorldBatch) -> None:
     first, second = (draw_boxes(world, 5, torch.Generator().manual_seed(4)) for _ in range(2))
-    assert first is not None
-    assert second is not None
-    assert torch.equal(first[0].corners, second[0].corners)
+    assert torch.equal(first.boxes.corners, second.boxes.corners)
 
 
-def test_without_objects_there_are_no_boxes(world: WorldBatch) -> None:
+def test_without_objects_nothing_is_learned_from_boxes(world: WorldBatch) -> None:
     empty = replace(world, thing=torch.zeros_like(world.thing))
-    assert draw_boxes(empty, 5, torch.Generator().manual_seed(4)) is None
+    asked = draw_boxes(empty, 5, torch.Generator().manual_seed(4))
+    assert asked.counts.tolist() == [0.0] * 5
+    logits = torch.randn(asked.masks.shape, requires_grad=True)
+    error = mask_loss(logits, asked)
+    error.backward()
+    assert error.item() == 0
+    assert not logits.grad.any()  # type: ignore[union-attr]
+
+
+def test_objects_are_asked_for_before_what_was_not_found(world: WorldBatch) -> None:
+    thing = torch.zeros_like(world.thing)
+    thing[0, 4:40, 8:20] = 7  # a few of the draws meet it, most do not
+    asked = draw_boxes(replace(world, thing=thing), 6, torch.Generator().manual_seed(1))
+    found = int(asked.counts.sum())
+    assert 0 < found < 6
+    assert asked.counts.tolist() == [1.0] * found + [0.0] * (6 - found)
+    assert (asked.boxes.image[:found] == 0).all()
+    assert (asked.masks[:found].sum((1, 2)) == 36 * 12).all()
+
+
+def asked_for(masks: torch.Tensor) -> Asked:
+    n = len(masks)
+    boxes = Boxes(torch.zeros(n, 4), torch.zeros(n, dtype=torch.long), torch.zeros(n).long())
+    return Asked(boxes, masks, torch.ones(n))
 
 
 def test_right_masks_cost_next_to_nothing() -> None:
     masks = (torch.rand(5, 32, 32, generator=torch.Generator().manual_seed(0)) > 0.7).float()
     right, wrong = (2 * masks - 1) * SURE, (1 - 2 * masks) * SURE
-    assert float(mask_loss(right, masks)) < 1e-2
-    assert float(mask_loss(wrong, masks)) > 10
+    assert float(mask_loss(right, asked_for(masks))) < 1e-2
+    assert float(mask_loss(wrong, asked_for(masks))) > 10
+
+
+def test_what_was_not_found_costs_nothing() -> None:
+    masks = (torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0)) > 0.7).float()
+    logits = (2 * masks - 1) * SURE
+    logits[2] *= -1
+    asked = replace(asked_for(masks), counts=torch.tensor([1.0, 1.0, 0.0]))
+    assert float(mask_loss(logits, asked)) < 1e-2
 
 
 def test_every_object_weighs_the_same_in_its_dice() -> None:
     masks = torch.zeros(2, 32, 32)
     masks[0, :4, :4], masks[1, :28, :28] = 1, 1
+    asked = asked_for(masks)
     right = (2 * masks - 1) * SURE
     missed_small, missed_large = right.clone(), right.clone()
     missed_small[0], missed_large[1] = -SURE, -SURE
     # The focal part counts pixels; what is left of the small one's is mostly its Dice.
-    assert float(mask_loss(missed_small, masks)) > 0.4
-    assert float(mask_loss(missed_large, masks)) > 0.4
+    assert float(mask_loss(missed_small, asked)) > 0.4
+    assert float(mask_loss(missed_large, asked)) > 0.4
 
 
 @pytest.mark.parametrize("cell_px", [8, 16])
