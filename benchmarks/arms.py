@@ -83,7 +83,7 @@ class Job:
         arm: name of the arm.
         seed: of everything random.
         minutes: of training.
-        max_views: how often a random start sees its training area at most; 0 for no limit.
+        max_views: how often a run sees its training area at most; 0 for no limit.
         threads: of the CPU.
         rate: peak learning rate; None for geocobot's own.
         patches: how many patches are labelled; None for all of the part.
@@ -305,8 +305,7 @@ def train(
         )
         iou = tuning.mean_iou
     views = datamodule.views_per_epoch * fitted.steps / datamodule.steps_per_epoch
-    tile_px = max(splits[0].patch_px, datamodule.crop_px)
-    return Trained(segmenter, fitted, classes, iou, views, tile_px)
+    return Trained(segmenter, fitted, classes, iou, views, datamodule.crop_px)
 
 
 def map_part(
@@ -373,8 +372,8 @@ def figures(trained: Trained, scores: PixelScores, compute: Compute) -> Run:
 
 
 def _most_epochs(job: Job, datamodule: SceneDataModule) -> int | None:
-    """The end of a random start, as `geocobot train` has it; None where only the clock ends it."""
-    if ARMS[job.arm].pretrained or not job.max_views:
+    """The end of a run, as `geocobot train` has it; None where only the clock ends it."""
+    if not job.max_views:
         return None
     return max(1, round(job.max_views / datamodule.views_per_epoch))
 

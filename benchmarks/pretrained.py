@@ -11,10 +11,10 @@ first seed tries all of them, and the best validation IoU decides for the other 
 scene; the judged part has no say. The U-Net has three; the others take geocobot's own rate unless
 --own-rates gives them a choice as well.
 
-`geocobot train` ends a random start after so many views of its training area, because more would
-learn it by heart; all arms with one, the U-Net's included, end there too: --max-views 0 lets the
-clock alone decide. Steps and views are in the table, and the IoU of a map that has every class
-everywhere, which is what nothing learned is worth.
+`geocobot train` ends after so many views of its training area, because more would learn it by
+heart; all arms, the U-Net's included, end there too: --max-views 0 lets the clock alone decide.
+Steps and views are in the table, and the IoU of a map that has every class everywhere, which is
+what nothing learned is worth.
 
 Every finished run is a line of `runs.jsonl` in the folder and is not run again; the table at the
 end is of all runs that were asked for.
@@ -128,7 +128,7 @@ def make_job(
         arm=arm,
         seed=seed,
         minutes=given.minutes,
-        max_views=0 if ARMS[arm].pretrained else given.max_views,
+        max_views=given.max_views,
         threads=given.threads,
         rate=rate,
         patches=patches,

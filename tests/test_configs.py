@@ -58,7 +58,7 @@ def test_every_configuration_is_understood(path: Path) -> None:
 def test_the_recipe_of_tiny_is_understood() -> None:
     options = gather(PretrainOptions, {"config": str(PRETRAINING)})
     for name, value in read_yaml(PRETRAINING).items():
-        assert getattr(options, name) == value
+        assert getattr(options, name) == (tuple(value) if isinstance(value, list) else value)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

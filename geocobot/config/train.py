@@ -190,8 +190,8 @@ class TrainOptions:
         least=1,
     )
     epochs: int | None = option(
-        f"Epochs at most; default {DEFAULT_EPOCHS}, or as many as fit into --max-minutes; from a "
-        f"random start no more than show the training area {MAX_VIEWS} times.",
+        f"Epochs at most; default {DEFAULT_EPOCHS}, or as many as fit into --max-minutes; "
+        f"no more than show the training area {MAX_VIEWS} times.",
         None,
         group="Training",
         least=1,

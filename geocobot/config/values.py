@@ -37,7 +37,7 @@ DEFAULT_DROPOUTS: Mapping[str, float] = dict.fromkeys(get_args(AdapterName), 0.0
 DEFAULT_CPU_MINUTES = 10.0
 DEFAULT_EPOCHS = 60
 MAX_VIEWS = 600
-"""How often a network that starts at random sees its training area before it knows it by heart."""
+"""How often a network sees its training area at most, before it knows it by heart."""
 
 BOX_JITTER_PX, BOX_JITTER_SIDE_PX = 50.0, 1024
 """How far a side of a box moves in a patch of that side, as published."""

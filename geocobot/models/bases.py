@@ -119,6 +119,7 @@ BASES: Mapping[str, BaseSpec] = {
         window_tokens=4,
         image_px=512,
         conv_stem=True,
+        bundled="tiny.safetensors",
     ),
 }
 

@@ -62,6 +62,23 @@ class DenseHead(nn.Module):
         Returns:
             (B, K, H, W) logits at the image's resolution.
         """
+        scales = self.scales(features, image)
+        logits: Tensor = self.readers[0](scales[0])
+        for read, scale in zip(self.readers[1:], scales[1:], strict=True):
+            coarse = interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
+            logits = coarse + read(scale)
+        return logits
+
+    def scales(self, features: Features, image: Tensor) -> list[Tensor]:
+        """What the readers read, coarse first.
+
+        Args:
+            features: as for `forward`.
+            image: as for `forward`.
+
+        Returns:
+            (B, C, H / 16, W / 16), and at every further scale twice as many rows and columns.
+        """
         fused: Tensor = self.neck(features.neck)
         for project, level in zip(self.levels, features.levels, strict=True):
             fused = fused + project(level)
@@ -72,11 +89,7 @@ class DenseHead(nn.Module):
         for join, detail in zip(self.joins, (self.to_eighth(quarter), quarter, half), strict=True):
             scales.append(join(scales[-1], detail))
         scales.append(self.full(scales[-1], cells))
-        logits: Tensor = self.readers[0](scales[0])
-        for read, scale in zip(self.readers[1:], scales[1:], strict=True):
-            coarse = interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
-            logits = coarse + read(scale)
-        return logits
+        return scales
 
 
 class _Join(nn.Module):

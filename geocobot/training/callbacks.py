@@ -102,9 +102,10 @@ class ProgressReport(Callback):
         progress = self.clock.progress(trainer.global_step)
         self.task.advance(max(0.0, progress - self._told))
         self._told = max(self._told, progress)
-        if time.monotonic() - self._noted_at >= _NOTE_EVERY_S:
+        now = time.monotonic()
+        if trainer.is_last_batch or now - self._noted_at >= _NOTE_EVERY_S:
             self.task.note(self._figures(trainer, pl_module, float(self._loss)))
-            self._noted_at = time.monotonic()
+            self._noted_at = now
 
     def _figures(self, trainer: Trainer, module: LightningModule, loss: float) -> str:
         """Steps per second and loss in one line; of a segmenter also epoch and IoU."""

@@ -14,6 +14,7 @@ from torch import nn
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
 from geocobot.training.callbacks import ProgressReport, StepSeeds, TimeBudget
+from geocobot.training.first_fit import can_fit_first, fit_readers
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.health import AdapterHealth
 from geocobot.training.logs import csv_path, quiet_lightning
@@ -49,6 +50,8 @@ class FitSettings:
         patience: epochs without a better validation IoU before the run stops; None lets it go
             through its whole schedule, because much is gained when the learning rate falls.
         log_health: log condition numbers of the adapters' matrices and spikes of the loss.
+        readers_first: whether the readers of a pretrained dense head are fitted before the first
+            step, see `fit_readers`.
         seed: of everything random in the run, together with the step.
         compute: where, and how exactly.
         resume: continue the interrupted run in the folder.
@@ -64,6 +67,7 @@ class FitSettings:
     clip_norm: float = 1.0
     patience: int | None = None
     log_health: bool = False
+    readers_first: bool = True
     seed: int = 0
     compute: Compute = field(default_factory=lambda: Compute(torch.device("cpu")))
     resume: bool = False
@@ -146,6 +150,8 @@ def fit(
     )
     # Steps are seeded; whoever called has a generator that must not notice.
     with quiet_lightning(), interruptible(), torch.random.fork_rng(devices=[]):
+        if begun is None and settings.readers_first and can_fit_first(segmenter):
+            fit_readers(segmenter, datamodule, settings.compute, settings.seed)
         with (progress or SilentProgress()).task("Training", total=1.0) as shown:
             callbacks = [ProgressReport(shown, clock), *_make_callbacks(settings, folder, clock)]
             trainer = run_trainer(

@@ -14,6 +14,7 @@ from geocobot.synthetic.world.view import View
 
 _STEPS = 8
 _PENUMBRA_M = 0.7
+_SKY = (0.9, 1.0, 1.15)  # red, green and blue of what lights a shadow
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,5 @@ def cast_shadows(canvas: Canvas, view: View, sun: Sun) -> Tensor:
 
 def shade(canvas: Canvas, shadow: Tensor, sun: Sun) -> None:
     """Darken what lies in the shadow; what light there is comes from a blue sky."""
-    blue = torch.tensor([0.9, 1.0, 1.15], device=shadow.device).view(1, 3, 1, 1)
-    left = sun.sky.unsqueeze(1) * blue
+    left = torch.stack([sun.sky * blue for blue in _SKY], dim=1)
     canvas.color = canvas.color * (1 - shadow.unsqueeze(1) * (1 - left))
