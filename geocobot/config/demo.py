@@ -18,7 +18,7 @@ class DemoOptions:
 
     out: str = option("Folder for the scene, the labels and the results.", "demo", short="-o")
     overwrite: bool = option("Replace an existing demo.", False, short="-f")
-    max_minutes: float = option("Stop training after so many minutes.", 3.0, least=1e-9)
+    max_minutes: float = option("Stop training after so many minutes.", 1.5, least=1e-9)
     seed: int = option(
         "Seed of the made-up place and of the training.",
         0,
