@@ -12,9 +12,9 @@ nothing else, apart from the range of the scene's values. All arms see the same 
 A patch or two cannot be split into training and validation without spending labels that are the
 point of the comparison, and a threshold tuned on a corner of a patch is an accident. So nothing is
 held out: all arms train on all of their patches through the whole schedule, keep the averaged
-weights of the last epoch, and map with thresholds of 0.5. Random starts end after --max-views of
-their area, as in `geocobot train`. With nothing to choose a learning rate by, the U-Net takes the
-one given: take what benchmarks/pretrained.py has chosen.
+weights of the last epoch, and map with thresholds of 0.5. They end after --max-views of their
+area at the latest, as in `geocobot train`. With nothing to choose a learning rate by, the U-Net
+takes the one given: take what benchmarks/pretrained.py has chosen.
 
 Every finished run is a line of `runs.jsonl` in the folder and is not run again. The table and
 `label_hunger.svg` in the folder show all runs that were asked for, and what a map is worth that

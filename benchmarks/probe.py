@@ -22,19 +22,19 @@ import torch
 from arms import Job, begin, survey
 from places import PLACES
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, interpolate, pad
+from torch.nn.functional import interpolate, pad
 
 from geocobot.bands import normalize
 from geocobot.classes import IGNORE
 from geocobot.models.base_file import read_base
 from geocobot.models.bases import find_base
+from geocobot.training.first_fit import regress
 from geocobot.training.pretrain.model import PretrainedParts
 from geocobot.workflows.ground import Ground, Inputs
 
 Features = Callable[[Tensor], list[Tensor]]
 
 _TILE_PX = 256
-_DECAY = 1e-3
 _THRESHOLDS = torch.linspace(-3, 2, 26)
 _RANDOM = "random"
 
@@ -85,16 +85,7 @@ def load(base: str) -> PretrainedParts:
 
 def dense_scales(parts: PretrainedParts, image: Tensor) -> list[Tensor]:
     """What the dense head's readers read, every scale as it is."""
-    kept: list[Tensor] = []
-    hooks = [
-        reader.register_forward_pre_hook(lambda _, given: kept.append(given[0].float()))
-        for reader in parts.dense.readers
-    ]
-    features, normalized = parts.segmenter.encode(image)
-    parts.dense(features, normalized)
-    for hook in hooks:
-        hook.remove()
-    return kept
+    return [scale.float() for scale in parts.dense.scales(*parts.segmenter.encode(image))]
 
 
 def encoder_levels(parts: PretrainedParts, image: Tensor) -> list[Tensor]:
@@ -106,14 +97,12 @@ def encoder_levels(parts: PretrainedParts, image: Tensor) -> list[Tensor]:
 def probe(features: Features, ground: Ground, judged: Inputs, pixels: int, seed: int) -> float:
     """Mean IoU of the classes on the part that was not fitted."""
     x, label = _sample(features, ground, ground, pixels, seed)
-    mean, spread = x.mean(0), x.std(0) + 1e-3
-    x = (x - mean) / spread
     n_classes = len(ground.labels.classes)
     targets = torch.stack([(label == k + 1).float() for k in range(n_classes)], dim=1)
-    weights, bias = _fit(x, targets)
+    weights, bias = regress(x, targets)
     judged_x, judged_label = _sample(features, ground, judged, pixels, seed)
     logits = x @ weights + bias
-    judged_logits = (judged_x - mean) / spread @ weights + bias
+    judged_logits = judged_x @ weights + bias
     found = []
     for k in range(n_classes):
         truth = targets[:, k] > 0
@@ -165,23 +154,6 @@ def _tile(features: Features, image: Tensor, at: Tensor) -> Tensor:
         for f in features(tile)
     ]
     return torch.cat([p[0][:, at[0], at[1]] for p in [*planes, tile]]).T
-
-
-def _fit(x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Logistic regressions of all classes at once, with a little decay."""
-    weights = torch.zeros(x.shape[1], targets.shape[1], requires_grad=True)
-    bias = torch.zeros(targets.shape[1], requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights, bias], max_iter=60, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = binary_cross_entropy_with_logits(x @ weights + bias, targets)
-        loss = loss + _DECAY * (weights**2).sum()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return weights.detach(), bias.detach()
 
 
 def _iou(found: Tensor, truth: Tensor) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -109,17 +109,22 @@ def check_limits(options: AnyOptions) -> None:
     Raises:
         ConfigError: one is below or above its limit.
     """
+    for entry, value in _single_values(options):
+        needed = None if value is None else _missed_limit(value, entry.metadata)
+        if needed is not None:
+            raise ConfigError(
+                f"--{entry.name.replace('_', '-')}",
+                f"is {value:g}",
+                f"It has to {needed}",
+                f"See geocobot {options.COMMAND} --help",
+            )
+
+
+def _single_values(options: AnyOptions) -> Iterator[tuple[Field[Any], Any]]:
+    """Every option with its value, one that takes several with each of them."""
     for entry in fields(options):
         found = getattr(options, entry.name)
-        for value in found if isinstance(found, tuple) else (found,):
-            needed = None if value is None else _missed_limit(value, entry.metadata)
-            if needed is not None:
-                raise ConfigError(
-                    f"--{entry.name.replace('_', '-')}",
-                    f"is {value:g}",
-                    f"It has to {needed}",
-                    f"See geocobot {options.COMMAND} --help",
-                )
+        yield from ((entry, value) for value in (found if isinstance(found, tuple) else (found,)))
 
 
 def _missed_limit(value: Any, limits: Mapping[str, Any]) -> str | None:

@@ -10,12 +10,15 @@ from shapely import LineString, box
 
 from geocobot.cli.options import gather
 from geocobot.config import PretrainOptions, TrainOptions
+from geocobot.models.bases import find_base
 from geocobot.models.modelfile import read_card
+from geocobot.models.provenance import read_provenance
+from geocobot.models.weights import package_path
 from geocobot.settings import read_yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
-PRETRAINING = FOLDER / "tiny-pretrain.yaml"
-CONFIGS = sorted(path for path in FOLDER.glob("*.yaml") if path != PRETRAINING)
+PRETRAINING = sorted(FOLDER.glob("*-pretrain*.yaml"))
+CONFIGS = sorted(path for path in FOLDER.glob("*.yaml") if path not in PRETRAINING)
 SIDE_PX = 320
 PATCH_PX = 64
 
@@ -55,10 +58,20 @@ def test_every_configuration_is_understood(path: Path) -> None:
         assert getattr(options, name) == value
 
 
-def test_the_recipe_of_tiny_is_understood() -> None:
-    options = gather(PretrainOptions, {"config": str(PRETRAINING)})
-    for name, value in read_yaml(PRETRAINING).items():
+@pytest.mark.parametrize("path", PRETRAINING, ids=lambda path: path.stem)
+def test_the_recipes_of_tiny_are_understood(path: Path) -> None:
+    options = gather(PretrainOptions, {"config": str(path)})
+    for name, value in read_yaml(path).items():
         assert getattr(options, name) == (tuple(value) if isinstance(value, list) else value)
+
+
+def test_the_packages_weights_were_made_by_the_recipe() -> None:
+    path = package_path(find_base("tiny"))
+    assert path is not None
+    provenance = read_provenance(path)
+    recipe = read_yaml(FOLDER / "tiny-pretrain.yaml")
+    assert {name: provenance.recipe[name] for name in recipe} == recipe
+    assert path.stat().st_size < 24e6
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+from geocobot.config import DemoOptions, PredictOptions, PretrainOptions, TrainOptions
 from geocobot.errors import ConfigError, MissingFileError
 from geocobot.settings import check_limits, make_options, read_yaml, to_yaml
 
@@ -202,7 +202,14 @@ def test_numbers_outside_their_limits_are_refused(name: str, value: float, neede
         check_limits(options)
 
 
+def test_every_one_of_several_numbers_has_to_be_within_the_limits() -> None:
+    check_limits(PretrainOptions(crop_size=(256, 128)))
+    with pytest.raises(ConfigError, match=r"--crop-size is 100\. It has to be a multiple of 64"):
+        check_limits(PretrainOptions(crop_size=(256, 100)))
+
+
 def test_defaults_are_within_their_limits() -> None:
+    check_limits(PretrainOptions())
     check_limits(TrainOptions(raster=("a.tif",), labels=("b.shp",)))
     check_limits(PredictOptions(raster=("a.tif",), model="m.safetensors"))
     check_limits(DemoOptions())

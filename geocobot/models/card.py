@@ -28,7 +28,7 @@ class ModelCard:
         classes: one per plane of logits, in that order, thresholds included.
         ranges: the input bands in order, with the values that become 0 and 1.
         ground_pixel_m: width and height of a training pixel on the ground.
-        patch_px: side of the training patches.
+        patch_px: side of what a training step saw, and of the tiles to map with.
         metrics: results on validation data by name, such as {"iou": 0.71}.
         data_fingerprint: checksum of scenes and labels it was trained on.
         geocobot_version: of the geocobot that wrote it.

@@ -59,13 +59,10 @@ def fit_readers(
     segmenter.train(was_training)
     if not len(targets):
         return
-    x = torch.cat(scales, dim=1)
-    mean, spread = x.mean(0), x.std(0) + _LEAST_SPREAD
-    weights, bias = _regress((x - mean) / spread, targets)
-    weights = weights / spread.unsqueeze(1)
+    weights, bias = regress(torch.cat(scales, dim=1), targets)
     parts = torch.split(weights, [s.shape[1] for s in scales])
     biases = torch.zeros(len(parts), len(bias))
-    biases[-1] = bias - mean @ weights
+    biases[-1] = bias
     for reader, part, own_bias in zip(head.readers, parts, biases, strict=True):
         own = {"weight": part.T[..., None, None], "bias": own_bias}
         reader.load_state_dict(own)
@@ -120,16 +117,18 @@ def _at(scale: Tensor, places: Tensor, shape_hw: torch.Size) -> Tensor:
 
 
 @torch.enable_grad()
-def _regress(x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Logistic regressions of all classes at once, with a little decay.
+def regress(x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Fit logistic regressions of all classes at once, with a little decay.
 
     Args:
-        x: (N, C) float32, standardized.
+        x: (N, C) float32, on any scale; the decay is of their standardized values.
         targets: (N, K) float32, 0 or 1.
 
     Returns:
-        Weights (C, K) and biases (K,).
+        Weights (C, K) and biases (K,), so that the logits are `x @ weights + biases`.
     """
+    mean, spread = x.mean(0), x.std(0) + _LEAST_SPREAD
+    standard = (x - mean) / spread
     weights = x.new_zeros(x.shape[1], targets.shape[1]).requires_grad_()
     bias = x.new_zeros(targets.shape[1]).requires_grad_()
     optimizer = torch.optim.LBFGS(
@@ -138,10 +137,11 @@ def _regress(x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        error = F.binary_cross_entropy_with_logits(x @ weights + bias, targets)
+        error = F.binary_cross_entropy_with_logits(standard @ weights + bias, targets)
         error = error + _DECAY * (weights**2).sum()
         error.backward()  # type: ignore[no-untyped-call] # torch's
         return error
 
     optimizer.step(closure)  # type: ignore[no-untyped-call] # torch's
-    return weights.detach(), bias.detach()
+    own = weights.detach() / spread.unsqueeze(1)
+    return own, bias.detach() - mean @ own

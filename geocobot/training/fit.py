@@ -150,9 +150,9 @@ def fit(
     )
     # Steps are seeded; whoever called has a generator that must not notice.
     with quiet_lightning(), interruptible(), torch.random.fork_rng(devices=[]):
-        if begun is None and settings.readers_first and can_fit_first(segmenter):
-            fit_readers(segmenter, datamodule, settings.compute, settings.seed)
         with (progress or SilentProgress()).task("Training", total=1.0) as shown:
+            if begun is None and settings.readers_first and can_fit_first(segmenter):
+                fit_readers(segmenter, datamodule, settings.compute, settings.seed)
             callbacks = [ProgressReport(shown, clock), *_make_callbacks(settings, folder, clock)]
             trainer = run_trainer(
                 folder,

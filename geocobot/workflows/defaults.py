@@ -188,7 +188,7 @@ def fill_in(options: TrainOptions, device: torch.device, surveys: Sequence[Surve
 
 
 def limit_epochs(options: TrainOptions, views_per_epoch: float) -> TrainOptions:
-    """The options with an end before a network from a random start knows its scene by heart.
+    """The options with an end before a network knows its scene by heart.
 
     Validation does not tell: its blocks lie in the same scene, and often along the same street.
     benchmarks/README.md has the figures.

@@ -143,7 +143,14 @@ def pretrain(options: PretrainOptions, progress: Progress | None = None) -> Pret
 
 
 def _refuse_nothing(options: PretrainOptions) -> None:
-    """Refuse a run with nothing to learn from."""
+    """Refuse a run with nothing to learn from, or without a size of it."""
+    if not options.crop_size:
+        raise ConfigError(
+            "--crop-size",
+            "is an empty list",
+            "A step needs the side of its pictures",
+            "Name one side or several, such as 256,128, or leave it out",
+        )
     if options.worlds or (options.raster and options.images):
         return
     raise ConfigError(

@@ -167,7 +167,7 @@ def train(
                 run.target / PREVIEW_NAME,
             )
         # Tiles as large as what was trained on: a network that saw little around a pixel makes
-        # less of more, by 0.01 to 0.07 of IoU at four times the side (benchmarks/README.md).
+        # less of more, up to 0.08 of IoU at four times the side (benchmarks/README.md).
         card = _make_card(segmenter, ground, datamodule.crop_px, classes=classes, scores=scores)
         save_model(run.partial / MODEL_NAME, segmenter, card, options.model_dtype)
         _write_metrics(run.partial / METRICS_NAME, scores, fitted, classes, options.prompt)

@@ -110,6 +110,12 @@ def test_scenes_alone_are_all_that_is_named_and_train_no_mask_decoder(
     assert not [name for name in tensors if name.startswith("mask_decoder.")]
 
 
+def test_a_run_without_a_size_is_refused(options: PretrainOptions, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--crop-size is an empty list\..*Name one side"):
+        pretrain(replace(options, out=str(tmp_path / "run"), crop_size=()))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_ends_when_its_time_is_up(options: PretrainOptions, tmp_path: Path) -> None:
     result = pretrain(replace(options, out=str(tmp_path / "run"), steps=50, max_minutes=1e-6))
     assert result.steps == 1

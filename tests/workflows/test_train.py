@@ -154,7 +154,7 @@ def test_the_model_file_knows_its_scene(options: TrainOptions) -> None:
     assert card.classes == result.classes
     assert [r.band for r in card.ranges] == [1, 2, 3]
     assert card.ground_pixel_m == pytest.approx((1.0, 1.0), rel=2e-3)
-    assert card.patch_px == 64
+    assert card.patch_px == 64  # as large as the crops
     load_model(result.model)
 
 

@@ -86,6 +86,9 @@ def draw_boxes(world: WorldBatch, n: int, generator: torch.Generator) -> Asked:
         world: the batch.
         n: objects of the whole batch; large ones come more often, by their pixels.
         generator: on the CPU.
+
+    Returns:
+        N objects; what was found comes first.
     """
     device, side = world.thing.device, world.thing.shape[-1]
     size = torch.tensor(world.thing.shape).view(3, 1)

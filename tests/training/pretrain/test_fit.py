@@ -119,6 +119,21 @@ def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path: Path) -> None
         pretrain_parts(MINI, bank(), replace(SETTINGS, resume=True), tmp_path)
 
 
+def test_a_step_of_another_side_has_pictures_that_make_up_for_it() -> None:
+    objectives = replace(OBJECTIVES, worlds=8, images=0, boxes=3, sides_px=(128, 64, 256))
+    generator = torch.Generator().manual_seed(0)
+    steps = {step.sides_px: step for step in (objectives.sized(generator) for _ in range(40))}
+    found = {side: (step.worlds, step.images, step.boxes) for side, step in steps.items()}
+    assert found == {(128,): (8, 0, 3), (64,): (32, 0, 12), (256,): (2, 0, 1)}
+
+
+def test_crops_of_several_sides_are_learned_from(tmp_path: Path) -> None:
+    objectives = replace(OBJECTIVES, sides_px=(64, 128))
+    done = pretrain_parts(MINI, bank(), replace(SETTINGS, objectives=objectives), tmp_path)
+    assert done.steps == 6
+    assert all(t.isfinite().all() for t in weights(done).values())
+
+
 def test_without_scenes_the_world_is_enough(tmp_path: Path) -> None:
     done = pretrain_parts(MINI, None, replace(SETTINGS, steps=2), tmp_path)
     assert "pixels" not in done.errors
