@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from geocobot.config.option import option, repeated
 from geocobot.config.train import TrainOptions
-from geocobot.config.values import DEFAULT_WEIGHT_DECAY, DeviceName, PrecisionName
+from geocobot.config.values import DEFAULT_WEIGHT_DECAY, DeviceName, PrecisionName, StartName
 
 OwnBase: TypeAlias = Literal["tiny"]
 
@@ -22,6 +22,16 @@ class PretrainOptions:
     overwrite: bool = option("Replace an existing run.", False, short="-f")
     resume: bool = option("Go on with an interrupted run.", False)
     base: OwnBase = option("Base to pretrain.", "tiny", group="Model")
+    start: StartName = option(
+        "Begin at random, or go on from the weights that come with geocobot.",
+        "random",
+        group="Model",
+    )
+    checkpoint: str | None = option(
+        "Base file to go on from in their place, such as another run's; default none.",
+        None,
+        group="Model",
+    )
     raster: tuple[str, ...] | None = option(
         "Scenes to learn from without labels, beside the made-up world; default none.",
         None,

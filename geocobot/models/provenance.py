@@ -34,6 +34,8 @@ class Provenance:
         geocobot_version: of the geocobot that wrote the file.
         created: ISO date in UTC.
         format_version: of the file's layout.
+        after: provenance of the weights that the pretraining went on from; None if it began at
+            random.
     """
 
     base: str
@@ -48,6 +50,12 @@ class Provenance:
     geocobot_version: str = __version__
     created: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
     format_version: int = FORMAT_VERSION
+    after: Provenance | None = None
+
+    @property
+    def runs(self) -> tuple[Provenance, ...]:
+        """All pretrainings that the weights went through, the first one first."""
+        return (*(self.after.runs if self.after is not None else ()), self)
 
     def to_json(self) -> str:
         """One line of JSON, the same for the same provenance.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +17,11 @@ from geocobot.errors import ConfigError
 from geocobot.evaluation.pixels import Confusion
 from geocobot.io.scene import Scene
 from geocobot.models.base_file import write_base
-from geocobot.models.bases import find_base
+from geocobot.models.bases import BaseSpec, find_base
+from geocobot.models.checkpoint import Checkpoint, load_checkpoint
 from geocobot.models.precision import Compute
-from geocobot.models.provenance import Provenance
+from geocobot.models.provenance import Provenance, read_provenance
+from geocobot.models.weights import fetch_weights
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
 from geocobot.synthetic.world.canvas import Cover
@@ -38,7 +41,7 @@ PICTURE_NAME = "worlds.png"
 _FRESH_BATCHES, _FRESH_WORLDS = 8, 16
 _SHOWN = 12
 _WORLD_NAME = "geocobot's made-up world"
-_ABOUT_THE_RUN = {"out", "overwrite", "resume", "raster"}
+_ABOUT_THE_RUN = {"out", "overwrite", "resume", "raster", "checkpoint"}
 # Seeds of training are far below: nothing that is judged was ever trained on.
 _FRESH_SEED = 2**62
 _COLORS = {
@@ -114,18 +117,33 @@ def pretrain(options: PretrainOptions, progress: Progress | None = None) -> Pret
     _refuse_nothing(options)
     compute = choose_compute(options.device, options.precision)
     options = replace(options, precision=compute.precision)
+    if options.checkpoint is not None:
+        options = replace(options, start="pretrained")
     run = RunFolder.claim(options.out, resume=options.resume, overwrite=options.overwrite)
     spec = find_base(options.base)
+    begun_from = _begun_from(options, spec, progress)
     scenes = open_unlabelled(options)
     bank, fingerprint = read_bank(scenes, options.seed, progress)
-    run.begin(options, fingerprint)
+    run.begin(options, fingerprint + begun_from.sha256)
     with run.kept():
         settings = _settings(options, compute, resume=run.resumed)
-        done = pretrain_parts(spec, bank, settings, run.partial, progress)
+        done = pretrain_parts(
+            spec, bank, settings, run.partial, progress, weights=begun_from.weights
+        )
         cover_iou = _judge(done.parts, options.crop_size[0], compute, run.partial / PICTURE_NAME)
-        data = _sources(options, scenes)
+        provenance = Provenance(
+            base=spec.name,
+            recipe=_recipe(options),
+            commit=running_commit(),
+            seed=options.seed,
+            steps=done.steps,
+            data=_sources(options, scenes),
+            hours=round(done.seconds / 3600, 3),
+            device=device_name(compute.device),
+            after=begun_from.provenance,
+        )
         weights = f"{spec.name}.safetensors"
-        _write_weights(run.partial / weights, done, options, data, device_name(compute.device))
+        _write_weights(run.partial / weights, done, options, provenance)
         content = {"cover_iou": cover_iou, "errors": done.errors, "steps": done.steps}
         (run.partial / METRICS_NAME).write_text(json.dumps(content, indent=2), encoding="utf-8")
         run.finish(options)
@@ -140,6 +158,32 @@ def pretrain(options: PretrainOptions, progress: Progress | None = None) -> Pret
         steps=done.steps,
         seconds=done.seconds,
     )
+
+
+@dataclass(frozen=True)
+class _BegunFrom:
+    """What a pretraining goes on from, if anything.
+
+    Attributes:
+        weights: None for a random start.
+        provenance: of these weights.
+    """
+
+    weights: Checkpoint | None = None
+    provenance: Provenance | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the weights, empty without any."""
+        return "" if self.weights is None else self.weights.sha256
+
+
+def _begun_from(options: PretrainOptions, spec: BaseSpec, progress: Progress) -> _BegunFrom:
+    """Read the weights to go on from."""
+    if options.start == "random":
+        return _BegunFrom()
+    path = Path(options.checkpoint) if options.checkpoint else fetch_weights(spec, progress)
+    return _BegunFrom(load_checkpoint(spec, path, progress), read_provenance(path))
 
 
 def _refuse_nothing(options: PretrainOptions) -> None:
@@ -194,21 +238,17 @@ def _settings(options: PretrainOptions, compute: Compute, *, resume: bool) -> Pr
     )
 
 
-def _write_weights(
-    path: Path, done: Pretrained, options: PretrainOptions, data: tuple[str, ...], device: str
-) -> None:
-    """Write the base file, with everything that made it what it is."""
+def _recipe(options: PretrainOptions) -> dict[str, Any]:
+    """What somebody else needs to do the same, as JSON knows it."""
     recipe = {n: v for n, v in asdict(options).items() if n not in _ABOUT_THE_RUN}
-    provenance = Provenance(
-        base=options.base,
-        recipe=json.loads(json.dumps(recipe)),
-        commit=running_commit(),
-        seed=options.seed,
-        steps=done.steps,
-        data=data,
-        hours=round(done.seconds / 3600, 3),
-        device=device,
-    )
+    content: dict[str, Any] = json.loads(json.dumps(recipe))
+    return content
+
+
+def _write_weights(
+    path: Path, done: Pretrained, options: PretrainOptions, provenance: Provenance
+) -> None:
+    """Write the base file."""
     write_base(
         path,
         done.parts.spec,

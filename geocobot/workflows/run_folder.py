@@ -97,7 +97,7 @@ class RunFolder:
             fingerprint: checksum of what is learned from.
 
         Raises:
-            ResumeError: options, scenes or labels have changed since.
+            ResumeError: options, scenes, labels or weights have changed since.
             OutputError: the folder cannot be made.
         """
         state = {"options": _fixed(options), "fingerprint": fingerprint}
@@ -154,7 +154,7 @@ class RunFolder:
             return
         raise ResumeError(
             self.partial,
-            f"was begun with other {', '.join(changed) or 'scenes or labels'}",
+            f"was begun with other {', '.join(changed) or 'scenes, labels or weights'}",
             "A resumed run goes on with exactly what it was begun with",
             "Repeat the first command with --resume added, or start anew with --overwrite (-f)",
         )

@@ -108,10 +108,13 @@ def show_model(options: ShowOptions) -> ShownModel:
 
 def _made(provenance: Provenance) -> list[tuple[str, str]]:
     """How the package's own weights were made, as rows of the table."""
-    where = f"{provenance.hours:.1f} hours on {provenance.device}"
-    return [
-        ("weights", f"in the package, {provenance.license}, of {provenance.created}"),
-        ("pretrained on", ", ".join(provenance.data)),
-        ("pretrained by", f"commit {provenance.commit}, seed {provenance.seed}"),
-        ("pretrained for", f"{provenance.steps:,} steps, {where}"),
-    ]
+    rows = [("weights", f"in the package, {provenance.license}, of {provenance.created}")]
+    for number, run in enumerate(provenance.runs):
+        begun = "then" if number else "pretrained"
+        where = f"{run.hours:.1f} hours on {run.device}"
+        rows += [
+            (f"{begun} on", ", ".join(run.data)),
+            (f"{begun} by", f"commit {run.commit}, seed {run.seed}"),
+            (f"{begun} for", f"{run.steps:,} steps, {where}"),
+        ]
+    return rows

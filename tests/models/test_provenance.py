@@ -61,6 +61,15 @@ def test_a_model_file_is_no_base_file(tmp_path):
         read_provenance(path)
 
 
+def test_weights_that_went_through_several_runs(tmp_path):
+    path = rewritten(tmp_path / "on.safetensors", lambda c: c.update(after=dict(c), seed=8))
+    provenance = read_provenance(path)
+    assert provenance.runs == (provenance.after, provenance)
+    assert provenance.after is not None
+    assert provenance.after.after is None
+    assert provenance.seed == 8
+
+
 def test_a_newer_format(tmp_path):
     newer = {"format_version": 2, "geocobot_version": "9.1"}
     path = rewritten(tmp_path / "new.safetensors", lambda c: c.update(newer))

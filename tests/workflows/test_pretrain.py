@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from geocobot.config import PretrainOptions
-from geocobot.errors import ConfigError, OutputError, ResumeError
+from geocobot.errors import ConfigError, MissingFileError, OutputError, ResumeError
 from geocobot.models.base_file import read_base
 from geocobot.models.bases import find_base
 from geocobot.models.provenance import read_provenance
@@ -157,6 +157,63 @@ def test_a_finished_run_is_not_replaced_unasked(
     with pytest.raises(OutputError, match="exists"):
         pretrain(options)
     assert result.weights.read_bytes() == before
+
+
+def test_a_run_goes_on_from_the_weights_of_another(
+    result: PretrainResult, options: PretrainOptions, tmp_path: Path
+) -> None:
+    options = replace(options, steps=1, learning_rate=1e-9, encoder_rate=1e-9, seed=5)
+    on = pretrain(
+        replace(options, out=str(tmp_path / "on"), checkpoint=str(result.weights), weight_decay=0)
+    )
+    before, after = (read_base(w, find_base("tiny")) for w in (result.weights, on.weights))
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[name], tensor, atol=1e-6, rtol=1e-3, msg=name)
+    provenance, first = read_provenance(on.weights), read_provenance(result.weights)
+    assert provenance.after == first
+    assert [run.seed for run in provenance.runs] == [0, 5]
+    assert provenance.recipe["start"] == "pretrained"
+
+
+def test_a_run_goes_on_from_the_packages_weights(
+    options: PretrainOptions, tmp_path: Path, bundled_tiny: Path
+) -> None:
+    on = pretrain(replace(options, out=str(tmp_path / "on"), steps=1, start="pretrained"))
+    assert read_provenance(on.weights).after == read_provenance(bundled_tiny)
+
+
+def test_weights_to_go_on_from_that_are_not_there(options: PretrainOptions, tmp_path: Path) -> None:
+    lost = tmp_path / "lost.safetensors"
+    with pytest.raises(MissingFileError, match=r"lost\.safetensors does not exist"):
+        pretrain(replace(options, out=str(tmp_path / "on"), checkpoint=str(lost)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_resumed_run_went_on_from_the_same_weights(
+    result: PretrainResult,
+    options: PretrainOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun_from = tmp_path / "begun.safetensors"
+    begun_from.write_bytes(result.weights.read_bytes())
+    options = replace(options, out=str(tmp_path / "run"), checkpoint=str(begun_from))
+    step = PretrainTask.training_step
+
+    def stop(self: PretrainTask, batch: object, batch_idx: int) -> torch.Tensor:
+        if self.global_step == 1:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PretrainTask, "training_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(options)
+    other = pretrain(replace(options, out=str(tmp_path / "other"), checkpoint=None, seed=3))
+    begun_from.write_bytes(other.weights.read_bytes())
+    with pytest.raises(ResumeError, match="was begun with other scenes, labels or weights"):
+        pretrain(replace(options, resume=True))
 
 
 def test_nothing_to_learn_from_is_refused(options: PretrainOptions, tmp_path: Path) -> None:

@@ -370,7 +370,7 @@ def test_changed_labels_are_not_resumed(
 ) -> None:
     line = LineString([(WEST, NORTH - 150), (WEST + SIDE_PX, NORTH - 150)])
     labels_factory([line], name="bars.gpkg")
-    with pytest.raises(ResumeError, match="other scenes or labels"):
+    with pytest.raises(ResumeError, match="other scenes, labels or weights"):
         train(replace(interrupted, resume=True))
 
 

@@ -14,7 +14,7 @@ from geocobot.synthetic.world.setting import Setting
 from geocobot.synthetic.world.streets import Streets
 from geocobot.synthetic.world.view import Cells, View, box_distance, cell_key
 
-BLOCK_LAYER, LOT_LAYER, CLUTTER_LAYER = 4, 5, 6
+BLOCK_LAYER, LOT_LAYER, CLUTTER_LAYER, MESS_LAYER = 4, 5, 6, 7
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,22 @@ def paint_yards(canvas: Canvas, setting: Setting, lots: Lots) -> None:
     # Gardens are dry, paved or of earth where they are not green.
     garden = lots.has_houses * lots.cells.number(9, 0.0, 1.0) * dice.uniform(0, 1)
     canvas.paint(garden * (lots.cells.number(8) < 0.5), plane(climate.soil) * tone)
+    _scatter_things(canvas, setting, lots)
+
+
+def _scatter_things(canvas: Canvas, setting: Setting, lots: Lots) -> None:
+    """Leave crates, laundry and rubbish about; they are no things to be found, and no ground."""
+    view, dice = setting.view, setting.view.dice
+    size = dice.log_uniform(1.0, 5.0)
+    spots = Cells.of(view, (lots.cells.p_m + 500, lots.cells.q_m + 500), (size, size), MESS_LAYER)
+    spots = Cells(view, spots.key + 7 * lots.cells.key, spots.p_m, spots.q_m)
+    thing = spots.turned(spots.number(0, 0.0, 3.2)).moved(size * 0.2)
+    half = size * spots.number(1, 0.1, 0.4)
+    edge = box_distance(thing.p_m, thing.q_m, half, half * spots.number(2, 0.3, 1.0))
+    messy = torch.where(dice.chance(0.35), dice.uniform(0.0, 0.6), 0.0)
+    there = (lots.has_houses | lots.is_yard) & spots.has(3, messy)
+    color = chosen(setting.climate.paints, spots.number(4)) * spots.number(5, 0.5, 1.2).unsqueeze(1)
+    canvas.paint(view.cover(edge) * there * 0.9, color)
 
 
 @dataclass(frozen=True)
@@ -138,6 +154,7 @@ def paint_buildings(canvas: Canvas, setting: Setting, streets: Streets, lots: Lo
     light, rise = _roof(body, setting.sun, streets.angle)
     color = chosen(setting.climate.roofs, cells.number(8))
     color = color * cells.number(9, 0.85, 1.15).unsqueeze(1)
+    color = _weathered(color, body, setting)
     spots = (bumps[:, 3] > 1.0 + cells.number(10, 0.0, 2.0)).float() * dice.uniform(0, 0.4)
     color = color * (light * (1 - 0.6 * spots) + 0.05 * bumps[:, 1]).unsqueeze(1)
     canvas.put(
@@ -172,10 +189,32 @@ def _roof(body: _Body, sun: Sun, street_angle: Tensor) -> tuple[Tensor, Tensor]:
     facing = torch.where(along, facing, torch.pi / 2 - facing)
     light = 1 + slope * torch.cos(facing + street_angle + body.skew - sun.azimuth)
     ridge = view.cover(short.abs() - 0.15) * (kind > 0.4) * dice.uniform(0, 0.2)
-    sheets = torch.sin(long_ * (6.3 / dice.uniform(0.4, 1.6))) * dice.uniform(0, 0.08)
+    depth = torch.where(dice.chance(0.3), dice.uniform(0.08, 0.3), dice.uniform(0, 0.08))
+    sheets = torch.sin(long_ * (6.3 / dice.uniform(0.4, 1.6))) * depth
     seen = ((0.35 - view.pixel_m) / 0.2).clamp(0, 1)
     rise = slope * (half_short - short.abs()).clamp(min=0)
     return light + ridge + sheets * seen, rise
+
+
+def _weathered(color: Tensor, body: _Body, setting: Setting) -> Tensor:
+    """Roofs of metal sheets, every one of its own brightness and rusty as it is old.
+
+    Args:
+        color: (B, 3, S, S) of the roofs when they were new.
+        body: of the buildings.
+        setting: of the batch.
+    """
+    cells, bumps = body.cells, setting.bumps
+    dice = cells.view.dice
+    along = torch.where(body.size_u_m > body.size_v_m, cells.p_m, cells.q_m)
+    sheets = cells.parts((along / dice.log_uniform(0.8, 8.0)).floor().clamp(-60, 60) + 64)
+    old = cells.parts(torch.zeros_like(along)).number(0, -0.2, 1.3)
+    streaks = 0.2 * bumps[:, 1] + 0.25 * bumps[:, 3]
+    rusty = (2.5 * (sheets.number(0) + streaks - old)).clamp(0, 1) * dice.uniform(0.5, 1.0)
+    is_metal = dice.chance(0.4)
+    uneven = torch.where(is_metal, sheets.number(1, 0.85, 1.15), 1.0).unsqueeze(1)
+    rust = plane(setting.climate.rust).expand_as(color)
+    return torch.lerp(color, rust, (rusty * is_metal).unsqueeze(1)) * uneven
 
 
 def _paint_machines(canvas: Canvas, body: Cells, edge: Tensor, built: Tensor) -> None:

@@ -35,6 +35,7 @@ _ROOFS = (
     (176, 174, 170), (222, 220, 216), (240, 240, 238), (126, 112, 96), (96, 116, 140),
     (140, 92, 62), (104, 128, 112), (190, 170, 140), (60, 60, 64),
 )  # fmt: skip
+_RUST = ((150, 84, 56), (124, 68, 46), (176, 116, 80), (198, 152, 120), (110, 78, 66))
 _PAINTS = (
     (206, 206, 204),
     (60, 62, 66),
@@ -63,6 +64,7 @@ class Climate:
         paving: of yards and pavements.
         dirt: of tracks.
         roofs: of four kinds of roofs.
+        rust: of what old sheets of metal turn to.
         paints: of seven kinds of cars.
         forest: (B, 1, 1) how much of the country is wooded, 0 to 1.
     """
@@ -76,6 +78,7 @@ class Climate:
     paving: Tensor
     dirt: Tensor
     roofs: Tensor
+    rust: Tensor
     paints: Tensor
     forest: Tensor
 
@@ -106,6 +109,7 @@ class Climate:
             paving=some(_ASPHALT + _SOILS[2:]),
             dirt=soil * dice.uniform(0.95, 1.3, 1),
             roofs=some(_ROOFS, 4),
+            rust=some(_RUST),
             paints=some(_PAINTS, 7),
             forest=dice.uniform(0.0, 1.0),
         )

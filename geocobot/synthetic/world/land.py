@@ -12,6 +12,8 @@ from geocobot.synthetic.world.view import Cells, View, box_distance
 
 LAYER = 1
 
+_DIVISIONS = 3
+
 
 def paint_land(canvas: Canvas, setting: Setting, is_open: Tensor) -> Tensor:
     """Cover everything with grass and bare ground, and open country with fields.
@@ -48,6 +50,10 @@ def _paint_fields(canvas: Canvas, setting: Setting, is_open: Tensor) -> None:
     shift = (v / size_v).floor() * 0.37 * size_u
     cells = Cells.of(view, (u + shift, v), (size_u, size_v), LAYER)
     is_round = dice.chance(0.2)
+    # Heirs and buyers have parted many of the others.
+    parted = torch.where(is_round | dice.chance(0.3), 0.0, dice.uniform(0.2, 0.9))
+    for generation in range(_DIVISIONS):
+        cells, (size_u, size_v) = cells.divided((size_u, size_v), parted, generation)
     half = size_v * cells.number(0, 0.40, 0.5)
     p, q = cells.p_m * torch.where(is_round, size_v / size_u, 1.0), cells.q_m
     margin = torch.where(dice.chance(0.5), view.pixel_m * 0.4, size_v * dice.uniform(0.01, 0.06))

@@ -8,13 +8,16 @@ from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
 
 from geocobot.synthetic.world.canvas import Canvas, Cover
 from geocobot.synthetic.world.dice import Dice
+from geocobot.synthetic.world.view import View
 
 _REACH = 3
+_SATELLITE_PIXEL_M = 1.5
 
 
-def expose(canvas: Canvas, dice: Dice) -> Tensor:
+def expose(canvas: Canvas, view: View) -> Tensor:
     """Take pictures, (B, 3, S, S), stretched as scenes are: mostly 0 to 1."""
-    image = _band_mix(canvas, dice)
+    dice = view.dice
+    image = _band_mix(canvas, view)
     haze = dice.uniform(0.0, 0.25, 1, 1, 1) * dice.chance(0.5).unsqueeze(1)
     air = dice.uniform(0.55, 0.8, 3, 1, 1)
     image = torch.lerp(image, air.expand_as(image), haze)
@@ -23,17 +26,22 @@ def expose(canvas: Canvas, dice: Dice) -> Tensor:
     return _stretch(image, dice)
 
 
-def _band_mix(canvas: Canvas, dice: Dice) -> Tensor:
+def _band_mix(canvas: Canvas, view: View) -> Tensor:
     """Bands other than red, green and blue: near infrared, in which plants shine, or gray."""
-    color = canvas.color
+    color, dice = canvas.color, view.dice
     green = (
         (canvas.cover == Cover.GRASS) | (canvas.cover == Cover.TREE) | (canvas.cover == Cover.CROP)
     )
     wet = canvas.cover == Cover.WATER
-    gain = 1 + green.unsqueeze(1) * dice.uniform(0.2, 1.5, 1, 1, 1) - 0.7 * wet.unsqueeze(1)
+    # Straw and ripe crops shine less than what grows.
+    fresh = 0.3 + 2.5 * (color[:, 1:2] - color[:, :1]) / color.mean(1, keepdim=True).clamp(0.05)
+    vigor = green.unsqueeze(1) * fresh.clamp(0.0, 1.0)
+    gain = 1 + vigor * dice.uniform(0.4, 3.0, 1, 1, 1) - 0.7 * wet.unsqueeze(1)
     infrared = color[:, 1:2] * gain
     false = torch.cat([infrared, color[:, :2]], dim=1)
-    mixed = torch.where(dice.chance(0.1).unsqueeze(1), false, color)
+    # Cameras so far away that pixels are metres wide are mostly satellites'.
+    is_false = dice.uniform(0, 1) < torch.where(view.pixel_m > _SATELLITE_PIXEL_M, 0.35, 0.1)
+    mixed = torch.where(is_false.unsqueeze(1), false, color)
     weights = dice.uniform(0.1, 1.0, 3, 1, 1)
     gray = (mixed * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True)
     pale = torch.where(dice.chance(0.15), 0.0, dice.uniform(0.3, 1.2)).unsqueeze(1)

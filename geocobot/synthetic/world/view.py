@@ -15,6 +15,8 @@ _CHANNELS, _TABLE = 12, 1 << 14
 
 # Bits of a key: two lattice coordinates, then the layer, then the picture.
 _COORDINATE_BITS, _LAYER_BITS = 16, 6
+# Pictures of a batch take up to ten bits above the layer; parts of a cell are counted above these.
+_PART_SHIFT = 2 * _COORDINATE_BITS + _LAYER_BITS + 10
 # Odd, and without a pattern: what splitmix64 multiplies by (Steele et al., OOPSLA 2014).
 _MIXERS = (-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
 
@@ -150,6 +152,42 @@ class Cells:
         p = self.p_m - by * self.number(_CHANNELS - 1, -1.0, 1.0)
         q = self.q_m - by * self.number(_CHANNELS - 2, -1.0, 1.0)
         return Cells(self.view, self.key, p, q)
+
+    def parts(self, index: Tensor) -> Cells:
+        """What cells are made of, numbered (B, S, S) from 0 to 255, with numbers of their own."""
+        key = self.key + ((index.long() + 1) << _PART_SHIFT)
+        return Cells(self.view, key, self.p_m, self.q_m)
+
+    def divided(
+        self, size_uv: tuple[Tensor, Tensor], share: Tensor, generation: int
+    ) -> tuple[Cells, tuple[Tensor, Tensor]]:
+        """Cut a share of rectangular cells across their longer side, somewhere about the middle.
+
+        Args:
+            size_uv: metres of a cell along both axes, what can be expanded to (B, S, S).
+            share: of the cells that is cut, (B, 1, 1).
+            generation: how often these cells were divided before, 0 to 2.
+
+        Returns:
+            The cells with their halves, and sizes along both axes, (B, S, S).
+        """
+        size_u, size_v = size_uv
+        is_long = size_u >= size_v
+        size, at = torch.where(is_long, size_u, size_v), torch.where(is_long, self.p_m, self.q_m)
+        is_cut = self.has(7, share)
+        cut = size * self.number(8, -0.25, 0.25)
+        side = torch.where(at < cut, -1.0, 1.0)
+        at = torch.where(is_cut, at - (cut + side * size / 2) / 2, at)
+        size = torch.where(is_cut, size / 2 - side * cut, size)
+        # A digit of its own for every generation: no two pieces share a key.
+        half = self.parts((1.5 + side / 2) * 4**generation - 1)
+        cells = Cells(
+            self.view,
+            torch.where(is_cut, half.key, self.key),
+            torch.where(is_long, at, self.p_m),
+            torch.where(is_long, self.q_m, at),
+        )
+        return cells, (torch.where(is_long, size, size_u), torch.where(is_long, size_v, size))
 
     def turned(self, angle: Tensor) -> Cells:
         """The same cells with what is in their middle turned by an angle (B, S, S)."""

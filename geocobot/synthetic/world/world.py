@@ -70,7 +70,7 @@ def draw_world(
     shadow = cast_shadows(canvas, view, setting.sun)
     shade(canvas, shadow, setting.sun)
     return WorldBatch(
-        expose(canvas, dice),
+        expose(canvas, view),
         canvas.cover,
         canvas.thing,
         canvas.height_m,

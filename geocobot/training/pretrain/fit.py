@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from geocobot.models.bases import BaseSpec
+from geocobot.models.checkpoint import Checkpoint
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
 from geocobot.training.callbacks import ProgressReport, TimeBudget
@@ -90,8 +91,10 @@ def pretrain_parts(
     settings: PretrainSettings,
     folder: Path,
     progress: Progress | None = None,
+    *,
+    weights: Checkpoint | None = None,
 ) -> Pretrained:
-    """Train a base from a random start.
+    """Train a base.
 
     Every step draws by (seed, step), so that a resumed run goes on with what it would have seen.
 
@@ -101,6 +104,7 @@ def pretrain_parts(
         settings: how.
         folder: of the run; logs and checkpoints go there.
         progress: shows rate and errors.
+        weights: to go on from; None begins at random.
 
     Raises:
         ResumeError: there is nothing to resume in the folder.
@@ -110,6 +114,8 @@ def pretrain_parts(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         parts = PretrainedParts(spec)
+    if weights is not None:
+        parts.start_from(weights)
     task = PretrainTask(
         parts,
         bank,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from geocobot.models.architecture import HeadConfig
 from geocobot.models.bases import BaseSpec
 from geocobot.models.boxes import Boxes, BoxPromptedHead
+from geocobot.models.checkpoint import Checkpoint
 from geocobot.models.dense_head import DenseHead
 from geocobot.models.encoder import SamEncoder
 from geocobot.models.heads import head_config
@@ -84,7 +85,7 @@ class _TokenReader(nn.Module):
 
 
 class PretrainedParts(nn.Module):
-    """An encoder, the dense head and the mask decoder, all from a random start.
+    """An encoder, the dense head and the mask decoder, at random.
 
     Args:
         spec: the base.
@@ -119,6 +120,12 @@ class PretrainedParts(nn.Module):
         planes = split(self.dense(features, normalized), tokens)
         masks = None if boxes is None else self.decoder(features, normalized, boxes)
         return planes, masks
+
+    def start_from(self, weights: Checkpoint) -> None:
+        """Take over what there is of the encoder and both heads; all readers stay as they are."""
+        self.encoder.load_state_dict(weights.encoder_state())
+        weights.start_head(self.dense)
+        weights.start_head(self.decoder)
 
     @property
     def encoder(self) -> SamEncoder:

@@ -99,7 +99,7 @@ class _Drawn:
 
 
 class PretrainTask(LightningModule):
-    """Trains the parts of a base from a random start.
+    """Trains the parts of a base.
 
     Args:
         parts: what is trained.

@@ -110,3 +110,40 @@ def test_neighbors_and_mirror_images_have_nothing_in_common() -> None:
     for other in (numbers.roll(1, 1), numbers.roll(1, 2), numbers.flip(1), numbers.flip(2)):
         correlation = torch.corrcoef(torch.stack([numbers.flatten(), other.flatten()]))[0, 1]
         assert abs(float(correlation)) < 0.03
+
+
+@given(st.integers(0, 2**31), st.floats(6.0, 20.0), st.floats(6.0, 20.0), st.floats(0.2, 1.0))
+@settings(max_examples=20, deadline=None)
+def test_divided_cells_are_smaller_rectangles_that_fill_the_same_ground(
+    seed: int, size_u: float, size_v: float, share: float
+) -> None:
+    view = look(n=1, side_px=64, seed=seed)
+    size = torch.tensor(size_u).view(1, 1, 1), torch.tensor(size_v).view(1, 1, 1)
+    whole = Cells.of(view, (view.x_m, view.y_m), size, layer=3)
+    cells, sizes = whole, size
+    for generation in range(3):
+        cells, sizes = cells.divided(sizes, torch.tensor(share).view(1, 1, 1), generation)
+    assert cells.p_m.abs().le(sizes[0] / 2 + 1e-4).all()
+    assert cells.q_m.abs().le(sizes[1] / 2 + 1e-4).all()
+    middle_x, middle_y = view.x_m - cells.p_m, view.y_m - cells.q_m
+    for key in cells.key.unique():
+        here = cells.key == key
+        assert len(whole.key[here].unique()) == 1
+        assert len(sizes[0][here].unique()) == len(sizes[1][here].unique()) == 1
+        # One rectangle, not several that share a key.
+        assert middle_x[here].max() - middle_x[here].min() < 1e-3
+        assert middle_y[here].max() - middle_y[here].min() < 1e-3
+    if share == 1.0:
+        assert len(cells.key.unique()) > 4 * len(whole.key.unique())
+
+
+def test_parts_of_a_cell_have_numbers_of_their_own() -> None:
+    view = look(n=2, side_px=64)
+    size = torch.full((2, 1, 1), 0.5)
+    cells = Cells.of(view, (view.x_m, view.y_m), (size, size), layer=63)
+    parts = [cells.parts(torch.full_like(view.x_m, k)) for k in (0, 1, 255)]
+    keys = torch.stack([cells.key, *(p.key for p in parts)])
+    assert len(keys.unique()) == keys.numel()
+    assert keys.min() >= 0
+    first, second = (p.number(0).flatten() for p in parts[:2])
+    assert abs(float(torch.corrcoef(torch.stack([first, second]))[0, 1])) < 0.05
