@@ -1,7 +1,8 @@
 """What is compared: segmenters from several starts, trained and judged alike, one process a run.
 
 All arms get the same patches, augmentation, loss, schedule, weight averaging, precision, threads
-and minutes. They are built, trained and judged by geocobot's own stages.
+and minutes. They are built, trained and judged by geocobot's own stages, on crops as large as
+`geocobot train` has them from their kind of start.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from geocobot.adapters.config import AdapterConfig
 from geocobot.bands import normalize
 from geocobot.classes import ClassSpec, classify
 from geocobot.config import TrainOptions
-from geocobot.config.values import CPU_CROP_PX
+from geocobot.config.values import CPU_CROP_PX, StartName
 from geocobot.data.dataset import SceneDataset
 from geocobot.data.module import SceneDataModule
 from geocobot.data.split import Split, split_scenes
@@ -229,6 +230,7 @@ def begin(job: Job) -> Compute:
 def survey(job: Job, folder: Path) -> tuple[Ground, Inputs, TrainOptions]:
     """The part to train on, the part to judge, and options as `geocobot train` fills them in."""
     place = PLACES[job.scene]
+    start: StartName = "pretrained" if ARMS[job.arm].pretrained else "random"
     ground = survey_ground(
         open_part(place, place.train, folder / "parts"), job.seed, SilentProgress()
     )
@@ -237,8 +239,9 @@ def survey(job: Job, folder: Path) -> tuple[Ground, Inputs, TrainOptions]:
         labels=(place.labels,),
         max_minutes=job.minutes,
         seed=job.seed,
+        start=start,
         patch_size=place.patch_px,
-        crop_size=None if place.patch_px is None else CPU_CROP_PX,
+        crop_size=None if place.patch_px is None else CPU_CROP_PX[start],
     )
     options = fill_in(options, begin(job).device, ground.surveys)
     return ground, open_part(place, place.judged, folder / "parts"), options

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import geopandas as gpd
 import numpy as np
@@ -23,17 +24,27 @@ from geocobot.workflows.ground import Inputs
 
 @dataclass(frozen=True)
 class Part:
-    """A scene, or some of its columns.
+    """A scene, or some of its columns or rows.
 
     Attributes:
         scene: raster file in the folder of real scenes.
-        first: first column.
-        end: the column after the last one; None for all that follow.
+        first: first column or row.
+        end: the one after the last; None for all that follow.
+        axis: what is counted, from the west or from the north.
     """
 
     scene: str
     first: int = 0
     end: int | None = None
+    axis: Literal["column", "row"] = "column"
+
+    def window(self, width: int, height: int) -> Window:
+        """Where the part lies in its scene."""
+        end = self.end or (width if self.axis == "column" else height)
+        size = end - self.first
+        if self.axis == "column":
+            return Window(self.first, 0, size, height)
+        return Window(0, self.first, width, size)
 
 
 @dataclass(frozen=True)
@@ -60,16 +71,21 @@ class Place:
     patch_px: int | None = None
 
 
-def halves(scene: str, column: int) -> tuple[Part, Part]:
+def west_east(scene: str, column: int) -> tuple[Part, Part]:
     """A scene west and east of a column."""
     return Part(scene, end=column), Part(scene, first=column)
 
 
+def south_north(scene: str, row: int) -> tuple[Part, Part]:
+    """A scene south and north of a row."""
+    return Part(scene, first=row, axis="row"), Part(scene, end=row, axis="row")
+
+
 PLACES: Mapping[str, Place] = {
-    "vegas_roads": Place("vegas_roads/roads.geojson", *halves("vegas_roads/scene.tif", 650)),
+    "vegas_roads": Place("vegas_roads/roads.geojson", *west_east("vegas_roads/scene.tif", 650)),
     "vegas_multiclass": Place(
         "vegas_multiclass/labels.geojson",
-        *halves("vegas_multiclass/scene_rgb8.tif", 250),
+        *west_east("vegas_multiclass/scene_rgb8.tif", 250),
         class_field="label",
     ),
     "kampala_buildings": Place(
@@ -80,14 +96,16 @@ PLACES: Mapping[str, Place] = {
     # Column 440 goes through one of the 43 buildings; 385 and 600 are the nearest that go through
     # none, and leave 16 and 11 of them on one side.
     "atlanta_buildings": Place(
-        "atlanta_buildings/labels.geojson", *halves("atlanta_buildings/scene.tif", 440)
+        "atlanta_buildings/labels.geojson", *west_east("atlanta_buildings/scene.tif", 440)
     ),
-    # Labelled are squares of 64 px: six in the east, two of them forest without a field, and five
-    # in the west, of which two share ground and hang over a basin. Too few for geocobot to find
-    # a patch size by itself: validation is one block. The side with more labels is learned from.
+    # Labelled are eleven squares of 64 px. The east has bare fields and woods, the west pastures
+    # that are as red as the woods: learned from one of them, the other is worse than a map with
+    # fields everywhere, by any arm. South and north have all of it, the woods apart; the south has
+    # one square more. Too few for geocobot to find a patch size by itself: validation is one
+    # block.
     "flanders_fields": Place(
         "flanders_fields/labels.gpkg",
-        *reversed(halves("flanders_fields/scene.tif", 750)),
+        *south_north("flanders_fields/scene.tif", 421),
         layer="polygons",
         labelled_area="flanders_fields/labelled_area.gpkg",
         patch_px=64,
@@ -132,10 +150,9 @@ def _cut(part: Part, folder: Path) -> Path:
     if part == Part(part.scene):
         return path
     with rasterio.open(path) as source:
-        end = source.width if part.end is None else part.end
-        window = Window(part.first, 0, end - part.first, source.height)
+        window = part.window(source.width, source.height)
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"{Path(part.scene).parent}_{part.first}_{end}.tif"
+        name = f"{Path(part.scene).parent}_{part.axis}_{part.first}_{part.end or 'end'}.tif"
         return crop(source, window, folder / name)
 
 

@@ -177,7 +177,8 @@ class TrainOptions:
     )
     crop_size: int | None = option(
         "Side of what a training step sees, in pixels, a multiple of 64; default the patch, "
-        f"on a CPU {CPU_CROP_PX} if there is room.",
+        f"on a CPU {CPU_CROP_PX['pretrained']} if there is room, {CPU_CROP_PX['random']} where the "
+        "backbone starts at random.",
         None,
         group="Training",
         least=1,

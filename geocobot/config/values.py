@@ -54,6 +54,7 @@ MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
 
 BATCH_SIZES: Mapping[str, int] = {"cuda": 4, "cpu": 8}
 
-# Ten minutes on two cores are some 1,200 steps of eight crops of this side, but only a few hundred
-# of four patches of 512 px: not enough to learn anything from a random start.
-CPU_CROP_PX = 128
+# Ten minutes on two cores are some 1,200 steps of eight crops of 128 px, but only a few hundred of
+# four patches of 512 px: not enough to learn anything from a random start. What is pretrained needs
+# fewer steps and gains from what lies around (benchmarks/README.md).
+CPU_CROP_PX: Mapping[StartName, int] = {"random": 128, "pretrained": 256}

@@ -156,7 +156,7 @@ def fill_in(options: TrainOptions, device: torch.device, surveys: Sequence[Surve
     """The options with a value for everything that has a default.
 
     Args:
-        options: with their base chosen.
+        options: with their base and start chosen.
         device: where to compute.
         surveys: of the scenes; they decide how large patches may be.
 
@@ -214,4 +214,5 @@ def _crop_px(options: TrainOptions, device: torch.device, patch_px: int) -> int:
     if device.type == "cuda":
         return patch_px
     # A patch that was asked for is a limit; one that the scene forced is none.
-    return CPU_CROP_PX if options.patch_size is None else min(patch_px, CPU_CROP_PX)
+    crop_px = CPU_CROP_PX[options.start]
+    return crop_px if options.patch_size is None else min(patch_px, crop_px)

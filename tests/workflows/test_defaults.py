@@ -48,8 +48,13 @@ def test_the_machine_chooses_the_base_and_says_so(
 
 def test_every_default_has_a_value_on_a_cpu() -> None:
     filled = fill_in(options(base="tiny"), CPU, [])
-    assert (filled.rank, filled.patch_size, filled.crop_size) == (4, 512, 128)
+    assert (filled.rank, filled.patch_size, filled.crop_size) == (4, 512, 256)
     assert (filled.batch_size, filled.epochs, filled.max_minutes) == (8, None, 10.0)
+
+
+def test_a_random_start_sees_smaller_crops_on_a_cpu() -> None:
+    assert fill_in(options(base="tiny", start="random"), CPU, []).crop_size == 128
+    assert fill_in(options(base="tiny", start="random"), GPU, []).crop_size == 1024
 
 
 def test_every_default_has_a_value_on_a_gpu() -> None:
