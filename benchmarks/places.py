@@ -137,15 +137,15 @@ class KnownLabels(LabelRaster):
 
 def open_part(place: Place, part: Part, folder: Path) -> Inputs:
     """A part with its labels; cut out into the folder where it is not a whole scene."""
-    scene = Scene.open(_cut(part, folder))
+    scene = Scene.open(cut_part(part, folder))
     labels = read_labels(
         [DATA / place.labels], layer=place.layer, class_field=place.class_field, scene=scene
     )
     return Inputs((scene,), labels, (_on(labels, scene, place.labelled_area),))
 
 
-def _cut(part: Part, folder: Path) -> Path:
-    """The part as a file."""
+def cut_part(part: Part, folder: Path) -> Path:
+    """A part as a file: the scene itself, or cut out into the folder."""
     path = DATA / part.scene
     if part == Part(part.scene):
         return path
