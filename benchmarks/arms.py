@@ -47,6 +47,7 @@ from geocobot.training.fit import FitResult, FitSettings, fit
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.thresholds import ScoreHistograms, Tuning
 from geocobot.training.trainer import checkpoint_path
+from geocobot.workflows.commit import running_commit
 from geocobot.workflows.defaults import fill_in
 from geocobot.workflows.device import choose_compute
 from geocobot.workflows.ground import Ground, Inputs, survey_ground
@@ -360,6 +361,8 @@ def figures(trained: Trained, scores: PixelScores, compute: Compute) -> Run:
         "everywhere_iou": statistics.mean(c.truth_px / scores.judged_px for c in scores.classes),
         "validation_iou": trained.validation_iou,
         "thresholds": [c.threshold for c in trained.classes],
+        "commit": running_commit(),
+        "tile_px": trained.tile_px,
         "steps": trained.fitted.steps,
         "views": trained.views,
         "seconds": trained.fitted.seconds,

@@ -22,6 +22,7 @@ from geocobot.config.values import (
     MAX_SEED,
     MAX_VIEWS,
     POOL_EPOCHS,
+    PRETRAINED_TINY_MINUTES,
     AdapterInit,
     AdapterName,
     AdapterTarget,
@@ -199,7 +200,7 @@ class TrainOptions:
     )
     max_minutes: float | None = option(
         f"Stop training after so many minutes; default {DEFAULT_CPU_MINUTES:g} on a CPU, "
-        f"none on a GPU.",
+        f"{PRETRAINED_TINY_MINUTES:g} for tiny with its pretrained weights, none on a GPU.",
         None,
         group="Training",
         least=1e-9,

@@ -22,6 +22,7 @@ from geocobot.config.values import (
     DEFAULT_RANKS,
     MAX_PATCH_PX,
     MAX_VIEWS,
+    PRETRAINED_TINY_MINUTES,
 )
 from geocobot.data.split import Split, choose_patch_px
 from geocobot.data.survey import Survey, class_shares
@@ -169,7 +170,8 @@ def fill_in(options: TrainOptions, device: torch.device, surveys: Sequence[Surve
         _log.info("Patches: %d px, the largest that leaves enough of them.", patch_px)
     minutes = options.max_minutes
     if minutes is None and device.type == "cpu":
-        minutes = DEFAULT_CPU_MINUTES
+        is_quick = options.base == "tiny" and options.start == "pretrained"
+        minutes = PRETRAINED_TINY_MINUTES if is_quick else DEFAULT_CPU_MINUTES
         _log.info("Training stops after %g minutes; --max-minutes gives it more.", minutes)
     crop_px = options.crop_size or _crop_px(options, device, patch_px)
     jitter_px = options.box_jitter_px

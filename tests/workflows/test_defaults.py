@@ -49,11 +49,13 @@ def test_the_machine_chooses_the_base_and_says_so(
 def test_every_default_has_a_value_on_a_cpu() -> None:
     filled = fill_in(options(base="tiny"), CPU, [])
     assert (filled.rank, filled.patch_size, filled.crop_size) == (4, 512, 256)
-    assert (filled.batch_size, filled.epochs, filled.max_minutes) == (8, None, 10.0)
+    assert (filled.batch_size, filled.epochs, filled.max_minutes) == (8, None, 2.0)
 
 
-def test_a_random_start_sees_smaller_crops_on_a_cpu() -> None:
-    assert fill_in(options(base="tiny", start="random"), CPU, []).crop_size == 128
+def test_a_random_start_sees_smaller_crops_for_longer_on_a_cpu() -> None:
+    filled = fill_in(options(base="tiny", start="random"), CPU, [])
+    assert (filled.crop_size, filled.max_minutes) == (128, 10.0)
+    assert fill_in(options(base="vit_b"), CPU, []).max_minutes == 10.0
     assert fill_in(options(base="tiny", start="random"), GPU, []).crop_size == 1024
 
 
