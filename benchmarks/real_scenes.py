@@ -1,7 +1,7 @@
 """Train on one part of a real scene, judge another part, beside a per-pixel random forest.
 
 Usage: python benchmarks/real_scenes.py [vegas_roads vegas_multiclass kampala_buildings]
-       [--minutes 10] [--seed 0] [--out build/real_scenes]
+       [--minutes 10] [--start random] [--seed 0] [--out build/real_scenes]
 
 Every stage is the command that a user would type, in a process of its own, so that minutes and
 peak memory are the user's. Ours and the forest see the same training pixels and are judged on
@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,23 +68,26 @@ CASES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(CASES))
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, help="of training, in place of the default")
+    parser.add_argument("--start", choices=["pretrained", "random"], default="pretrained")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("build/real_scenes"))
     given = parser.parse_args()
     for name in given.names:
-        report(name, measure(CASES[name], given.out / name, given.minutes, given.seed))
+        how = ["--start", given.start]
+        how += [] if given.minutes is None else ["--max-minutes", given.minutes]
+        report(name, measure(CASES[name], given.out / name, how, given.seed))
 
 
-def measure(case: Case, folder: Path, minutes: float, seed: int) -> dict[str, object]:
-    """Run one case and return its figures."""
+def measure(case: Case, folder: Path, how: Sequence[object], seed: int) -> dict[str, object]:
+    """Run one case, with more flags for the training, and return its figures."""
     folder.mkdir(parents=True, exist_ok=True)
     train_on, judged = parts(case, folder)
     labels = DATA / case.labels
     run = folder / "run"
     train = timed(
         "train", "--raster", train_on, "--labels", labels, "-o", run, "-f",
-        "--max-minutes", minutes, "--seed", seed, *case.flags,
+        "--seed", seed, *how, *case.flags,
     )  # fmt: skip
     predict = timed(
         "predict", "--raster", judged, "--model", run / "model.safetensors", "-f",
