@@ -35,7 +35,8 @@ DEFAULT_DROPOUTS: Mapping[str, float] = dict.fromkeys(get_args(AdapterName), 0.0
     "adaptformer": 0.1
 }
 DEFAULT_CPU_MINUTES = 10.0
-# With longer on its scene the pretrained `tiny` knows another one less well (benchmarks/README.md).
+# Longer training made the pretrained `tiny` worse on another part of one scene of two, and hardly
+# better on that of the other (benchmarks/README.md).
 PRETRAINED_TINY_MINUTES = 2.0
 DEFAULT_EPOCHS = 60
 MAX_VIEWS = 600

@@ -170,8 +170,7 @@ def fill_in(options: TrainOptions, device: torch.device, surveys: Sequence[Surve
         _log.info("Patches: %d px, the largest that leaves enough of them.", patch_px)
     minutes = options.max_minutes
     if minutes is None and device.type == "cpu":
-        is_quick = options.base == "tiny" and options.start == "pretrained"
-        minutes = PRETRAINED_TINY_MINUTES if is_quick else DEFAULT_CPU_MINUTES
+        minutes = _cpu_minutes(options)
         _log.info("Training stops after %g minutes; --max-minutes gives it more.", minutes)
     crop_px = options.crop_size or _crop_px(options, device, patch_px)
     jitter_px = options.box_jitter_px
@@ -209,6 +208,12 @@ def limit_epochs(options: TrainOptions, views_per_epoch: float) -> TrainOptions:
         MAX_VIEWS,
     )
     return replace(options, epochs=most)
+
+
+def _cpu_minutes(options: TrainOptions) -> float:
+    """How long training takes without a GPU."""
+    is_quick = options.base == "tiny" and options.start == "pretrained"
+    return PRETRAINED_TINY_MINUTES if is_quick else DEFAULT_CPU_MINUTES
 
 
 def _crop_px(options: TrainOptions, device: torch.device, patch_px: int) -> int:

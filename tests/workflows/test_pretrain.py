@@ -44,6 +44,21 @@ def result(options: PretrainOptions) -> PretrainResult:
     return pretrain(options)
 
 
+def interrupt(options: PretrainOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin a run and interrupt it after its first step."""
+    step = PretrainTask.training_step
+
+    def stop(self: PretrainTask, batch: object, batch_idx: int) -> torch.Tensor:
+        if self.global_step == 1:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PretrainTask, "training_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(options)
+
+
 def test_the_folder_has_everything(result: PretrainResult, options: PretrainOptions) -> None:
     assert result.folder == Path(options.out)
     assert {p.name for p in result.folder.iterdir()} == {
@@ -129,17 +144,7 @@ def test_an_interrupted_run_is_kept_and_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     options = replace(options, out=str(tmp_path / "run"))
-    step = PretrainTask.training_step
-
-    def stop(self: PretrainTask, batch: object, batch_idx: int) -> torch.Tensor:
-        if self.global_step == 1:
-            raise KeyboardInterrupt
-        return step(self, batch, batch_idx)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(PretrainTask, "training_step", stop)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(options)
+    interrupt(options, monkeypatch)
     assert "repeat the command with --resume" in caplog.text
     with pytest.raises(OutputError, match="holds an interrupted run"):
         pretrain(options)
@@ -199,17 +204,7 @@ def test_a_resumed_run_went_on_from_the_same_weights(
     begun_from = tmp_path / "begun.safetensors"
     begun_from.write_bytes(result.weights.read_bytes())
     options = replace(options, out=str(tmp_path / "run"), checkpoint=str(begun_from))
-    step = PretrainTask.training_step
-
-    def stop(self: PretrainTask, batch: object, batch_idx: int) -> torch.Tensor:
-        if self.global_step == 1:
-            raise KeyboardInterrupt
-        return step(self, batch, batch_idx)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(PretrainTask, "training_step", stop)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(options)
+    interrupt(options, monkeypatch)
     other = pretrain(replace(options, out=str(tmp_path / "other"), checkpoint=None, seed=3))
     begun_from.write_bytes(other.weights.read_bytes())
     with pytest.raises(ResumeError, match="was begun with other scenes, labels or weights"):

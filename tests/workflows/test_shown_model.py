@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 from geocobot.cli.app import app
 from geocobot.config import ShowOptions
 from geocobot.errors import ConfigError
+from geocobot.models.provenance import read_provenance
+from geocobot.workflows import shown_model
 from geocobot.workflows.shown_model import show_model
 
 
@@ -82,6 +85,19 @@ def test_weights_that_come_with_the_package_say_how_they_were_made(bundled_tiny:
     lost = show("tiny")
     assert lost.exit_code == 2
     assert "tiny.safetensors does not exist" in " ".join(lost.stderr.split())
+
+
+def test_weights_that_went_through_two_runs_name_both(
+    bundled_tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = read_provenance(bundled_tiny)
+    second = replace(first, seed=4, steps=900, after=first)
+    monkeypatch.setattr(shown_model, "read_provenance", lambda _path: second)
+    text = show("tiny").stdout
+    for line in ("pretrained by           commit cef5996, seed 3", "then by .* seed 4"):
+        assert re.search(f"^  {line}$", text, re.MULTILINE), text
+    assert re.search(r"^  then for +900 steps, ", text, re.MULTILINE)
+    assert json.loads(show("tiny", "--json").stdout)["provenance"]["after"]["seed"] == 3
 
 
 def test_weights_from_elsewhere_say_nothing() -> None:

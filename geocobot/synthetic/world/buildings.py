@@ -89,8 +89,7 @@ def _scatter_things(canvas: Canvas, setting: Setting, lots: Lots) -> None:
     """Leave crates, laundry and rubbish about; they are no things to be found, and no ground."""
     view, dice = setting.view, setting.view.dice
     size = dice.log_uniform(1.0, 5.0)
-    spots = Cells.of(view, (lots.cells.p_m + 500, lots.cells.q_m + 500), (size, size), MESS_LAYER)
-    spots = Cells(view, spots.key + 7 * lots.cells.key, spots.p_m, spots.q_m)
+    spots = _spots(lots.cells, size, MESS_LAYER)
     thing = spots.turned(spots.number(0, 0.0, 3.2)).moved(size * 0.2)
     half = size * spots.number(1, 0.1, 0.4)
     edge = box_distance(thing.p_m, thing.q_m, half, half * spots.number(2, 0.3, 1.0))
@@ -221,10 +220,16 @@ def _paint_machines(canvas: Canvas, body: Cells, edge: Tensor, built: Tensor) ->
     """Put chimneys, windows and machines on roofs; they belong to the building."""
     view, dice = body.view, body.view.dice
     size = dice.uniform(3, 9)
-    spots = Cells.of(view, (body.p_m + 500, body.q_m + 500), (size, size), CLUTTER_LAYER)
-    spots = Cells(view, spots.key + 7 * body.key, spots.p_m, spots.q_m)
+    spots = _spots(body, size, CLUTTER_LAYER)
     side = spots.number(0, 0.2, 1.2)
     box = box_distance(spots.p_m, spots.q_m, side, side * spots.number(1, 0.5, 1.5))
     there = spots.has(2, dice.uniform(0, 0.3)) & built & (edge < -1.0)
     tone = spots.number(3, 0.15, 0.95).unsqueeze(1)
     canvas.paint(view.cover(box) * there * 0.8, tone.expand_as(canvas.color))
+
+
+def _spots(whole: Cells, size_m: Tensor, layer: int) -> Cells:
+    """Places for small things in every cell, along its axes, other ones in every cell."""
+    at = (whole.p_m + 500, whole.q_m + 500)
+    spots = Cells.of(whole.view, at, (size_m, size_m), layer)
+    return Cells(whole.view, spots.key + 7 * whole.key, spots.p_m, spots.q_m)
