@@ -16,8 +16,10 @@ _DEFAULT = 0.5
 # An IoU within this of the best is as good; of such thresholds the middle one is the safest.
 _PLATEAU = 0.002
 
-# Validation samples are counted in so many groups, to see how much a threshold hangs on a few.
+# Validation samples are counted in so many groups, to see how much a threshold hangs on a few, and
+# each in its quarters: a lone sample has no others to be compared with.
 _GROUPS = 20
+_QUARTERS = 4
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Tuning:
     Attributes:
         thresholds: one per class; 0.5 for a class without a validation pixel.
         iou: IoU of each class at its threshold; None for a class without a validation pixel.
-        mean_error: standard error of the mean IoU; 0 where there is one group of samples only.
+        mean_error: standard error of the mean IoU; 0 where there is nothing to compare.
     """
 
     thresholds: tuple[float, ...]
@@ -51,7 +53,8 @@ class ScoreHistograms:
     """
 
     def __init__(self, n_classes: int) -> None:
-        self.counts = torch.zeros(_GROUPS, 2, n_classes, _BINS, dtype=torch.int64)
+        shape = (_GROUPS, _QUARTERS, 2, n_classes, _BINS)
+        self.counts = torch.zeros(shape, dtype=torch.int64)
         self._samples = 0
 
     def add(self, logits: Tensor, label: Tensor, valid: Tensor) -> None:
@@ -69,7 +72,8 @@ class ScoreHistograms:
         plane = torch.arange(n_classes, device=logits.device).view(1, -1, 1, 1)
         sample = self._samples + torch.arange(len(logits), device=logits.device)
         group = (sample % _GROUPS).view(-1, 1, 1, 1)
-        cells = (((group * 2 + is_class) * n_classes + plane) * _BINS + bins)[counted]
+        part = group * _QUARTERS + _quarter_of_pixels(logits)
+        cells = (((part * 2 + is_class) * n_classes + plane) * _BINS + bins)[counted]
         counts = torch.bincount(cells, minlength=self.counts.numel())
         self.counts += counts.reshape(self.counts.shape).cpu()
         self._samples += len(logits)
@@ -80,11 +84,11 @@ class ScoreHistograms:
         A handful of samples prefers extreme thresholds by chance. So the threshold moves from the
         best to where it should be if scores were probabilities, half the F1 (Lipton et al.,
         arXiv 1402.1892), as long as that costs less IoU than the standard error of the cost, as
-        known from leaving out each group of samples in turn (jackknife); the rule is that of
-        Breiman et al., "Classification and Regression Trees", 1984. Many samples that agree leave
-        it where it is.
+        known from leaving out each group of samples in turn (jackknife), or each quarter of the
+        only one; the rule is that of Breiman et al., "Classification and Regression Trees", 1984.
+        Many samples that agree leave it where it is.
         """
-        counts = self.counts[self.counts.flatten(1).any(dim=1)]
+        counts = self._groups()
         whole = counts.sum(dim=0)
         iou, truth = _iou_by_threshold(whole), whole[1].sum(dim=-1)
         without = torch.stack([_iou_by_threshold(whole - group) for group in counts] or [iou])
@@ -99,6 +103,20 @@ class ScoreHistograms:
         bins = [round(thresholds[k] * _BINS) for k in present]
         error = float(_jackknife(without[:, present, bins].mean(dim=1))) if present else 0.0
         return Tuning(thresholds, tuple(v for _, v in found), error)
+
+    def _groups(self) -> Tensor:
+        """Counts (G, 2, K, bins) of the groups that have any; a lone group is its quarters."""
+        counted = self.counts[self.counts.flatten(1).any(dim=1)]
+        groups = counted[0] if len(counted) == 1 else counted.sum(dim=1)
+        return groups[groups.flatten(1).any(dim=1)]
+
+
+def _quarter_of_pixels(logits: Tensor) -> Tensor:
+    """Which quarter of its sample a pixel of logits (B, K, H, W) lies in, (1, 1, H, W)."""
+    height, width = logits.shape[-2:]
+    lower = (torch.arange(height, device=logits.device) * 2 >= height).long()
+    right = (torch.arange(width, device=logits.device) * 2 >= width).long()
+    return (lower[:, None] * 2 + right).view(1, 1, height, width)
 
 
 def _iou_by_threshold(counts: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def test_a_class_that_is_nowhere_keeps_its_threshold():
 
 def test_ignored_and_invalid_pixels_do_not_count():
     clean = tuned([0.11, 0.81], [0, 1])
-    noisy = tuned([0.11, 0.81, 0.99, 0.01], [0, 1, IGNORE, 1], valid=[True, True, True, False])
+    noisy = tuned([0.11, 0.99, 0.81, 0.01], [0, IGNORE, 1, 1], valid=[True, True, True, False])
     assert noisy == clean
 
 
@@ -74,10 +74,36 @@ def test_one_odd_sample_does_not_pull_the_threshold_far(odd):
     assert 0.3 <= among <= 0.7
 
 
+def square_of(*quarters):
+    """Tune one class on one sample of 4 x 4 px that has a row (scores, label) in each quarter."""
+    scores, label = (
+        torch.tensor([quarter[part] for quarter in quarters])
+        .view(2, 2, 2, 2)
+        .transpose(1, 2)
+        .reshape(1, 4, 4)
+        for part in (0, 1)
+    )
+    histograms = ScoreHistograms(1)
+    histograms.add(logit(scores)[None], label, torch.ones_like(label, dtype=torch.bool))
+    return histograms.tune()
+
+
+def test_a_lone_sample_is_compared_with_itself():
+    assert square_of(*[SHY] * 4).thresholds == rows_of(*[SHY] * 4).thresholds
+    assert square_of(*[PLAIN] * 4).mean_error == 0.0
+    odd = [BOLD, PLAIN, PLAIN, PLAIN]
+    assert square_of(*odd) == rows_of(*odd)
+    assert square_of(NOISY, PLAIN, NOISY, PLAIN).mean_error > 0.05
+
+
+def test_a_lone_sample_among_unlabelled_ones_is_compared_with_itself():
+    unlabelled = (PLAIN[0], [IGNORE] * 4)
+    assert rows_of(unlabelled, BOLD, unlabelled) == rows_of(BOLD)
+
+
 def test_the_error_of_the_mean_is_that_of_the_mean():
     alike, apart = rows_of(*[PLAIN] * 6), rows_of(*[PLAIN] * 3, *[NOISY] * 3)
     assert alike.mean_error == 0.0
-    assert rows_of(PLAIN).mean_error == 0.0
     assert apart.mean_error > 0.05
     # The mean of a sample falls as the root of its size.
     more = rows_of(*[PLAIN] * 9, *[NOISY] * 9)
@@ -97,7 +123,7 @@ def test_the_iou_is_the_one_at_that_threshold_and_nearly_the_best(seed):
     rng = np.random.default_rng(seed)
     truth = rng.random(300) < 0.3
     scores = np.clip(rng.normal(0.4 + 0.2 * truth, 0.15), 0.01, 0.99)
-    found = tuned(scores, truth.astype(np.int64))
+    found = rows_of(*[(scores.tolist(), truth.astype(np.int64).tolist())] * 2)
 
     def iou(threshold):
         mapped = scores >= threshold
