@@ -30,7 +30,7 @@ from torch.optim.swa_utils import update_bn
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.bands import normalize
-from geocobot.classes import ClassSpec, classify
+from geocobot.classes import ClassSpec
 from geocobot.config import TrainOptions
 from geocobot.config.values import CPU_CROP_PX, StartName
 from geocobot.data.dataset import SceneDataset
@@ -45,7 +45,7 @@ from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import SilentProgress
 from geocobot.training.fit import FitResult, FitSettings, fit
 from geocobot.training.groups import GroupSettings, default_groups
-from geocobot.training.thresholds import ScoreHistograms, Tuning
+from geocobot.training.thresholds import ScoreHistograms
 from geocobot.training.trainer import checkpoint_path
 from geocobot.workflows.commit import running_commit
 from geocobot.workflows.defaults import fill_in
@@ -59,6 +59,9 @@ OVERLAP = 0.25
 """Share of a tile that overlaps its neighbor, as `geocobot predict` has it."""
 
 UNET = "unet"
+
+SCORE_STEPS = 200
+"""Steps from 0 to 1 in which scores are written down: as many as thresholds have."""
 
 _STATISTICS_BATCHES = 40
 
@@ -127,6 +130,7 @@ class Trained:
         fitted: how the training went.
         classes: with the thresholds to map with.
         validation_iou: mean IoU on the validation blocks at these thresholds; None without blocks.
+        validation: scores of the validation blocks; None without blocks.
         views: how often training showed a pixel of its area on average.
         tile_px: side of the tiles to map with.
     """
@@ -135,8 +139,22 @@ class Trained:
     fitted: FitResult
     classes: tuple[ClassSpec, ...]
     validation_iou: float | None
+    validation: ScoreHistograms | None
     views: float
     tile_px: int
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a segmenter says of a part.
+
+    Attributes:
+        scores: (K, H, W) float32, 0 to 1.
+        valid: (H, W), True where there is data.
+    """
+
+    scores: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
 
 
 class UNetHead(nn.Module):
@@ -300,22 +318,21 @@ def train(
             last = torch.load(checkpoint_path(Path(run)), weights_only=True)
             segmenter.load_state_dict(last["average"], strict=False)
     _take_statistics(segmenter, datamodule, compute)
-    iou = None
+    iou, validation = None, None
     if validated:
-        tuning = _tune(segmenter, datamodule, compute, len(classes))
+        validation = _score_blocks(segmenter, datamodule, compute, len(classes))
+        tuning = validation.tune()
         classes = tuple(
             replace(spec, threshold=threshold)
             for spec, threshold in zip(classes, tuning.thresholds, strict=True)
         )
         iou = tuning.mean_iou
     views = datamodule.views_per_epoch * fitted.steps / datamodule.steps_per_epoch
-    return Trained(segmenter, fitted, classes, iou, views, datamodule.crop_px)
+    return Trained(segmenter, fitted, classes, iou, validation, views, datamodule.crop_px)
 
 
-def map_part(
-    trained: Trained, ground: Ground, part: Inputs, compute: Compute
-) -> npt.NDArray[np.uint8]:
-    """Class numbers (H, W) of a part, tiled and blended as `geocobot predict` does."""
+def score_part(trained: Trained, ground: Ground, part: Inputs, compute: Compute) -> Scored:
+    """Scores of a part, tiled and blended as `geocobot predict` does."""
     pixel_m = ground.scenes[0].grid.ground_pixel_m
     scene = open_scene_for(part.scenes[0].path, ground.ranges, pixel_m)
     loader, plan = plan_tiles(
@@ -325,8 +342,31 @@ def map_part(
         batch_size=4,
     )
     tiles = predict_tiles(trained.segmenter, loader, compute, n_classes=len(trained.classes))
-    strips = [classify(s.scores, s.valid, trained.classes) for s in blend(tiles, plan)]
-    return np.concatenate(strips)
+    strips = list(blend(tiles, plan))
+    return Scored(
+        np.concatenate([s.scores for s in strips], axis=1),
+        np.concatenate([s.valid for s in strips]),
+    )
+
+
+def truth_of(part: Inputs) -> npt.NDArray[np.uint8]:
+    """Class numbers (H, W) of a part as its labels have them."""
+    return part.rasters[0].read(part.scenes[0].grid.window).classes
+
+
+def keep_scores(trained: Trained, scored: Scored, truth: npt.NDArray[np.uint8], path: Path) -> None:
+    """Write down what other thresholds can be tried on, see benchmarks/thresholds.py."""
+    if trained.validation is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        path,
+        validation=trained.validation.counts.numpy(),
+        scores=(scored.scores * SCORE_STEPS).round().astype(np.uint8),
+        valid=scored.valid,
+        truth=truth,
+        tuned=[c.threshold for c in trained.classes],
+    )
 
 
 def judge(
@@ -337,8 +377,7 @@ def judge(
     picture: Path | None,
 ) -> PixelScores:
     """Scores of a map where its truth is known; draws image, truth and map if asked."""
-    scene = part.scenes[0]
-    truth = part.rasters[0].read(scene.grid.window).classes
+    scene, truth = part.scenes[0], truth_of(part)
     seen = scene.read(scene.grid.window)
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
@@ -402,17 +441,17 @@ def _take_statistics(segmenter: Segmenter, datamodule: SceneDataModule, compute:
         update_bn(images, segmenter, device=compute.device)
 
 
-def _tune(
+def _score_blocks(
     segmenter: Segmenter, datamodule: SceneDataModule, compute: Compute, n_classes: int
-) -> Tuning:
-    """Thresholds from the validation blocks, as training finds them after every epoch."""
+) -> ScoreHistograms:
+    """Scores of the validation blocks, as training counts them after every epoch."""
     histograms = ScoreHistograms(n_classes)
     segmenter.to(compute.device).eval()
     for batch in datamodule.val_dataloader():
         with torch.inference_mode(), compute.autocast():
             logits = segmenter(batch["image"].to(compute.device))
         histograms.add(logits.cpu(), batch["label"], batch["valid"])
-    return histograms.tune()
+    return histograms
 
 
 def _processor() -> str:

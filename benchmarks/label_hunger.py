@@ -30,14 +30,14 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from arms import UNET, Job, Run, begin, figures, finished, judge, map_part, survey, train
+from arms import UNET, Job, Run, begin, figures, finished, judge, score_part, survey, train
 from heads import spread
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from pretrained import add_arms, checked, make_job
 from rasterio.windows import Window
 
-from geocobot.classes import BACKGROUND, IGNORE
+from geocobot.classes import BACKGROUND, IGNORE, classify
 from geocobot.data.split import Split
 from geocobot.workflows.ground import Ground
 
@@ -99,7 +99,8 @@ def run(job: Job, folder: Path) -> Run:
     splits = [Split(train=chosen, val=chosen[:1], patch_px=_PATCH_PX, gap_px=0)]
     trained = train(job, ground, splits, options, validated=False)
     compute = begin(job)
-    found = map_part(trained, ground, judged, compute)
+    scored = score_part(trained, ground, judged, compute)
+    found = classify(scored.scores, scored.valid, trained.classes)
     return figures(trained, judge(trained, found, ground, judged, None), compute)
 
 

@@ -17,7 +17,7 @@ Steps and views are in the table, and the IoU of a map that has every class ever
 what nothing learned is worth.
 
 Every finished run is a line of `runs.jsonl` in the folder and is not run again; the table at the
-end is of all runs that were asked for.
+end is of all runs that were asked for. Their scores are in `scores/`, for benchmarks/thresholds.py.
 """
 
 from __future__ import annotations
@@ -37,14 +37,17 @@ from arms import (
     figures,
     finished,
     judge,
-    map_part,
+    keep_scores,
+    score_part,
     split,
     survey,
     train,
+    truth_of,
 )
 from heads import spread
 from places import PLACES
 
+from geocobot.classes import classify
 from geocobot.config.values import MAX_VIEWS
 from geocobot.models.weights import sha256_of
 
@@ -152,7 +155,14 @@ def _measure(job: Job, folder: Path, picture: Path | None) -> Run:
     ground, judged, options = survey(job, folder)
     trained = train(job, ground, split(ground, options), options, validated=True)
     compute = begin(job)
-    found = map_part(trained, ground, judged, compute)
+    scored = score_part(trained, ground, judged, compute)
+    keep_scores(
+        trained,
+        scored,
+        truth_of(judged),
+        folder / "scores" / f"{job.title}_{job.minutes:g}min.npz",
+    )
+    found = classify(scored.scores, scored.valid, trained.classes)
     return figures(trained, judge(trained, found, ground, judged, picture), compute)
 
 
