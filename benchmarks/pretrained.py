@@ -160,7 +160,7 @@ def _measure(job: Job, folder: Path, picture: Path | None) -> Run:
         trained,
         scored,
         truth_of(judged),
-        folder / "scores" / f"{job.title}_{job.minutes:g}min.npz",
+        folder / "scores" / f"{job.title}_{job.minutes:g}min_{job.max_views}views.npz",
     )
     found = classify(scored.scores, scored.valid, trained.classes)
     return figures(trained, judge(trained, found, ground, judged, picture), compute)

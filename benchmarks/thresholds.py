@@ -20,7 +20,7 @@ import argparse
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -83,11 +83,8 @@ class Kept:
 
     def mean_iou(self, thresholds: Curves) -> float:
         """Mean IoU of the judged part's map with these thresholds."""
-        names = [str(k) for k in range(self.n_classes)]
-        classes = [
-            type(c)(c.number, c.name, c.color, float(t))
-            for c, t in zip(name_classes(names), thresholds, strict=True)
-        ]
+        specs = name_classes([f"class {k}" for k in range(self.n_classes)])
+        classes = [replace(c, threshold=float(t)) for c, t in zip(specs, thresholds, strict=True)]
         scores = self.scores.astype(np.float32) / SCORE_STEPS
         known = self.valid & (self.truth != IGNORE)
         found, truth = classify(scores, self.valid, classes)[known], self.truth[known]
