@@ -66,13 +66,14 @@ class ScoreHistograms:
             valid: (B, H, W) bool, True where there is data.
         """
         n_classes = logits.shape[1]
-        counted = (valid & (label != IGNORE)).unsqueeze(1).expand_as(logits)
+        known = valid & (label != IGNORE)
+        counted = known.unsqueeze(1).expand_as(logits)
         is_class = binary_targets(label, n_classes).long()
         bins = (logits.float().sigmoid() * _BINS).long().clamp(max=_BINS - 1)
         plane = torch.arange(n_classes, device=logits.device).view(1, -1, 1, 1)
         sample = self._samples + torch.arange(len(logits), device=logits.device)
         group = (sample % _GROUPS).view(-1, 1, 1, 1)
-        part = group * _QUARTERS + _quarter_of_pixels(logits)
+        part = group * _QUARTERS + _quarter_of_pixels(known)
         cells = (((part * 2 + is_class) * n_classes + plane) * _BINS + bins)[counted]
         counts = torch.bincount(cells, minlength=self.counts.numel())
         self.counts += counts.reshape(self.counts.shape).cpu()
@@ -111,12 +112,27 @@ class ScoreHistograms:
         return groups[groups.flatten(1).any(dim=1)]
 
 
-def _quarter_of_pixels(logits: Tensor) -> Tensor:
-    """Which quarter of its sample a pixel of logits (B, K, H, W) lies in, (1, 1, H, W)."""
-    height, width = logits.shape[-2:]
-    lower = (torch.arange(height, device=logits.device) * 2 >= height).long()
-    right = (torch.arange(width, device=logits.device) * 2 >= width).long()
-    return (lower[:, None] * 2 + right).view(1, 1, height, width)
+def _quarter_of_pixels(known: Tensor) -> Tensor:
+    """Which quarter of what is known of its sample a pixel lies in, 0 to 3.
+
+    Args:
+        known: (B, H, W) bool; a block may lie anywhere in what is seen around it.
+
+    Returns:
+        (B, 1, H, W) int64.
+    """
+    lower = _second_half(known.any(dim=2))[:, :, None]
+    right = _second_half(known.any(dim=1))[:, None, :]
+    return (lower * 2 + right).unsqueeze(1)
+
+
+def _second_half(known: Tensor) -> Tensor:
+    """1 past the middle of the first and the last that are known in each row (B, N), else 0."""
+    length = known.shape[1]
+    first = known.int().argmax(dim=1)
+    end = length - known.flip(1).int().argmax(dim=1)
+    position = torch.arange(length, device=known.device)
+    return (2 * position >= (first + end)[:, None]).long()
 
 
 def _iou_by_threshold(counts: Tensor) -> Tensor:

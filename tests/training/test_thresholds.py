@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import pad
 
 from geocobot.classes import IGNORE
 from geocobot.training.thresholds import ScoreHistograms
@@ -74,8 +75,11 @@ def test_one_odd_sample_does_not_pull_the_threshold_far(odd):
     assert 0.3 <= among <= 0.7
 
 
-def square_of(*quarters):
-    """Tune one class on one sample of 4 x 4 px that has a row (scores, label) in each quarter."""
+def square_of(*quarters, around=(0, 0, 0, 0)):
+    """Tune one class on one sample with a row (scores, label) in each quarter of 4 x 4 px.
+
+    Around them so many unlabelled pixels to the left, right, top and bottom.
+    """
     scores, label = (
         torch.tensor([quarter[part] for quarter in quarters])
         .view(2, 2, 2, 2)
@@ -83,6 +87,7 @@ def square_of(*quarters):
         .reshape(1, 4, 4)
         for part in (0, 1)
     )
+    scores, label = pad(scores, around, value=0.99), pad(label, around, value=IGNORE)
     histograms = ScoreHistograms(1)
     histograms.add(logit(scores)[None], label, torch.ones_like(label, dtype=torch.bool))
     return histograms.tune()
@@ -93,6 +98,7 @@ def test_a_lone_sample_is_compared_with_itself():
     assert square_of(*[PLAIN] * 4).mean_error == 0.0
     odd = [BOLD, PLAIN, PLAIN, PLAIN]
     assert square_of(*odd) == rows_of(*odd)
+    assert square_of(*odd, around=(7, 1, 0, 3)) == rows_of(*odd)
     assert square_of(NOISY, PLAIN, NOISY, PLAIN).mean_error > 0.05
 
 
