@@ -30,7 +30,7 @@ from torch.optim.swa_utils import update_bn
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.bands import normalize
-from geocobot.classes import ClassSpec
+from geocobot.classes import ClassSpec, classify
 from geocobot.config import TrainOptions
 from geocobot.config.values import CPU_CROP_PX, StartName
 from geocobot.data.dataset import SceneDataset
@@ -59,9 +59,6 @@ OVERLAP = 0.25
 """Share of a tile that overlaps its neighbor, as `geocobot predict` has it."""
 
 UNET = "unet"
-
-SCORE_STEPS = 200
-"""Steps from 0 to 1 in which scores are written down: as many as thresholds have."""
 
 _STATISTICS_BATCHES = 40
 
@@ -349,35 +346,29 @@ def score_part(trained: Trained, ground: Ground, part: Inputs, compute: Compute)
     )
 
 
-def truth_of(part: Inputs) -> npt.NDArray[np.uint8]:
-    """Class numbers (H, W) of a part as its labels have them."""
-    return part.rasters[0].read(part.scenes[0].grid.window).classes
-
-
-def keep_scores(trained: Trained, scored: Scored, truth: npt.NDArray[np.uint8], path: Path) -> None:
+def keep_scores(trained: Trained, scored: Scored, part: Inputs, path: Path) -> None:
     """Write down what other thresholds can be tried on, see benchmarks/thresholds.py."""
-    if trained.validation is None:
-        return
+    assert trained.validation is not None
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         path,
         validation=trained.validation.counts.numpy(),
-        scores=(scored.scores * SCORE_STEPS).round().astype(np.uint8),
+        scores=scored.scores.astype(np.float16),
         valid=scored.valid,
-        truth=truth,
-        tuned=[c.threshold for c in trained.classes],
+        truth=_truth(part),
     )
 
 
 def judge(
     trained: Trained,
-    found: npt.NDArray[np.uint8],
+    scored: Scored,
     ground: Ground,
     part: Inputs,
     picture: Path | None,
 ) -> PixelScores:
-    """Scores of a map where its truth is known; draws image, truth and map if asked."""
-    scene, truth = part.scenes[0], truth_of(part)
+    """Judge the map of a part where its truth is known; draw image, truth and map if asked."""
+    scene, truth = part.scenes[0], _truth(part)
+    found = classify(scored.scores, scored.valid, trained.classes)
     seen = scene.read(scene.grid.window)
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
@@ -414,6 +405,11 @@ def figures(trained: Trained, scores: PixelScores, compute: Compute) -> Run:
         "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "machine": f"{_processor()}, {compute.device.type}, {compute.precision}",
     }
+
+
+def _truth(part: Inputs) -> npt.NDArray[np.uint8]:
+    """Class numbers (H, W) of a part as its labels have them."""
+    return part.rasters[0].read(part.scenes[0].grid.window).classes
 
 
 def _most_epochs(job: Job, datamodule: SceneDataModule) -> int | None:

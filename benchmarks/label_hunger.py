@@ -37,7 +37,7 @@ from matplotlib.axes import Axes
 from pretrained import add_arms, checked, make_job
 from rasterio.windows import Window
 
-from geocobot.classes import BACKGROUND, IGNORE, classify
+from geocobot.classes import BACKGROUND, IGNORE
 from geocobot.data.split import Split
 from geocobot.workflows.ground import Ground
 
@@ -100,8 +100,7 @@ def run(job: Job, folder: Path) -> Run:
     trained = train(job, ground, splits, options, validated=False)
     compute = begin(job)
     scored = score_part(trained, ground, judged, compute)
-    found = classify(scored.scores, scored.valid, trained.classes)
-    return figures(trained, judge(trained, found, ground, judged, None), compute)
+    return figures(trained, judge(trained, scored, ground, judged, None), compute)
 
 
 def choose_patches(ground: Ground, seed: int) -> tuple[Window, ...]:

@@ -42,12 +42,10 @@ from arms import (
     split,
     survey,
     train,
-    truth_of,
 )
 from heads import spread
 from places import PLACES
 
-from geocobot.classes import classify
 from geocobot.config.values import MAX_VIEWS
 from geocobot.models.weights import sha256_of
 
@@ -156,14 +154,9 @@ def _measure(job: Job, folder: Path, picture: Path | None) -> Run:
     trained = train(job, ground, split(ground, options), options, validated=True)
     compute = begin(job)
     scored = score_part(trained, ground, judged, compute)
-    keep_scores(
-        trained,
-        scored,
-        truth_of(judged),
-        folder / "scores" / f"{job.title}_{job.minutes:g}min_{job.max_views}views.npz",
-    )
-    found = classify(scored.scores, scored.valid, trained.classes)
-    return figures(trained, judge(trained, found, ground, judged, picture), compute)
+    length = f"{job.minutes:g}min_{job.max_views}views"
+    keep_scores(trained, scored, judged, folder / "scores" / f"{job.title}_{length}.npz")
+    return figures(trained, judge(trained, scored, ground, judged, picture), compute)
 
 
 def table(runs: Sequence[Run], arms: Sequence[str]) -> str:

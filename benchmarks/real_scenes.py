@@ -1,7 +1,7 @@
 """Train on one part of a real scene, judge another part, beside a per-pixel random forest.
 
 Usage: python benchmarks/real_scenes.py [vegas_roads vegas_multiclass kampala_buildings]
-       [--minutes 10] [--start random] [--seed 0] [--out build/real_scenes]
+       [--minutes M] [--start random] [--seed 0] [--out build/real_scenes]
 
 Every stage is the command that a user would type, in a process of its own, so that minutes and
 peak memory are the user's. Ours and the forest see the same training pixels and are judged on

@@ -3,8 +3,8 @@
 Usage: python benchmarks/thresholds.py [FOLDER of benchmarks/pretrained.py, build/pretrained]
 
 Every run left the scores of its validation blocks, which is all that a rule may look at, and those
-of the part that judges it. The table has the mean IoU of the judged part by rule, averaged over the
-seeds and rates of an arm on a scene:
+of the part that judges it. The table has the mean IoU of the judged part by rule, averaged over all
+runs of an arm on a scene:
 
 - "best": the middle of the best thresholds in validation.
 - "half F1": half of the F1 of the best, where it would be if scores were probabilities.
@@ -26,31 +26,33 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from arms import SCORE_STEPS
+from torch import Tensor
 
-from geocobot.classes import IGNORE, classify, name_classes
-from geocobot.training.thresholds import ScoreHistograms
+from geocobot.classes import classify, name_classes
+from geocobot.evaluation.pixels import Confusion
+from geocobot.training.thresholds import (
+    ScoreHistograms,
+    half_f1,
+    iou_by_threshold,
+    middle_of_plateau,
+)
 
-Curves = npt.NDArray[np.float64]
 
-_PLATEAU = 0.002  # an IoU so near the best is as good
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kept:
     """What one run left.
 
     Attributes:
-        title: scene, arm, seed and rate.
+        title: scene, arm, seed and rate, minutes and views.
         validation: counted scores of its validation blocks.
-        scores: (K, H, W) uint8 steps of the judged part.
+        scores: (K, H, W) float32 of the judged part, 0 to 1.
         valid: (H, W) bool, where that has data.
         truth: (H, W) uint8 class numbers.
     """
 
     title: str
     validation: ScoreHistograms
-    scores: npt.NDArray[np.uint8]
+    scores: npt.NDArray[np.float32]
     valid: npt.NDArray[np.bool_]
     truth: npt.NDArray[np.uint8]
 
@@ -58,40 +60,26 @@ class Kept:
     def read(cls, path: Path) -> Kept:
         """Read what `arms.keep_scores` wrote."""
         with np.load(path) as file:
-            histograms = ScoreHistograms(len(file["scores"]))
+            scores = file["scores"].astype(np.float32)
+            histograms = ScoreHistograms(len(scores))
             histograms.counts = torch.from_numpy(file["validation"])
-            return cls(path.stem, histograms, file["scores"], file["valid"], file["truth"])
+            return cls(path.stem, histograms, scores, file["valid"], file["truth"])
 
-    @property
-    def n_classes(self) -> int:
-        """K."""
-        return len(self.scores)
+    def judged(self) -> ScoreHistograms:
+        """Counted scores of the judged part."""
+        histograms = ScoreHistograms(len(self.scores))
+        planes = (self.scores, self.truth.astype(np.int64), self.valid)
+        scores, truth, valid = (torch.from_numpy(plane)[None] for plane in planes)
+        histograms.add(scores.logit(), truth, valid)
+        return histograms
 
-    def judged_counts(self) -> npt.NDArray[np.int64]:
-        """Counts (2, K, steps) of the judged part's scores, other and true pixels."""
-        known = self.valid & (self.truth != IGNORE)
-        truth = self.truth[known]
-        steps = np.minimum(self.scores[:, known], SCORE_STEPS - 1)
-        counts = [
-            [
-                np.bincount(plane[(truth == k) == own], minlength=SCORE_STEPS)
-                for own in (False, True)
-            ]
-            for k, plane in enumerate(steps, start=1)
-        ]
-        return np.array(counts).transpose(1, 0, 2)
-
-    def mean_iou(self, thresholds: Curves) -> float:
+    def mean_iou(self, thresholds: list[float]) -> float:
         """Mean IoU of the judged part's map with these thresholds."""
-        specs = name_classes([f"class {k}" for k in range(self.n_classes)])
-        classes = [replace(c, threshold=float(t)) for c, t in zip(specs, thresholds, strict=True)]
-        scores = self.scores.astype(np.float32) / SCORE_STEPS
-        known = self.valid & (self.truth != IGNORE)
-        found, truth = classify(scores, self.valid, classes)[known], self.truth[known]
-        numbers = range(1, self.n_classes + 1)
-        both = [((found == k) & (truth == k)).sum() for k in numbers]
-        either = [((found == k) | (truth == k)).sum() for k in numbers]
-        return statistics.mean(float(b / max(e, 1)) for b, e in zip(both, either, strict=True))
+        specs = name_classes([f"class {k}" for k in range(len(thresholds))])
+        classes = [replace(c, threshold=t) for c, t in zip(specs, thresholds, strict=True)]
+        confusion = Confusion(classes)
+        confusion.add(self.truth, classify(self.scores, self.valid, classes), self.valid)
+        return confusion.scores().mean_iou
 
 
 def main() -> None:
@@ -109,59 +97,32 @@ def main() -> None:
 
 def by_rule(kept: Kept) -> Iterator[float]:
     """Mean IoU of the judged part by each of the rules, in their order."""
-    counts = kept.validation.counts.sum(dim=(0, 1)).numpy()
     for rule in RULES.values():
-        yield kept.mean_iou(rule(kept, iou_by_threshold(counts)))
+        yield kept.mean_iou(rule(kept))
 
 
-def iou_by_threshold(counts: npt.NDArray[np.int64]) -> Curves:
-    """IoU (K, steps) of every class at every threshold, of counts (2, K, steps)."""
-    others, own = counts[..., ::-1].cumsum(axis=-1)[..., ::-1]
-    iou: Curves = own / np.maximum(own[:, :1] + others, 1)
-    return iou
+def curves(histograms: ScoreHistograms) -> Tensor:
+    """IoU (K, bins) of every class at every threshold."""
+    return iou_by_threshold(histograms.counts.sum(dim=(0, 1)))
 
 
-def best(_: Kept, iou: Curves) -> Curves:
+def best(histograms: ScoreHistograms) -> list[float]:
     """The middle of the thresholds that are as good as the best."""
-    good = iou >= iou.max(axis=1, keepdims=True) - _PLATEAU
-    middles = [statistics.median(np.flatnonzero(row)) for row in good]
-    return np.array(middles) / SCORE_STEPS
+    return [middle_of_plateau(iou, int(iou.argmax())) / len(iou) for iou in curves(histograms)]
 
 
-def half_f1(_: Kept, iou: Curves) -> Curves:
+def half(histograms: ScoreHistograms) -> list[float]:
     """Half the F1 of the best."""
-    most = iou.max(axis=1)
-    half: Curves = most / (1 + most)
-    return half
+    return [half_f1(float(iou.max())) for iou in curves(histograms)]
 
 
-def one_error(kept: Kept, _: Curves) -> Curves:
-    """As the package tunes."""
-    return np.array(kept.validation.tune().thresholds)
-
-
-def lower(kept: Kept, iou: Curves) -> Curves:
-    """The lower of the best and half the F1."""
-    return np.minimum(best(kept, iou), half_f1(kept, iou))
-
-
-def one_half(kept: Kept, _: Curves) -> Curves:
-    """0.5 throughout."""
-    return np.full(kept.n_classes, 0.5)
-
-
-def oracle(kept: Kept, _: Curves) -> Curves:
-    """What is best where it is judged."""
-    return best(kept, iou_by_threshold(kept.judged_counts()))
-
-
-RULES: Mapping[str, Callable[[Kept, Curves], Curves]] = {
-    "best": best,
-    "half F1": half_f1,
-    "one error": one_error,
-    "lower": lower,
-    "one half": one_half,
-    "oracle": oracle,
+RULES: Mapping[str, Callable[[Kept], list[float]]] = {
+    "best": lambda kept: best(kept.validation),
+    "half F1": lambda kept: half(kept.validation),
+    "one error": lambda kept: list(kept.validation.tune().thresholds),
+    "lower": lambda kept: [*map(min, best(kept.validation), half(kept.validation))],
+    "one half": lambda kept: [0.5] * len(kept.scores),
+    "oracle": lambda kept: best(kept.judged()),
 }
 
 

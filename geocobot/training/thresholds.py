@@ -91,8 +91,8 @@ class ScoreHistograms:
         """
         counts = self._groups()
         whole = counts.sum(dim=0)
-        iou, truth = _iou_by_threshold(whole), whole[1].sum(dim=-1)
-        without = torch.stack([_iou_by_threshold(whole - group) for group in counts] or [iou])
+        iou, truth = iou_by_threshold(whole), whole[1].sum(dim=-1)
+        without = torch.stack([iou_by_threshold(whole - group) for group in counts] or [iou])
         found = [
             _choose(iou[k], _cost_error(without[:, k], int(iou[k].argmax())))
             if int(truth[k])
@@ -135,7 +135,7 @@ def _second_half(known: Tensor) -> Tensor:
     return (2 * position >= (first + end)[:, None]).long()
 
 
-def _iou_by_threshold(counts: Tensor) -> Tensor:
+def iou_by_threshold(counts: Tensor) -> Tensor:
     """IoU of every class at every threshold.
 
     Args:
@@ -183,20 +183,25 @@ def _choose(iou: Tensor, error: Tensor) -> tuple[float, float]:
         error: (bins,) standard error of what a threshold costs.
     """
     best = int(iou.argmax())
-    chosen, calibrated = _middle_of_plateau(iou, best), round(_half_f1(float(iou[best])) * _BINS)
+    chosen, calibrated = middle_of_plateau(iou, best), round(half_f1(float(iou[best])) * _BINS)
     step = 1 if chosen < calibrated else -1
     while chosen != calibrated and iou[best] - iou[chosen + step] < error[chosen + step]:
         chosen += step
     return chosen / _BINS, float(iou[chosen])
 
 
-def _half_f1(iou: float) -> float:
-    """Half the F1 that belongs to an IoU, 0 to 0.5."""
+def half_f1(iou: float) -> float:
+    """Half the F1 of an IoU, 0 to 0.5: the best threshold if scores are probabilities."""
     return iou / (1 + iou)
 
 
-def _middle_of_plateau(iou: Tensor, best: int) -> int:
-    """The middle of the thresholds around the best that are as good."""
+def middle_of_plateau(iou: Tensor, best: int) -> int:
+    """The middle of the thresholds around the best that are as good.
+
+    Args:
+        iou: (bins,) IoU when a pixel needs a score of at least bin / bins.
+        best: bin of the best.
+    """
     good = (iou >= iou[best] - _PLATEAU).tolist()
     first = last = best
     while first > 0 and good[first - 1]:
