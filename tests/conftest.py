@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import torch
 from affine import Affine
 from hypothesis import HealthCheck, settings
 from rasterio.enums import ColorInterp
@@ -18,6 +20,12 @@ from rasterio.enums import ColorInterp
 # A law does not break because the machine is busy.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# With a thread per core, whatever else runs makes threads wait for each other: a training of half a
+# minute took ten beside two more like it, and just as long with one thread. Sums come out the same,
+# too. The variable is for the processes that tests start.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 REAL_DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 

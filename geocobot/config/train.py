@@ -200,7 +200,8 @@ class TrainOptions:
     )
     max_minutes: float | None = option(
         f"Stop training after so many minutes; default {DEFAULT_CPU_MINUTES:g} on a CPU, "
-        f"{PRETRAINED_TINY_MINUTES:g} for tiny with its pretrained weights, none on a GPU.",
+        f"{PRETRAINED_TINY_MINUTES:g} for tiny with its pretrained weights; none on a GPU or with "
+        "--epochs.",
         None,
         group="Training",
         least=1e-9,

@@ -169,7 +169,7 @@ def fill_in(options: TrainOptions, device: torch.device, surveys: Sequence[Surve
         patch_px = choose_patch_px(surveys, MAX_PATCH_PX[device.type], options.seed)
         _log.info("Patches: %d px, the largest that leaves enough of them.", patch_px)
     minutes = options.max_minutes
-    if minutes is None and device.type == "cpu":
+    if minutes is None and options.epochs is None and device.type == "cpu":
         minutes = _cpu_minutes(options)
         _log.info("Training stops after %g minutes; --max-minutes gives it more.", minutes)
     crop_px = options.crop_size or _crop_px(options, device, patch_px)

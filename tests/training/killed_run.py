@@ -8,7 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-import torch
 from squares import SquaresModule, TinySegmenter
 
 from geocobot.training.fit import FitSettings, fit
@@ -31,7 +30,6 @@ class DyingSegmenter(TinySegmenter):
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     fit(
         DyingSegmenter(int(sys.argv[2])),
         SquaresModule(),

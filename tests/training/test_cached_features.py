@@ -77,14 +77,6 @@ class PoolModule(SquaresModule):
         return type(loader)(loader.dataset, batch_size=4, sampler=PoolSampler(PATCHES))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def run(tmp_path, *, cache=None, name="run", resume=False, last=None):
     """Train for five epochs; the segmenter, and what the log says."""
     segmenter = Segmenter(FrozenEncoder(), Head(last))

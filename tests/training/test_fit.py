@@ -68,14 +68,6 @@ def segmenter():
     return TinySegmenter()
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def settings(*, rate=1e-2, **changed):
     groups = GroupSettings(learning_rate=rate)
     return FitSettings(**({"n_classes": 1, "epochs": 5, "seed": 3, "groups": groups} | changed))

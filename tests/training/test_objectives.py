@@ -173,20 +173,11 @@ class StoppingEncoder(CountingEncoder):
         return Features((), self.embed(image))
 
 
-@pytest.fixture
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def settings(**changed):
     groups = GroupSettings(learning_rate=1e-2)
     return FitSettings(n_classes=1, epochs=4, seed=3, groups=groups, box_jitter_px=2.0, **changed)
 
 
-@pytest.mark.usefixtures("_one_thread")
 def test_a_training_with_boxes_learns_and_resumes_as_if_nothing_had_happened(tmp_path):
     whole, cut, resumed = boxed_segmenter(), boxed_segmenter(), boxed_segmenter(seed=99)
     expected = fit(whole, SquaresModule(), settings(), tmp_path / "whole")

@@ -88,6 +88,11 @@ def test_fewer_epochs_stay_as_they_are(caplog: pytest.LogCaptureFixture) -> None
     assert not caplog.messages
 
 
+def test_epochs_that_were_asked_for_are_trained_however_long_they_take() -> None:
+    assert fill_in(options(base="tiny", epochs=3), CPU, []).max_minutes is None
+    assert fill_in(options(base="tiny", epochs=3, max_minutes=1.0), CPU, []).max_minutes == 1.0
+
+
 def test_what_was_said_is_kept() -> None:
     said = options(
         base="tiny",
