@@ -153,6 +153,7 @@ def fit(
         with (progress or SilentProgress()).task("Training", total=1.0) as shown:
             if begun is None and settings.readers_first and can_fit_first(segmenter):
                 fit_readers(segmenter, datamodule, settings.compute, settings.seed)
+                clock.prepared_s = clock.elapsed_s
             callbacks = [ProgressReport(shown, clock), *_make_callbacks(settings, folder, clock)]
             trainer = run_trainer(
                 folder,

@@ -132,6 +132,7 @@ class SegmentationTask(LightningModule):
         checkpoint["average"] = self.average.state_dict()
         checkpoint["best"] = [self.best_iou, self.best_error]
         checkpoint["elapsed_s"] = self.clock.elapsed_s
+        checkpoint["prepared_s"] = self.clock.prepared_s
         if self.tuning is not None:
             checkpoint["thresholds"] = list(self.tuning.thresholds)
             checkpoint["class_iou"] = list(self.tuning.iou)
@@ -141,3 +142,4 @@ class SegmentationTask(LightningModule):
         self.best_iou, self.best_error = checkpoint["best"]
         self.average.load_state_dict(checkpoint["average"])
         self.clock.elapsed_before_s = cast("float", checkpoint["elapsed_s"])
+        self.clock.prepared_s = cast("float", checkpoint["prepared_s"])

@@ -37,12 +37,15 @@ class RunClock:
         total_steps: optimizer steps of the whole run; infinite where only the clock ends it.
         budget_s: seconds the run may take, or None.
         elapsed_before_s: seconds that interrupted parts of the run took.
+        prepared_s: seconds of the budget that were spent before the first step; the schedule
+            begins after them, or a warm-up would be over before it has begun.
         reserved_s: seconds of the budget to keep for the last validation.
     """
 
     total_steps: float
     budget_s: float | None = None
     elapsed_before_s: float = 0.0
+    prepared_s: float = 0.0
     reserved_s: float = 0.0
     _started: float = field(default_factory=time.monotonic)
 
@@ -61,8 +64,8 @@ class RunClock:
         return min(1.0, max(step / max(self.total_steps, 1), self._time_share()))
 
     def _time_share(self) -> float:
-        """Share of the budget that is spent; 0 without a budget."""
+        """Share of the budget for steps that is spent; 0 without a budget."""
         if self.budget_s is None:
             return 0.0
-        usable = max(self.budget_s - self.reserved_s, 1e-9)
-        return self.elapsed_s / usable
+        usable = max(self.budget_s - self.reserved_s - self.prepared_s, 1e-9)
+        return (self.elapsed_s - self.prepared_s) / usable

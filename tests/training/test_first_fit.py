@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +21,10 @@ from geocobot.models.encoder import SamEncoder
 from geocobot.models.heads import head_config, make_head
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
+from geocobot.training import fit as fit_module
 from geocobot.training.first_fit import can_fit_first, fit_readers
 from geocobot.training.fit import FitSettings, fit
+from geocobot.training.groups import GroupSettings
 
 from .squares import EpochSampler, SquaresModule
 
@@ -157,6 +162,34 @@ def test_training_begins_with_it(is_first: bool, tmp_path: Path) -> None:
     settings = FitSettings(n_classes=3, epochs=1, readers_first=is_first)
     result = fit(pretrained(), HalvesModule(), settings, tmp_path)
     assert (result.mean_iou > 0.8) == is_first
+
+
+def test_the_schedule_begins_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers that take eight of ten minutes leave two for all of the schedule."""
+    spent = [0.0]
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + spent[0])
+    monkeypatch.setattr(fit_module, "fit_readers", lambda *_: spent.append(spent.pop() + 480.0))
+    settings = FitSettings(
+        n_classes=3,
+        epochs=4,
+        max_minutes=10.0,
+        warmup=0.5,
+        groups=GroupSettings(learning_rate=1e-3),
+    )
+    result = fit(pretrained(), HalvesModule(), settings, tmp_path)
+    assert result.seconds > 480.0
+    assert learning_rates(result.log)[0] == pytest.approx(1e-3 * 2 / 64, rel=0.5)
+    spent[0] = 0.0
+    resumed = fit(pretrained(), HalvesModule(), replace(settings, epochs=8, resume=True), tmp_path)
+    assert resumed.seconds > 480.0
+    assert learning_rates(resumed.log)[33] == pytest.approx(1e-3, rel=0.01)
+
+
+def learning_rates(log: Path) -> list[float]:
+    """The rate of every step."""
+    with log.open(newline="") as file:
+        return [float(r["learning_rate"]) for r in csv.DictReader(file) if r["learning_rate"]]
 
 
 def test_what_cannot_be_fitted_is_trained_as_ever(tmp_path: Path) -> None:

@@ -59,3 +59,15 @@ def test_interrupted_parts_count(monkeypatch):
     now[0] = 10.0
     assert clock.elapsed_s == 55
     assert clock.progress(0) == pytest.approx(55 / 60)
+
+
+def test_what_came_before_the_first_step_is_no_part_of_the_schedule(monkeypatch):
+    now = [30.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock = RunClock(total_steps=10, budget_s=60, prepared_s=30, _started=0.0)
+    assert clock.progress(0) == 0.0
+    now[0] = 45.0
+    assert clock.progress(0) == pytest.approx(0.5)
+    now[0] = 60.0
+    assert clock.out_of_time
+    assert RunClock(total_steps=10, budget_s=20, prepared_s=30, _started=0.0).out_of_time
