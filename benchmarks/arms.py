@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import segmentation_models_pytorch as smp
 import torch
-from places import PLACES, open_part
+from places import find_place, open_part
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
@@ -245,7 +245,7 @@ def begin(job: Job) -> Compute:
 
 def survey(job: Job, folder: Path) -> tuple[Ground, Inputs, TrainOptions]:
     """The part to train on, the part to judge, and options as `geocobot train` fills them in."""
-    place = PLACES[job.scene]
+    place = find_place(job.scene)
     start: StartName = "pretrained" if ARMS[job.arm].pretrained else "random"
     ground = survey_ground(
         open_part(place, place.train, folder / "parts"), job.seed, SilentProgress()

@@ -1,13 +1,15 @@
 """How many labels it takes: IoU on an unseen part after training on a few labelled patches.
 
-Usage: python benchmarks/label_hunger.py --checkpoint FILE [--scenes kampala_buildings vegas_roads]
+Usage: python benchmarks/label_hunger.py --checkpoint FILE [--scenes kampala_gardens vegas_roads]
        [--patches 1 2 4 8 16] [--arms pretrained random-full unet] [--seeds 0 1 2]
        [--minutes 3 | --seconds 20] [--unet-rate 1e-3] [--max-views 600] [--threads 2]
        [--out build/label_hunger]
 
 Labelled are so many patches of 256 px of the part to train on, drawn by the seed from those with
 some foreground; the patches of a smaller number are among those of a larger one. Training sees
-nothing else, apart from the range of the scene's values. All arms see the same patches.
+nothing else, apart from the range of the scene's values. All arms see the same patches, in crops
+of half their side: a whole patch would always be in the same frame, and be learned by its place in
+it.
 
 A patch or two cannot be split into training and validation without spending labels that are the
 point of the comparison, and a threshold tuned on a corner of a patch is an accident. So nothing is
@@ -26,6 +28,7 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -34,6 +37,7 @@ from arms import UNET, Job, Run, begin, figures, finished, judge, score_part, su
 from heads import spread
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from places import ROOMY_PLACES
 from pretrained import add_arms, checked, make_job
 from rasterio.windows import Window
 
@@ -42,8 +46,8 @@ from geocobot.data.split import Split
 from geocobot.workflows.ground import Ground
 
 _PATCH_PX = 256
+_CROP_PX = _PATCH_PX // 2
 _LEAST_FOREGROUND = 0.02  # share of a patch; a user would not label one without
-_ROOMY = ("kampala_buildings", "vegas_roads")  # places with more than a handful of patches
 
 # Colors that stay apart for color-blind readers (after Okabe and Ito, 2008), and a marker each.
 _LOOK = {
@@ -59,7 +63,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scenes", nargs="+", default=[_ROOMY[0]], choices=_ROOMY)
+    parser.add_argument(
+        "--scenes", nargs="+", default=["kampala_gardens"], choices=list(ROOMY_PLACES)
+    )
     parser.add_argument("--patches", nargs="+", type=int, default=[1, 2, 4, 8, 16])
     add_arms(parser, ["pretrained", "random-full", UNET], minutes=3.0)
     parser.add_argument("--unet-rate", type=float, default=1e-3)
@@ -97,6 +103,7 @@ def run(job: Job, folder: Path) -> Run:
         )
     # The trainer wants a block to validate after every epoch; what it finds there is not used.
     splits = [Split(train=chosen, val=chosen[:1], patch_px=_PATCH_PX, gap_px=0)]
+    options = replace(options, crop_size=_CROP_PX)
     trained = train(job, ground, splits, options, validated=False)
     compute = begin(job)
     scored = score_part(trained, ground, judged, compute)

@@ -112,6 +112,19 @@ PLACES: Mapping[str, Place] = {
     ),
 }
 
+# Places with more than a handful of patches to label, learned and judged in one scene.
+ROOMY_PLACES: Mapping[str, Place] = {
+    "kampala_gardens": Place(
+        "kampala_buildings/labels.geojson", *south_north("kampala_buildings/scene_a.tif", 1536)
+    ),
+    "vegas_roads": PLACES["vegas_roads"],
+}
+
+
+def find_place(name: str) -> Place:
+    """A place of either kind."""
+    return PLACES[name] if name in PLACES else ROOMY_PLACES[name]
+
 
 @dataclass(frozen=True, eq=False)
 class KnownLabels(LabelRaster):

@@ -21,9 +21,9 @@ from rasterio.enums import ColorInterp
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
-# With a thread per core, whatever else runs makes threads wait for each other: a training of half a
-# minute took ten beside two more like it, and just as long with one thread. Sums come out the same,
-# too. The variable is for the processes that tests start.
+# With a thread per core, threads wait for each other whenever anything else computes, and a
+# training takes many times as long; with one it does not, and its sums come out the same every
+# time. The variable is for the processes that tests start.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
