@@ -38,7 +38,7 @@ class RunClock:
         budget_s: seconds the run may take, or None.
         elapsed_before_s: seconds that interrupted parts of the run took.
         prepared_s: seconds of the budget that were spent before the first step; the schedule
-            begins after them, or a warm-up would be over before it has begun.
+            begins after them, or they would be taken from its warm-up.
         reserved_s: seconds of the budget to keep for the last validation.
     """
 
