@@ -18,8 +18,10 @@ from sklearn.ensemble import RandomForestClassifier
 
 from geocobot.classes import IGNORE
 from geocobot.evaluation.pixels import Confusion
-from geocobot.io.labels import Labels, read_labels
+from geocobot.io.label_files import LabelChoice, read_labels
+from geocobot.io.labels import Labels
 from geocobot.io.scene import Scene
+from geocobot.io.widths import Widths
 
 TREES = 100
 MIN_LEAF_PX = (
@@ -51,7 +53,10 @@ def judge_forest(
     Returns:
         Class name to IoU, and "<class> F1" to F1.
     """
-    truth = read_labels([labels], class_field=class_field, line_width_m=line_width_m)
+    truth = read_labels(
+        [labels],
+        LabelChoice(class_field=class_field, widths=Widths(line_width_m=line_width_m)),
+    )
     forest = train_forest(Scene.open(train_on), truth, seed)
     scores = map_and_judge(forest, Scene.open(judged), truth).scores()
     return {s.name: s.iou for s in scores.classes} | {f"{s.name} F1": s.f1 for s in scores.classes}

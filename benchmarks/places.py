@@ -7,17 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import geopandas as gpd
-import numpy as np
-import numpy.typing as npt
 import rasterio
-from rasterio.features import rasterize
 from rasterio.windows import Window
 from real_scenes import DATA, crop
 
-from geocobot.classes import IGNORE
-from geocobot.grid import GeoGrid
-from geocobot.io.labels import LabelPatch, LabelRaster, Labels, read_labels
+from geocobot.io.label_files import LabelChoice, read_labels
+from geocobot.io.labelled_area import read_labelled_area
 from geocobot.io.scene import Scene
 from geocobot.workflows.ground import Inputs
 
@@ -126,35 +121,17 @@ def find_place(name: str) -> Place:
     return PLACES[name] if name in PLACES else ROOMY_PLACES[name]
 
 
-@dataclass(frozen=True, eq=False)
-class KnownLabels(LabelRaster):
-    """Labels that are complete in some places only.
-
-    Attributes:
-        known: (H, W) bool on `grid`; elsewhere nobody labelled, which is not background.
-    """
-
-    known: npt.NDArray[np.bool_]
-
-    def read(self, window: Window) -> LabelPatch:
-        """Burn the features that touch a window; `IGNORE` where nothing is known."""
-        patch = super().read(window)
-        inside = self.grid.clip(window)
-        if inside is not None:
-            known = self.known[inside.toslices()]
-            row, col = int(inside.row_off - window.row_off), int(inside.col_off - window.col_off)
-            part = patch.classes[row : row + known.shape[0], col : col + known.shape[1]]
-            part[~known] = IGNORE
-        return patch
-
-
 def open_part(place: Place, part: Part, folder: Path) -> Inputs:
     """A part with its labels; cut out into the folder where it is not a whole scene."""
     scene = Scene.open(cut_part(part, folder))
+    complete = place.labelled_area
     labels = read_labels(
-        [DATA / place.labels], layer=place.layer, class_field=place.class_field, scene=scene
+        [DATA / place.labels],
+        LabelChoice(layer=place.layer, class_field=place.class_field),
+        area=None if complete is None else read_labelled_area([DATA / complete]),
+        scene=scene,
     )
-    return Inputs((scene,), labels, (_on(labels, scene, place.labelled_area),))
+    return Inputs((scene,), labels, (labels.on(scene.grid, scene.name),))
 
 
 def cut_part(part: Part, folder: Path) -> Path:
@@ -167,23 +144,3 @@ def cut_part(part: Part, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{Path(part.scene).parent}_{part.axis}_{part.first}_{part.end or 'end'}.tif"
         return crop(source, window, folder / name)
-
-
-def _on(labels: Labels, scene: Scene, labelled_area: str | None) -> LabelRaster:
-    """The labels on the scene's grid, known within the area alone."""
-    raster = labels.on(scene.grid, scene.name)
-    if labelled_area is None:
-        return raster
-    known = _burn(gpd.read_file(DATA / labelled_area, layer="locations"), scene.grid)
-    return KnownLabels(raster.grid, raster.shapes, raster.numbers, known)
-
-
-def _burn(area: gpd.GeoDataFrame, grid: GeoGrid) -> npt.NDArray[np.bool_]:
-    """Where (H, W) the center of a pixel lies within the area."""
-    burnt = rasterize(
-        area.to_crs(grid.crs).geometry,
-        out_shape=grid.shape,
-        transform=grid.transform,
-        dtype="uint8",
-    )
-    return burnt.astype(np.bool_)

@@ -26,7 +26,7 @@ from forest import judge_forest
 from rasterio.windows import Window
 
 from geocobot.evaluation.pixels import Confusion
-from geocobot.io.labels import read_labels
+from geocobot.io.label_files import LabelChoice, read_labels
 from geocobot.io.scene import Scene
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -141,7 +141,7 @@ def timed(*command: object) -> dict[str, float]:
 def judge(classes: Path, judged: Path, labels: Path, field: str | None) -> dict[str, float]:
     """IoU and F1 per class of a class raster against the labels."""
     scene = Scene.open(judged)
-    truth = read_labels([labels], class_field=field)
+    truth = read_labels([labels], LabelChoice(class_field=field))
     raster = truth.on(scene.grid, scene.name)
     confusion = Confusion(truth.classes)
     with rasterio.open(classes) as mapped:

@@ -51,7 +51,13 @@ class TrainKeywords(TypedDict, total=False):
     labels_layer: str | None
     labels_crs: str | None
     line_width: float | None
+    width_field: str | None
+    point_radius: float | None
     class_field: str | None
+    classes: Iterable[str] | None
+    where: str | None
+    labelled_area: Paths | None
+    ignore_boundary: int
     bands: Iterable[int] | None
     nodata: float | None
     base: BaseName

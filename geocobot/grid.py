@@ -19,6 +19,7 @@ from rasterio.windows import Window
 
 from geocobot.errors import GridError, GridMismatchError
 from geocobot.ground import geod_of, ground_size_m
+from geocobot.windows import intersect
 
 __all__ = [
     "Bounds",
@@ -28,7 +29,6 @@ __all__ = [
     "TileRow",
     "geod_of",
     "ground_size_m",
-    "intersect",
 ]
 
 Bounds: TypeAlias = tuple[float, float, float, float]
@@ -200,16 +200,6 @@ def _is_sheared(transform: Affine) -> bool:
     """Whether rows or columns drift by more than a millionth of a pixel per pixel."""
     drift = max(abs(transform.b), abs(transform.d))
     return bool(drift > _SHEAR_TOLERANCE * max(abs(transform.a), abs(transform.e)))
-
-
-def intersect(a: Window, b: Window) -> Window | None:
-    """The common part of two integer windows, or None if they do not overlap."""
-    col, row = max(a.col_off, b.col_off), max(a.row_off, b.row_off)
-    col_end = min(a.col_off + a.width, b.col_off + b.width)
-    row_end = min(a.row_off + a.height, b.row_off + b.height)
-    if col_end <= col or row_end <= row:
-        return None
-    return Window(col, row, col_end - col, row_end - row)
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ def test_labels_on_nodata(
 def test_labels_of_points(inputs: Inputs, labels_factory: Callable[..., Path]) -> None:
     points = labels_factory([Point(WEST + 9, NORTH - 9)], name="points.gpkg")
     assert_refused(
-        inputs.train(labels=points), inputs, "points.gpkg has 1 points", "Buffer the points in QGIS"
+        inputs.train(labels=points), inputs, "points.gpkg has 1 points", "such as --point-radius 3"
     )
 
 

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from geocobot.classes import BACKGROUND, IGNORE, MAX_CLASSES, ClassSpec, classify, name_classes
+from geocobot.classes import (
+    BACKGROUND,
+    IGNORE,
+    MAX_CLASSES,
+    ClassSpec,
+    classify,
+    name_classes,
+    parse_classes,
+)
+from geocobot.errors import ConfigError
 
 
 class TestClassSpec:
@@ -52,6 +61,35 @@ class TestNameClasses:
 
     def test_none(self):
         assert name_classes([]) == ()
+
+    def test_own_colors_stand_and_the_others_keep_theirs(self):
+        plain = name_classes(["road", "house"])
+        own = name_classes(["road", "house"], {"house": "#123456"})
+        assert [c.color for c in own] == [plain[0].color, "#123456"]
+
+
+class TestParseClasses:
+    def test_names_and_colors_in_order(self):
+        assert parse_classes(["b=#E31a1C", " a ", "x=y", "#1"]) == {
+            "b": "#e31a1c",
+            "a": None,
+            "x=y": None,
+            "#1": None,
+        }
+
+    @pytest.mark.parametrize(
+        ("texts", "said"),
+        [
+            (["a", "b", "a=#000000"], "names a twice"),
+            (["a", " "], "has no name in ' '"),
+            (["=#000000"], "has no name in '=#000000'"),
+            (["a=#12345"], "gives a the color #12345"),
+            (["a=#blue"], "gives a the color #blue"),
+        ],
+    )
+    def test_what_is_no_list_of_classes(self, texts, said):
+        with pytest.raises(ConfigError, match=rf"^--classes {said}\."):
+            parse_classes(texts)
 
 
 _UNIT = st.floats(0, 1, width=32)

@@ -13,7 +13,7 @@ from pyproj import CRS
 from rasterio.windows import Window
 
 from geocobot.errors import CrsError, GridError, GridMismatchError
-from geocobot.grid import GeoGrid, Strip, TilePlan, geod_of, intersect
+from geocobot.grid import GeoGrid, Strip, TilePlan, geod_of
 
 UTM = CRS(32633)
 GRID = GeoGrid(UTM, Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000), (40, 60))
@@ -192,28 +192,6 @@ class TestGround:
     def test_ellipsoid(self):
         assert geod_of(CRS(4326)).a == 6_378_137
         assert geod_of(CRS(4267)).a == pytest.approx(6_378_206.4)
-
-
-class TestIntersect:
-    @given(WINDOWS, WINDOWS)
-    def test_is_symmetric_and_inside_both(self, a, b):
-        common = intersect(a, b)
-        assert common == intersect(b, a)
-        columns = set(range(a.col_off, a.col_off + a.width)) & set(
-            range(b.col_off, b.col_off + b.width)
-        )
-        rows = set(range(a.row_off, a.row_off + a.height)) & set(
-            range(b.row_off, b.row_off + b.height)
-        )
-        if common is None:
-            assert not columns or not rows
-        else:
-            assert common.width == len(columns)
-            assert common.height == len(rows)
-            assert (common.col_off, common.row_off) == (min(columns), min(rows))
-
-    def test_touching_is_not_overlapping(self):
-        assert intersect(Window(0, 0, 5, 5), Window(5, 0, 5, 5)) is None
 
 
 def regular_tiles(height, width, tile, stride, shift=0):

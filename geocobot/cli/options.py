@@ -60,7 +60,7 @@ def gather(kind: type[Options], flags: Mapping[str, Any]) -> Options:
         value = flags.get(field.name)
         if value is None or value == []:
             continue
-        if _is_listed(annotation):
+        if _is_listed(field, annotation):
             value = [item for text in value for item in text.split(",")]
         said[field.name] = value
     if config == "":
@@ -86,12 +86,12 @@ def _without_none(annotation: Any) -> Any:
     return rest[0] if type(None) in get_args(annotation) else annotation
 
 
-def _is_listed(annotation: Any) -> bool:
+def _is_listed(field: Field[Any], annotation: Any) -> bool:
     """Whether an option takes several numbers or names, which a comma may separate."""
     if get_origin(annotation) is not tuple:
         return False
     item = get_args(annotation)[0]
-    return item in {int, float} or get_origin(item) is Literal
+    return item in {int, float} or get_origin(item) is Literal or bool(field.metadata["names"])
 
 
 def _parameter(field: Field[Any], annotation: Any) -> inspect.Parameter:
@@ -105,7 +105,7 @@ def _parameter(field: Field[Any], annotation: Any) -> inspect.Parameter:
         *_flags(field, annotation is bool),
         help=_help(field),
         rich_help_panel=field.metadata.get("group") or None,
-        metavar=_metavar(annotation),
+        metavar=_metavar(field, annotation),
     )
     kind = list[str] if several else annotation
     return _keyword(field.name, kind | None, option)
@@ -125,16 +125,19 @@ def _help(field: Field[Any]) -> str:
     return f"{text.removesuffix('.')}; default {number}."
 
 
-def _metavar(annotation: Any) -> str | None:
+def _metavar(field: Field[Any], annotation: Any) -> str | None:
     """The kind of value, as help shows it; choices show themselves."""
     if get_origin(annotation) is tuple:
-        return _listed_metavar(get_args(annotation)[0]) if _is_listed(annotation) else "FILE"
+        listed = _is_listed(field, annotation)
+        return _listed_metavar(field, get_args(annotation)[0]) if listed else "FILE"
     return {bool: "", int: "N", float: "NUMBER", str: "TEXT"}.get(annotation)
 
 
-def _listed_metavar(item: Any) -> str:
+def _listed_metavar(field: Field[Any], item: Any) -> str:
     """What a list of numbers or names looks like."""
-    return ",".join(get_args(item)) if get_origin(item) is Literal else "N,N,N"
+    if get_origin(item) is Literal:
+        return ",".join(get_args(item))
+    return str(field.metadata["names"] or "N,N,N")
 
 
 def _flags(field: Field[Any], switch: bool) -> list[str]:

@@ -17,6 +17,7 @@ def option(
     most: float | None = None,
     step: int | None = None,
     positional: bool = False,
+    names: str = "",
 ) -> Any:
     """Declare one option of a dataclass.
 
@@ -30,6 +31,8 @@ def option(
         most: largest number that makes sense.
         step: whole number that it has to be a multiple of.
         positional: stands without a flag on the command line.
+        names: what an option looks like that takes several names, which a comma may separate on
+            the command line, such as "NAME,NAME"; texts are files otherwise.
     """
     metadata = {
         "help": help,
@@ -40,6 +43,7 @@ def option(
         "most": most,
         "step": step,
         "positional": positional,
+        "names": names,
     }
     if default is MISSING:
         return field(metadata=metadata)

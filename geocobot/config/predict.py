@@ -16,7 +16,9 @@ class PredictOptions:
 
     COMMAND: ClassVar[str] = "predict"
 
-    raster: tuple[str, ...] = option("Scene to map; may be given several times.")
+    raster: tuple[str, ...] = option(
+        "Scene to map, a folder, or a pattern; may be given several times."
+    )
     model: str = option("Model file of a training run.")
     out: str | None = option(
         "Vector file to write; the ending chooses the format (.gpkg, .fgb, .parquet, .geojson); "

@@ -19,8 +19,10 @@ from geocobot.config.values import (
     DEFAULT_RANKS,
     DEFAULT_WEIGHT_DECAY,
     FEATURE_CACHE_GB,
+    MAX_BOUNDARY_PX,
     MAX_SEED,
     MAX_VIEWS,
+    MAX_WIDTH_M,
     POOL_EPOCHS,
     PRETRAINED_TINY_MINUTES,
     AdapterInit,
@@ -46,9 +48,12 @@ class TrainOptions:
 
     COMMAND: ClassVar[str] = "train"
 
-    raster: tuple[str, ...] = option("Scene to learn from (GeoTIFF or anything GDAL reads).")
+    raster: tuple[str, ...] = option(
+        "Scene to learn from: GeoTIFF or anything GDAL reads, a folder, or a pattern such as *.tif."
+    )
     labels: tuple[str, ...] = option(
-        "What to look for there: lines or polygons in any vector format and CRS."
+        "What to look for there: lines, polygons or points in any vector format and CRS; a file, "
+        "a folder or a pattern."
     )
     out: str | None = option(
         "Folder of the run; default runs/ and the name of the labels.", None, short="-o"
@@ -67,10 +72,48 @@ class TrainOptions:
         None,
         group="Labels",
         least=1e-9,
-        most=10_000,
+        most=MAX_WIDTH_M,
+    )
+    width_field: str | None = option(
+        "Attribute with the full width of each line on the ground, in metres; lines without one "
+        "have --line-width.",
+        None,
+        group="Labels",
+    )
+    point_radius: float | None = option(
+        "Radius of the disc on the ground that a labeled point stands for, in metres.",
+        None,
+        group="Labels",
+        least=1e-9,
+        most=MAX_WIDTH_M,
     )
     class_field: str | None = option(
         "Attribute whose values become the classes.", None, group="Labels"
+    )
+    classes: tuple[str, ...] | None = option(
+        "Which classes to learn, in this order, with a color if you like, such as "
+        "tree,building=#e31a1c; the later one wins where they overlap. Default all, sorted.",
+        None,
+        group="Labels",
+        names="NAME,NAME",
+    )
+    where: str | None = option(
+        'Which features to use: a condition on their attributes in SQL, such as "year > 2019".',
+        None,
+        group="Labels",
+    )
+    labelled_area: tuple[str, ...] | None = option(
+        "Polygons within which the labels are complete; what lies outside is unknown, not "
+        "background: neither learned nor judged.",
+        None,
+        group="Labels",
+    )
+    ignore_boundary: int = option(
+        "Pixels so close to the boundary of a class are unknown, for labels that are not exact.",
+        0,
+        group="Labels",
+        least=0,
+        most=MAX_BOUNDARY_PX,
     )
     bands: tuple[int, ...] | None = option(
         "Three bands for red, green and blue, such as 3,2,1; default the first three.",

@@ -23,6 +23,10 @@ ClassWeights: TypeAlias = Literal["none", "balanced"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 DEFAULT_LINE_WIDTH_M = 8.0
+MAX_WIDTH_M = 10_000.0
+"""Of a line or the radius of a point: more is a unit mistaken."""
+
+MAX_BOUNDARY_PX = 32
 DEFAULT_WEIGHT_DECAY = 0.05
 
 # The published widths. A LoRA site adds its delta as it is (COBOT's formula); AdaptFormer's authors

@@ -16,9 +16,10 @@ from torchgeo.datasets import GeoDataset
 
 from geocobot.bands import BandRange, normalize
 from geocobot.classes import IGNORE
-from geocobot.grid import Bounds, GeoGrid, intersect
+from geocobot.grid import Bounds, GeoGrid
 from geocobot.io.label_raster import LabelRaster
 from geocobot.io.scene import Scene
+from geocobot.windows import intersect
 
 GeoSlices: TypeAlias = tuple[slice, slice] | tuple[slice, slice, slice]
 """TorchGeo's index: slices of x, y and, before TorchGeo 0.10, time, in units of the CRS."""

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from pyproj import CRS, Transformer
 from rasterio.windows import Window
 
-from geocobot.data.rectangles import grown
 from geocobot.data.survey import Survey
-from geocobot.grid import GeoGrid, intersect
+from geocobot.grid import GeoGrid
+from geocobot.windows import grown, intersect
 
 VALIDATION_SHARE = 0.2
 """Share of the labelled area that validation should have."""

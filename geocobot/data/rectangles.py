@@ -1,4 +1,4 @@
-"""Rectangles of whole pixels: growing, covering, packing."""
+"""Rectangles of whole pixels: covering, packing."""
 
 from __future__ import annotations
 
@@ -8,17 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from geocobot.grid import intersect
-
-
-def grown(window: Window, margin_px: int) -> Window:
-    """A window with a margin on every side."""
-    return Window(
-        window.col_off - margin_px,
-        window.row_off - margin_px,
-        window.width + 2 * margin_px,
-        window.height + 2 * margin_px,
-    )
+from geocobot.windows import intersect
 
 
 def contains(outer: Window, inner: Window) -> bool:

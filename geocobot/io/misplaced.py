@@ -9,25 +9,18 @@ from pyproj import CRS
 
 from geocobot.errors import OverlapError
 from geocobot.grid import Bounds, GeoGrid
+from geocobot.io.crs import crs_label
 from geocobot.io.shapes import bounds_in
 
 _WGS84 = CRS.from_epsg(4326)
 _MAX_NAMES = 4
 
 
-def crs_label(crs: CRS) -> str:
-    """A CRS in a few letters: its code if it has one, else its name."""
-    authority = crs.to_authority()
-    if authority:
-        return ":".join(authority)
-    return "a CRS without a name" if crs.name in {"unnamed", "unknown"} else str(crs.name)
-
-
-def in_words(names: Sequence[str]) -> str:
-    """Names in one phrase; after the fourth only how many more there are."""
-    shown = list(names[:_MAX_NAMES])
-    if len(names) > _MAX_NAMES:
-        shown.append(f"{len(names) - _MAX_NAMES} more")
+def in_words(names: Sequence[str], most: int = _MAX_NAMES) -> str:
+    """Names in one phrase; of those beyond `most` only how many more there are."""
+    shown = list(names[:most])
+    if len(names) > most:
+        shown.append(f"{len(names) - most} more")
     return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 

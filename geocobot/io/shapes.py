@@ -1,4 +1,4 @@
-"""Label geometry made fit to burn: cleaned, clipped to a scene, lines widened to areas."""
+"""Label geometry made fit to burn: cleaned, clipped to a scene, lines and points widened."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pyproj import CRS, Transformer
 from pyproj.crs import ProjectedCRS
 from pyproj.crs.coordinate_operation import AzimuthalEquidistantConversion
 from pyproj.exceptions import ProjError
-from rasterio.windows import Window
 from shapely import GeometryType
 
-from geocobot.errors import CrsError, GeometryError
+from geocobot.errors import CrsError
 from geocobot.grid import Bounds, GeoGrid
 from geocobot.ground import degrees_of
+from geocobot.windows import grown
 
 _LOG = logging.getLogger("geocobot.io")
 
 LINES = (GeometryType.LINESTRING, GeometryType.LINEARRING)
-"""Kinds of geometry that are widened before they burn."""
+POINTS = (GeometryType.POINT,)
+"""Kinds of geometry that are widened before they burn, like `LINES`."""
 
-_POINTS = (GeometryType.POINT,)
 _COLLECTIONS = (
     GeometryType.MULTIPOINT,
     GeometryType.MULTILINESTRING,
@@ -44,11 +44,8 @@ def clean_parts(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
         name: their name, for messages.
 
     Returns:
-        Single two-dimensional lines and valid polygons. What had no geometry is left out,
-        counted and logged.
-
-    Raises:
-        GeometryError: there are points among them.
+        Single two-dimensional points, lines and valid polygons. What had no geometry is left
+        out, counted and logged.
     """
     usable = ~np.asarray(frame.geometry.isna() | frame.geometry.is_empty)
     frame = frame[usable]
@@ -57,13 +54,6 @@ def clean_parts(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
         parts = parts.explode(ignore_index=True)
     shapes = shapely.force_2d(np.asarray(parts.geometry.array))
     kinds = shapely.get_type_id(shapes)
-    if np.isin(kinds, _POINTS).any():
-        raise GeometryError(
-            name,
-            f"has {int(np.isin(kinds, _POINTS).sum())} points",
-            "Labels are lines or polygons",
-            "Buffer the points in QGIS (Vector > Geoprocessing Tools > Buffer), or digitize areas",
-        )
     finite = _all_finite(shapes)
     broken = finite & (kinds == GeometryType.POLYGON) & ~shapely.is_valid(shapes)
     shapes[broken] = shapely.make_valid(shapes[broken], method="structure", keep_collapsed=False)
@@ -74,19 +64,21 @@ def clean_parts(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
     return parts[drawn].explode(ignore_index=True)
 
 
-def clip_to_scene(frame: gpd.GeoDataFrame, grid: GeoGrid, line_width_m: float) -> gpd.GeoDataFrame:
+def clip_to_scene(frame: gpd.GeoDataFrame, grid: GeoGrid) -> gpd.GeoDataFrame:
     """Cut features down to the neighborhood of a scene, so that a country's file stays fast.
 
     Args:
-        frame: single lines and polygons in their own CRS.
+        frame: single points, lines and polygons in their own CRS, with the column `reach_m`: how
+            far they will reach beyond their geometry.
         grid: of the scene.
-        line_width_m: full width of the lines to come; half of it reaches into the scene.
 
     Returns:
         What lies on the scene or next to it, still in its own CRS.
     """
-    bounds = neighborhood(grid, frame.crs, line_width_m)
-    if bounds is None or frame.empty:
+    if frame.empty:
+        return frame
+    bounds = neighborhood(grid, frame.crs, float(frame["reach_m"].max()))
+    if bounds is None:
         return frame
     box = shapely.box(*bounds)
     shapely.prepare(box)
@@ -103,18 +95,15 @@ def clip_to_scene(frame: gpd.GeoDataFrame, grid: GeoGrid, line_width_m: float) -
     return parts[same].drop(columns="_kind").reset_index(drop=True)
 
 
-def neighborhood(grid: GeoGrid, crs: CRS, line_width_m: float) -> Bounds | None:
-    """The scene's bounds in another CRS, grown by half a line's width and two pixels.
+def neighborhood(grid: GeoGrid, crs: CRS, reach_m: float) -> Bounds | None:
+    """The scene's bounds in another CRS, grown by what reaches into it and two pixels.
 
     None where they cannot be told: the other CRS does not reach the scene, or the scene lies
     across its edge (the date line).
     """
     # Half as much again: pixels at the corners of a large scene cover less ground.
-    margin_px = math.ceil(0.75 * line_width_m / min(grid.ground_pixel_m)) + _MARGIN_PX
-    around = grid.bounds_of(
-        Window(-margin_px, -margin_px, grid.width + 2 * margin_px, grid.height + 2 * margin_px)
-    )
-    return bounds_in(around, grid.crs, crs)
+    margin_px = math.ceil(1.5 * reach_m / min(grid.ground_pixel_m)) + _MARGIN_PX
+    return bounds_in(grid.bounds_of(grown(grid.window, margin_px)), grid.crs, crs)
 
 
 def bounds_in(bounds: Bounds, crs: CRS, other: CRS) -> Bounds | None:
@@ -129,27 +118,28 @@ def bounds_in(bounds: Bounds, crs: CRS, other: CRS) -> Bounds | None:
     return west, south, east, north
 
 
-def widen_lines(frame: gpd.GeoDataFrame, grid: GeoGrid, line_width_m: float) -> Any:
-    """Turn lines into areas of a true width on the ground.
+def widen(frame: gpd.GeoDataFrame, grid: GeoGrid) -> Any:
+    """Turn lines and points into areas of a true width on the ground.
 
     Buffered in an equidistant projection centred on the scene, so that neither degrees nor the
     stretched metres of EPSG:3857 count; at 100 km from the centre the width is off by less than
     0.01 %.
 
     Args:
-        frame: single lines and polygons in the CRS of `grid`.
+        frame: single points, lines and polygons in the CRS of `grid`, with the column `reach_m`:
+            half the full width of a line, the radius of a point's disc.
         grid: of the scene.
-        line_width_m: full width on the ground.
 
     Returns:
         Polygons, an array of the same length; polygons come back as they were.
     """
     shapes = np.asarray(frame.geometry.array).copy()
-    is_line = np.isin(shapely.get_type_id(shapes), LINES)
-    if is_line.any():
+    thin = np.isin(shapely.get_type_id(shapes), LINES + POINTS)
+    if thin.any():
         local = _local_crs(grid)
-        lines = gpd.GeoSeries(shapes[is_line], crs=grid.crs).to_crs(local)
-        shapes[is_line] = lines.buffer(line_width_m / 2).to_crs(grid.crs).array
+        placed = gpd.GeoSeries(shapes[thin], crs=grid.crs).to_crs(local)
+        reach_m = frame["reach_m"].to_numpy(np.float64)[thin]
+        shapes[thin] = placed.buffer(reach_m).to_crs(grid.crs).array
     return shapes
 
 
@@ -183,7 +173,7 @@ def reproject(frame: gpd.GeoDataFrame, crs: CRS, name: str) -> gpd.GeoDataFrame:
     """Move features to another CRS; what it cannot place is left out, counted and logged.
 
     Args:
-        frame: single lines and polygons in their own CRS.
+        frame: single points, lines and polygons in their own CRS.
         crs: where to move them.
         name: their name, for messages.
 

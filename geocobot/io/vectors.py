@@ -5,38 +5,65 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
 import pyogrio
 from pyogrio.errors import CRSError as OgrCrsError
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
-from pyproj import CRS
 from pyproj.exceptions import CRSError as ProjError
 
-from geocobot.errors import CrsError, FieldError, LayerError, MissingFileError, UnreadableFileError
-from geocobot.io.source import GDAL_NAME, open_dataset
+from geocobot.errors import (
+    ConfigError,
+    CrsError,
+    FieldError,
+    LayerError,
+    MissingFileError,
+    UnreadableFileError,
+)
+from geocobot.io.files import PARQUET_ENDINGS, VECTOR_FOLDER
+from geocobot.io.source import GDAL_NAME
 
 _LOG = logging.getLogger("geocobot.io")
 _SHAPEFILE_CODE = 9994
-_MAX_SHOWN = 80
-_PARQUET = {".parquet", ".geoparquet", ".pq"}
 
 
-def read_vector(
-    path: str | Path, *, layer: str | None = None, field: str | None = None
-) -> tuple[gpd.GeoDataFrame, str]:
+@dataclass(frozen=True, kw_only=True)
+class VectorSource:
+    """Which vector file, and what of it.
+
+    Attributes:
+        path: file name, URL or GDAL name; GeoParquet too, if pyarrow is installed.
+        layer: which layer to read; may be left out where only one has geometry.
+        fields: the attributes to read along, each by the flag that asks for it; all others are
+            left out.
+        where: condition on the attributes in SQL.
+        flag: what names the file on the command line.
+    """
+
+    path: str | Path
+    layer: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    where: str | None = None
+    flag: str = "--labels"
+
+    @property
+    def columns(self) -> list[str]:
+        """The attributes to read, each once."""
+        return list(dict.fromkeys(self.fields.values()))
+
+
+def read_vector(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
     """Read one layer of a vector file.
 
     Args:
-        path: file name, URL or GDAL name; GeoParquet too, if pyarrow is installed.
-        layer: which layer to read; may be left out where only one has geometry.
-        field: the attribute to read along; all others are left out.
+        source: which, and what of it.
 
     Returns:
-        The features as they are in the file, with `field`, and their name: that of the layer
-        where several have geometry, else that of the file.
+        The features as they are in the file, with the attributes asked for, and their name: that
+        of the layer where several have geometry, else that of the file.
 
     Raises:
         MissingFileError: there is no such file.
@@ -44,70 +71,29 @@ def read_vector(
         CrsError: what it says of its CRS cannot be read.
         LayerError: the layer does not exist, or has to be named.
         FieldError: the layer has no such field.
+        ConfigError: the condition is not SQL, or the format cannot be asked.
     """
-    _check_path(path)
+    path = source.path
+    _check_path(source)
     _check_whole(path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if Path(path).suffix.lower() in _PARQUET:
-            frame, name = _read_parquet(path, field), Path(path).stem
+        if Path(path).suffix.lower() in PARQUET_ENDINGS:
+            frame, name = _read_parquet(source), Path(path).stem
         else:
-            frame, name = _read_ogr(path, layer, field)
+            frame, name = _read_ogr(source)
     for text in dict.fromkeys(str(w.message) for w in caught):
         _LOG.info("%s: %s", Path(path).name, text)
     return frame, name
 
 
-def parse_crs(text: str) -> CRS:
-    """Make a CRS from "EPSG:4326", WKT, a PROJ string, or the name of a raster that has it.
-
-    Raises:
-        CrsError: it is none of these, or has no place on the earth.
-    """
-    crs = _named_crs(text)
-    if crs is None and os.path.isfile(text):
-        with open_dataset(text) as source:
-            crs = None if source.crs is None else CRS.from_user_input(source.crs)
-    if crs is not None and is_on_earth(crs):
-        return crs
-    raise CrsError(
-        "--labels-crs",
-        f"is {_short(text)}, which is no CRS" + (" of a place on the earth" if crs else ""),
-        "geocobot takes a code such as EPSG:4326, WKT, or a raster file whose CRS it is",
-        "Look the code up in QGIS (Layer > Layer Properties > Information)",
-    )
-
-
-def is_on_earth(crs: CRS) -> bool:
-    """Whether a CRS has two horizontal axes on an ellipsoid: no site plan, no height alone."""
-    return crs.is_geographic or crs.is_projected
-
-
-def _named_crs(text: str) -> CRS | None:
-    """The CRS that a code or a definition stands for, or None."""
-    try:
-        return CRS.from_user_input(text)
-    except ProjError:
-        return None
-
-
-def _short(text: str) -> str:
-    """A text in quotes, the middle of a long one left out."""
-    if len(text) <= _MAX_SHOWN:
-        return repr(text)
-    return f"{text[: _MAX_SHOWN // 2]!r} ... {text[-_MAX_SHOWN // 2 :]!r}"
-
-
-def _check_path(path: str | Path) -> None:
+def _check_path(source: VectorSource) -> None:
     """Refuse what is not there and what is a folder; file geodatabases are folders and pass."""
-    if os.path.isdir(path) and Path(path).suffix.lower() != ".gdb":
-        raise UnreadableFileError(
-            path, "is a folder", "--labels names a vector file", "Name the file in it"
-        )
+    path, needed = source.path, f"{source.flag} names a vector file"
+    if os.path.isdir(path) and Path(path).suffix.lower() != VECTOR_FOLDER:
+        raise UnreadableFileError(path, "is a folder", needed, "Name the file in it")
     if not os.path.exists(path) and not GDAL_NAME.match(str(path)):
-        raise MissingFileError(
-            path, "does not exist", "--labels names a vector file", "Check the path"
-        )
+        raise MissingFileError(path, "does not exist", needed, "Check the path")
 
 
 def _check_whole(path: str | Path) -> None:
@@ -134,30 +120,62 @@ def _check_whole(path: str | Path) -> None:
         )
 
 
-def _read_ogr(
-    path: str | Path, layer: str | None, field: str | None
-) -> tuple[gpd.GeoDataFrame, str]:
+def _read_ogr(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
     """Read with GDAL."""
+    path = source.path
     try:
-        chosen, name = _choose_layer(path, layer)
-        fields = [str(f) for f in pyogrio.read_info(path, layer=chosen)["fields"]]
-        _check_field(path, field, fields)
+        chosen, name = _choose_layer(source)
+        info = pyogrio.read_info(path, layer=chosen)
+        if info["features"]:  # an empty GeoJSON has no fields either
+            _check_fields(source, [str(f) for f in info["fields"]])
+    except OgrCrsError as error:
+        raise _bad_crs(path, error) from error
+    except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
+        raise _unreadable(path, error) from error
+    try:
         frame = pyogrio.read_dataframe(
             path,
             layer=chosen,
-            columns=[] if field is None else [field],
+            # GDAL finds nothing in a shapefile by a field that is not read.
+            columns=source.columns if source.where is None else None,
+            where=source.where,
             force_2d=True,
             on_invalid="fix",
         )
     except OgrCrsError as error:
         raise _bad_crs(path, error) from error
-    except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
+    except (DataSourceError, DataLayerError, FeatureError, GeometryError, ValueError) as error:
+        _check_condition(source, chosen, error)
         raise _unreadable(path, error) from error
-    return frame, name
+    return frame.reindex(columns=[*source.columns, frame.geometry.name]), name
 
 
-def _choose_layer(path: str | Path, layer: str | None) -> tuple[str, str]:
+def _check_condition(source: VectorSource, layer: str, error: Exception) -> None:
+    """Refuse a condition because of which a layer cannot be read.
+
+    GDAL's drivers say it in different words and at different moments, so a layer that can be read
+    without the condition is not to blame.
+    """
+    if source.where is None:
+        return
+    try:
+        pyogrio.read_dataframe(source.path, layer=layer, columns=[])
+    except (DataSourceError, DataLayerError, FeatureError, GeometryError, ValueError):
+        return
+    names = [str(f) for f in pyogrio.read_info(source.path, layer=layer)["fields"]]
+    raise ConfigError(
+        "--where",
+        f"is {source.where!r}, which {Path(source.path).name} cannot be asked "
+        f"({_first_line(error)})",
+        "It is a condition in SQL, such as \"year > 2019 AND kind = 'road'\"; "
+        + (f"fields are {', '.join(names)}" if names else "the layer has no fields"),
+        "Try it in QGIS first (Layer > Filter)",
+    ) from error
+
+
+def _choose_layer(source: VectorSource) -> tuple[str, str]:
     """The layer to read, and what to call it."""
+    path, layer, flag = source.path, source.layer, f"{source.flag}-layer"
     listed = {str(n): kind for n, kind in pyogrio.list_layers(path)}
     spatial = [n for n, kind in listed.items() if kind is not None]
     names = ", ".join(spatial)
@@ -166,7 +184,7 @@ def _choose_layer(path: str | Path, layer: str | None) -> tuple[str, str]:
             path,
             f"has no layer {layer!r} with geometry",
             f"It has {names}" if spatial else "It has no layer with geometry at all",
-            "Choose one with --labels-layer" if spatial else "Choose another file",
+            f"Choose one with {flag}" if spatial else "Choose another file",
         )
     if not spatial:
         raise LayerError(
@@ -180,7 +198,7 @@ def _choose_layer(path: str | Path, layer: str | None) -> tuple[str, str]:
             path,
             f"has {len(spatial)} layers: {names}",
             "geocobot reads one of them",
-            f"Choose one, such as --labels-layer {spatial[0]}",
+            f"Choose one, such as {flag} {spatial[0]}",
         )
     chosen = layer or spatial[0]
     if len(listed) > len(spatial) == 1:
@@ -188,8 +206,17 @@ def _choose_layer(path: str | Path, layer: str | None) -> tuple[str, str]:
     return chosen, chosen if len(spatial) > 1 else Path(path).stem
 
 
-def _read_parquet(path: str | Path, field: str | None) -> gpd.GeoDataFrame:
+def _read_parquet(source: VectorSource) -> gpd.GeoDataFrame:
     """Read GeoParquet, which the GDAL of the wheels does not know."""
+    path = source.path
+    if source.where is not None:
+        raise ConfigError(
+            "--where",
+            f"cannot be asked of {Path(path).name}",
+            "GDAL reads the features that meet the condition, and the GDAL that comes along "
+            "knows no GeoParquet",
+            "Save the labels as GeoPackage",
+        )
     try:
         frame = gpd.read_parquet(path)
     except ImportError as error:
@@ -204,37 +231,43 @@ def _read_parquet(path: str | Path, field: str | None) -> gpd.GeoDataFrame:
     except (ValueError, OSError) as error:
         raise _unreadable(path, error) from error
     geometry = frame.geometry.name
-    _check_field(path, field, [str(c) for c in frame.columns if c != geometry])
-    return frame[[geometry] if field is None else [field, geometry]]
+    _check_fields(source, [str(c) for c in frame.columns if c != geometry])
+    return frame[[*source.columns, geometry]]
 
 
-def _check_field(path: str | Path, field: str | None, fields: list[str]) -> None:
+def _check_fields(source: VectorSource, known: Sequence[str]) -> None:
     """Refuse a field that the file does not have."""
-    if field is not None and field not in fields:
-        raise FieldError(
-            path,
-            f"has no field {field!r}",
-            f"Its fields are {', '.join(fields)}" if fields else "It has no fields at all",
-            "Choose one of them with --class-field" if fields else "Leave --class-field out",
-        )
+    for flag, name in source.fields.items():
+        if name not in known:
+            raise FieldError(
+                source.path,
+                f"has no field {name!r}",
+                f"Its fields are {', '.join(known)}" if known else "It has no fields at all",
+                f"Choose one of them with {flag}" if known else f"Leave {flag} out",
+            )
 
 
 def _bad_crs(path: str | Path, error: Exception) -> CrsError:
     """What to do about a file that cannot be read because of what it says of its CRS."""
     return CrsError(
         path,
-        f"declares a CRS that cannot be read ({str(error).strip().splitlines()[0].rstrip('.')})",
+        f"declares a CRS that cannot be read ({_first_line(error)})",
         "geocobot needs to know where labels lie",
         "Save them again in QGIS with the right CRS; beside a shapefile, delete the .prj file and "
         "pass --labels-crs",
     )
 
 
-def _unreadable(path: str | Path, error: Any) -> UnreadableFileError:
+def _unreadable(path: str | Path, error: Exception) -> UnreadableFileError:
     """What the library said, in one sentence."""
     return UnreadableFileError(
         path,
-        f"cannot be read ({str(error).strip().splitlines()[0].rstrip('.')})",
+        f"cannot be read ({_first_line(error)})",
         "geocobot reads Shapefile, GeoPackage, GeoJSON, FlatGeobuf and what else GDAL knows",
         "Check that it is a vector file and complete; export it again from its source",
     )
+
+
+def _first_line(error: Exception) -> str:
+    """The first of what a library said."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

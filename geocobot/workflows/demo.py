@@ -13,7 +13,7 @@ import numpy as np
 from geocobot.classes import ClassSpec, classify
 from geocobot.config import DemoOptions, PredictOptions, TrainOptions
 from geocobot.evaluation.pixels import ClassScore, Confusion
-from geocobot.io.labels import read_labels
+from geocobot.io.label_files import read_labels
 from geocobot.io.mounts import check_no_mount
 from geocobot.io.output import new_folder
 from geocobot.io.scene import Scene

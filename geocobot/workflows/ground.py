@@ -12,11 +12,15 @@ from geocobot.classes import BACKGROUND
 from geocobot.config import TrainOptions
 from geocobot.data.survey import Survey, survey_scene
 from geocobot.errors import BandError, EmptyLabelsError
-from geocobot.io.labels import LabelRaster, Labels, read_labels
+from geocobot.io.files import find_rasters
+from geocobot.io.label_files import LabelChoice, read_labels
+from geocobot.io.labelled_area import read_labelled_area
+from geocobot.io.labels import LabelRaster, Labels
 from geocobot.io.misplaced import in_words
 from geocobot.io.scene import Scene
 from geocobot.io.source import N_INPUT_BANDS
 from geocobot.io.statistics import check_pixel_size, measure_ranges
+from geocobot.io.widths import Widths
 from geocobot.progress import Progress
 
 _log = logging.getLogger("geocobot.workflows")
@@ -82,19 +86,36 @@ def read_inputs(options: TrainOptions) -> Inputs:
     """
     _check_bands(options.bands)
     scenes = tuple(
-        Scene.open(path, bands=options.bands, nodata=options.nodata) for path in options.raster
+        Scene.open(path, bands=options.bands, nodata=options.nodata)
+        for path in find_rasters(options.raster)
     )
     for scene in scenes[1:]:
         check_pixel_size(scene.grid, scenes[0].grid.ground_pixel_m, scene.path)
+    area = None if options.labelled_area is None else read_labelled_area(options.labelled_area)
     labels = read_labels(
         options.labels,
-        layer=options.labels_layer,
-        crs=options.labels_crs,
-        line_width_m=options.line_width,
-        class_field=options.class_field,
+        _label_choice(options),
+        area=area,
+        boundary_px=options.ignore_boundary,
         scene=scenes[0],
     )
     return Inputs(scenes, labels, labels.on_each(scenes))
+
+
+def _label_choice(options: TrainOptions) -> LabelChoice:
+    """What the options say of the label files."""
+    return LabelChoice(
+        layer=options.labels_layer,
+        crs=options.labels_crs,
+        widths=Widths(
+            line_width_m=options.line_width,
+            width_field=options.width_field,
+            point_radius_m=options.point_radius,
+        ),
+        class_field=options.class_field,
+        classes=options.classes,
+        where=options.where,
+    )
 
 
 def survey_ground(inputs: Inputs, seed: int, progress: Progress) -> Ground:
@@ -124,10 +145,11 @@ def _check_labelled(ground: Ground) -> None:
     """Refuse labels that cover no pixel with data; warn of classes and scenes that have none."""
     found = [set(survey.class_numbers) - {BACKGROUND} for survey in ground.surveys]
     if not any(found):
+        outside = "" if ground.labels.area is None else ", lie outside --labelled-area"
         raise EmptyLabelsError(
             ground.labels.name,
             f"labels no pixel with data on {in_words([s.name for s in ground.scenes])}: the "
-            f"features lie on nodata, only touch the edge or are smaller than a pixel",
+            f"features lie on nodata{outside}, only touch the edge or are smaller than a pixel",
             "Training needs labelled pixels",
             "Look at scene and labels in QGIS; a wrong nodata value is corrected with --nodata",
         )
@@ -138,8 +160,13 @@ def _check_labelled(ground: Ground) -> None:
             ground.labels.name,
             in_words(absent),
         )
-    for scene, numbers in zip(ground.scenes, found, strict=True):
-        if not numbers:
+    for survey, numbers in zip(ground.surveys, found, strict=True):
+        if not survey.class_numbers:
             _log.warning(
-                "%s: no pixel with data is labelled; all of them count as background.", scene.name
+                "%s: no pixel with data lies in the labelled area; nothing is learned from it.",
+                survey.name,
+            )
+        elif not numbers:
+            _log.warning(
+                "%s: no pixel with data is labelled; all of them count as background.", survey.name
             )

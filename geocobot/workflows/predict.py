@@ -16,6 +16,7 @@ from geocobot.data.dataset import SceneDataset
 from geocobot.errors import ModelFileError
 from geocobot.inference.blend import blend
 from geocobot.inference.tiles import Predictor, TileLogits, plan_tiles, predict_tiles
+from geocobot.io.files import find_rasters
 from geocobot.io.scene import Scene
 from geocobot.io.statistics import open_scene_for
 from geocobot.models.card import ModelCard, read_card
@@ -51,13 +52,14 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     """
     start_s = time.perf_counter()
     check_limits(options)
+    rasters = find_rasters(options.raster)
     targets = choose_targets(
-        options.raster,
+        rasters,
         options.out,
         save_scores=options.save_scores,
         save_classes=options.save_classes,
     )
-    inputs = [*options.raster, options.model, *filter(None, [options.checkpoint])]
+    inputs = [*rasters, options.model, *filter(None, [options.checkpoint])]
     check_targets(targets, inputs, overwrite=options.overwrite)
     compute = choose_compute(options.device, options.precision)
     card = read_card(options.model)
@@ -66,7 +68,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         open_scene_for(
             raster, card.ranges, card.ground_pixel_m, bands=options.bands, nodata=options.nodata
         )
-        for raster in options.raster
+        for raster in rasters
     ]
     segmenter, card = load_model(options.model, checkpoint=options.checkpoint, progress=progress)
     if card.segmenter.adapter.merges:

@@ -17,6 +17,7 @@ from geocobot.config.values import PromptName
 from geocobot.data.module import SceneDataModule
 from geocobot.data.split import Split, split_scenes, write_split
 from geocobot.evaluation.pixels import PixelScores
+from geocobot.io.files import name_of
 from geocobot.models.modelfile import ModelCard, save_model
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
@@ -126,7 +127,7 @@ def train(
     compute = choose_compute(options.device, options.precision)
     options = replace(options, precision=compute.precision)
     run = RunFolder.claim(
-        options.out or _RUNS / Path(options.labels[0]).stem,
+        options.out or _RUNS / name_of(options.labels[0]),
         resume=options.resume,
         overwrite=options.overwrite,
     )

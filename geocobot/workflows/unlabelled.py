@@ -14,6 +14,7 @@ from rasterio.windows import Window
 from geocobot.bands import normalize
 from geocobot.config import PretrainOptions
 from geocobot.errors import BandError
+from geocobot.io.files import find_rasters
 from geocobot.io.scene import Scene
 from geocobot.io.statistics import measure_ranges
 from geocobot.progress import Progress
@@ -33,7 +34,7 @@ def open_unlabelled(options: PretrainOptions) -> tuple[Scene, ...]:
     """
     return tuple(
         Scene.open(path, bands=options.bands, nodata=options.nodata)
-        for path in options.raster or ()
+        for path in find_rasters(options.raster or ())
     )
 
 

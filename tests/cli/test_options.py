@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -80,10 +81,19 @@ def test_numbers_take_commas_and_repeats() -> None:
 def test_names_take_commas_and_repeats() -> None:
     assert options_of("--targets", "q,k,proj")["targets"] == ["q", "k", "proj"]
     assert options_of("--targets", "q", "--targets", "mlp")["targets"] == ["q", "mlp"]
+    assert options_of("--classes", "tree,house=#ff0000")["classes"] == ["tree", "house=#ff0000"]
 
 
 def test_files_repeat_and_keep_their_commas() -> None:
     assert options_of("--raster", "a,b.tif")["raster"] == ["scene.tif", "a,b.tif"]
+    assert options_of("--labelled-area", "a,b.gpkg")["labelled_area"] == ["a,b.gpkg"]
+
+
+def test_help_tells_names_from_files() -> None:
+    shown = CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "200"}).stdout
+    assert re.search(r"--classes\s+NAME,NAME", shown)
+    assert re.search(r"--labelled-area\s+FILE", shown)
+    assert re.search(r"--bands\s+N,N,N", shown)
 
 
 def test_negative_numbers_are_values() -> None:

@@ -15,12 +15,12 @@ from geocobot.data.collection import ChainedSampler, MixedSampler, SampleKey
 from geocobot.data.dataset import SceneDataset
 from geocobot.data.loader import make_loader
 from geocobot.data.module import SceneDataModule
-from geocobot.data.rectangles import area, contains, grown
+from geocobot.data.rectangles import area, contains
 from geocobot.data.samplers import PatchSampler, TileSampler, windows_of
 from geocobot.data.split import Split
 from geocobot.data.survey import survey_scene
-from geocobot.grid import intersect
 from geocobot.io.scene import Scene
+from geocobot.windows import grown, intersect
 
 from .conftest import blobs, burnt, ranges_of
 

@@ -7,14 +7,15 @@ import logging
 import pytest
 
 from geocobot.data.module import SceneDataModule
-from geocobot.data.rectangles import area, grown
+from geocobot.data.rectangles import area
 from geocobot.data.samplers import TileSampler, windows_of
 from geocobot.data.split import choose_patch_px, split_scenes
 from geocobot.data.survey import survey_scene
-from geocobot.grid import TilePlan, intersect
-from geocobot.io.labels import read_labels
+from geocobot.grid import TilePlan
+from geocobot.io.label_files import LabelChoice, read_labels
 from geocobot.io.scene import Scene
 from geocobot.io.statistics import measure_ranges
+from geocobot.windows import grown, intersect
 
 CASES = {
     "vegas_roads": (["vegas_roads/scene.tif"], "vegas_roads/roads.geojson", None, 320),
@@ -37,7 +38,7 @@ CASES = {
 def test_a_real_scene_is_split_and_loaded(real_data, case):
     files, label_file, class_field, expected_px = CASES[case]
     scenes = [Scene.open(real_data / name) for name in files]
-    labels = read_labels([real_data / label_file], class_field=class_field)
+    labels = read_labels([real_data / label_file], LabelChoice(class_field=class_field))
     rasters = [labels.on(scene.grid, scene.name) for scene in scenes]
     surveys = [survey_scene(s, r) for s, r in zip(scenes, rasters, strict=True)]
     patch_px = choose_patch_px(surveys, 512)

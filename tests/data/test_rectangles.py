@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.windows import Window
 
-from geocobot.data.rectangles import area, contains, disjoint, grown, maximal_rectangles, packed
-from geocobot.grid import intersect
+from geocobot.data.rectangles import area, contains, disjoint, maximal_rectangles, packed
+from geocobot.windows import intersect
 
 SIDE = 24
 
@@ -23,10 +23,6 @@ def painted(some: list[Window] | tuple[Window, ...], side: int = 3 * SIDE) -> np
         rows = slice(SIDE + w.row_off, SIDE + w.row_off + w.height)
         image[rows, SIDE + w.col_off : SIDE + w.col_off + w.width] = True
     return image
-
-
-def test_grown_adds_the_margin_on_every_side():
-    assert grown(Window(5, 7, 2, 3), 4) == Window(1, 3, 10, 11)
 
 
 def test_a_window_contains_itself_but_not_its_neighbor():

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from pyproj import CRS
 from rasterio.windows import Window
 
-from geocobot.data.rectangles import area, contains, grown, packed
+from geocobot.data.rectangles import area, contains, packed
 from geocobot.data.split import Split, choose_patch_px, split_scenes, write_split
 from geocobot.data.survey import Survey
 from geocobot.errors import SplitError
-from geocobot.grid import GeoGrid, intersect
+from geocobot.grid import GeoGrid
+from geocobot.windows import grown, intersect
 
 UTM = CRS.from_epsg(32633)
 

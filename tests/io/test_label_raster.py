@@ -17,6 +17,7 @@ from rasterio.windows import Window
 
 from geocobot.classes import BACKGROUND, IGNORE, name_classes
 from geocobot.grid import GeoGrid
+from geocobot.io.label_raster import LabelRaster, near_boundary
 from geocobot.io.labels import Labels
 
 HEIGHT, WIDTH = 48, 64
@@ -26,11 +27,14 @@ GRID = GeoGrid(
 
 
 def labels_of(shapes, numbers, line_width_m=2.0, crs=GRID.crs):
-    frame = gpd.GeoDataFrame(
-        {"class_number": np.asarray(numbers, "uint8"), "file": 0}, geometry=list(shapes), crs=crs
-    )
+    columns = {
+        "class_number": np.asarray(numbers, "uint8"),
+        "file": 0,
+        "reach_m": line_width_m / 2,
+    }
+    frame = gpd.GeoDataFrame(columns, geometry=list(shapes), crs=crs)
     names = [f"class {i}" for i in range(1, max(numbers) + 1)]
-    return Labels(name_classes(names), frame, ("labels.gpkg",), line_width_m)
+    return Labels(name_classes(names), frame, ("labels.gpkg",))
 
 
 def at_pixels(shape):
@@ -129,6 +133,52 @@ def test_outside_is_ignored_and_empty_is_background():
     assert (patch[2:] == IGNORE).all()
     assert (patch[:, 3:] == IGNORE).all()
     assert (raster.read(Window(1000, 0, 5, 5)).classes == IGNORE).all()
+
+
+def brute_boundary(classes, within_px):
+    """Every pixel against every other."""
+    rows, cols = np.indices(classes.shape).reshape(2, -1)
+    flat = classes.ravel()
+    distance = np.hypot(rows[:, None] - rows, cols[:, None] - cols)
+    differs = (flat[:, None] != flat) & (flat[:, None] != IGNORE) & (flat != IGNORE)
+    return ((distance <= within_px) & differs).any(axis=1).reshape(classes.shape)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    classes=st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
+        lambda hw: st.lists(
+            st.sampled_from([BACKGROUND, 1, 2, IGNORE]),
+            min_size=hw[0] * hw[1],
+            max_size=hw[0] * hw[1],
+        ).map(lambda values: np.array(values, "uint8").reshape(hw))
+    ),
+    within_px=st.integers(1, 6),
+)
+def test_near_a_boundary_is_what_has_another_class_near(classes, within_px):
+    np.testing.assert_array_equal(
+        near_boundary(classes, within_px), brute_boundary(classes, within_px)
+    )
+
+
+@settings(deadline=None, max_examples=80)
+@given(window=_WINDOWS, boundary_px=st.integers(1, 5))
+def test_boundaries_and_areas_are_the_same_in_every_window(window, boundary_px):
+    discs = [shapely.Point(x, y).buffer(r) for x, y, r in ((12, 9, 6), (30, 20, 9), (55, 40, 12))]
+    plain = LabelRaster(GRID, np.array(discs, object), np.array([1, 1, 2], "uint8"))
+    known = np.array([shapely.box(5, 5, 40, 44), shapely.box(44.5, 0, 70, 30)], object)
+    raster = LabelRaster(GRID, plain.shapes, plain.numbers, known, boundary_px)
+    whole = plain.read(GRID.window).classes
+    whole[rasterio.features.rasterize(known, out_shape=(HEIGHT, WIDTH), dtype="uint8") == 0] = (
+        IGNORE
+    )
+    whole[brute_boundary(whole, boundary_px)] = IGNORE
+    padded = np.pad(whole, 150, constant_values=IGNORE)
+    top, left = window.row_off + 150, window.col_off + 150
+    np.testing.assert_array_equal(
+        raster.read(window).classes,
+        padded[top : top + window.height, left : left + window.width],
+    )
 
 
 def test_pickles_before_and_after_reading():

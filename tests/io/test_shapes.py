@@ -12,9 +12,9 @@ import shapely
 from affine import Affine
 from pyproj import CRS, Geod, Transformer
 
-from geocobot.errors import CrsError, GeometryError
+from geocobot.errors import CrsError
 from geocobot.grid import GeoGrid
-from geocobot.io.shapes import bounds_in, clean_parts, clip_to_scene, reproject, widen_lines
+from geocobot.io.shapes import bounds_in, clean_parts, clip_to_scene, reproject, widen
 
 BOX = shapely.box(0, 0, 10, 10)
 LINE = shapely.LineString([(0, 0), (10, 10)])
@@ -69,17 +69,13 @@ class TestClean:
     def test_all_gone(self):
         assert clean(None, shapely.Polygon()).empty
 
-    @pytest.mark.parametrize(
-        "shape",
-        [
+    def test_points_stay(self):
+        shapes = [
             shapely.Point(1, 1),
             shapely.MultiPoint([(1, 1), (2, 2)]),
             shapely.GeometryCollection([shapely.Point(1, 1), BOX]),
-        ],
-    )
-    def test_points_are_refused(self, shape):
-        with pytest.raises(GeometryError, match=r"x\.shp has \d points.*Buffer"):
-            clean(shape, BOX)
+        ]
+        assert clean(*shapes).geom_type.tolist() == ["Point"] * 4 + ["Polygon"]
 
 
 def grid_at(crs, lon, lat, size_m=200.0):
@@ -106,27 +102,50 @@ def test_width_on_the_ground_is_true(crs, lon, latitude, azimuth):
     geod = Geod(ellps="WGS84")
     ends = [geod.fwd(lon, latitude, azimuth + turn, 300)[:2] for turn in (180, 0)]
     line = gpd.GeoSeries([shapely.LineString(ends)], crs=4326).to_crs(grid.crs)
-    frame = gpd.GeoDataFrame(geometry=line)
-    road = gpd.GeoSeries(widen_lines(frame, grid, 8.0), crs=grid.crs).to_crs(4326)[0]
+    frame = gpd.GeoDataFrame({"reach_m": [4.0]}, geometry=line)
+    road = gpd.GeoSeries(widen(frame, grid), crs=grid.crs).to_crs(4326)[0]
     across = [geod.fwd(lon, latitude, azimuth + turn, 50)[:2] for turn in (-90, 90)]
     cut = shapely.intersection(road, shapely.LineString(across))
     assert geod.geometry_length(cut) == pytest.approx(8.0, rel=2e-3)
 
 
-def test_polygons_are_not_widened():
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:32633"])
+@pytest.mark.parametrize("latitude", [0.0, 45.0, 70.0])
+def test_a_point_becomes_a_disc_on_the_ground(crs, latitude):
+    grid = grid_at(crs, 15.2, latitude)
+    point = gpd.GeoSeries([shapely.Point(15.2, latitude)], crs=4326).to_crs(grid.crs)
+    frame = gpd.GeoDataFrame({"reach_m": [12.0]}, geometry=point)
+    disc = gpd.GeoSeries(widen(frame, grid), crs=grid.crs).to_crs(4326)[0]
+    lon, lat = shapely.get_coordinates(disc).T
+    _, _, radii = Geod(ellps="WGS84").inv(
+        np.full(lon.shape, 15.2), np.full(lon.shape, latitude), lon, lat
+    )
+    np.testing.assert_allclose(radii, 12.0, rtol=1e-3)
+
+
+def test_each_feature_has_its_own_width_and_polygons_none():
     grid = grid_at("EPSG:32633", 15, 45)
-    frame = gpd.GeoDataFrame(geometry=[BOX, LINE], crs=grid.crs)
-    box, road = widen_lines(frame, grid, 2.0)
-    assert box.equals(BOX)
-    assert road.area > LINE.length * 2
+    west, south, _, _ = grid.bounds
+    here = [
+        shapely.transform(shape, lambda xy: xy + np.array([west, south]))
+        for shape in (BOX, LINE, LINE)
+    ]
+    frame = gpd.GeoDataFrame({"reach_m": [5.0, 1.0, 3.0]}, geometry=here, crs=grid.crs)
+    box, narrow, wide = widen(frame, grid)
+    assert box.equals(here[0])
+    # A line with round ends.
+    for road, reach in ((narrow, 1.0), (wide, 3.0)):
+        expected = 2 * reach * LINE.length + np.pi * reach**2
+        assert road.area == pytest.approx(expected, rel=0.01)
 
 
 class TestClip:
     GRID = grid_at("EPSG:32633", 15, 45)
 
     def clip(self, *shapes, width_m=8.0):
-        frame = gpd.GeoDataFrame({"n": range(len(shapes))}, geometry=list(shapes), crs=32633)
-        return clip_to_scene(frame, self.GRID, width_m)
+        columns = {"n": range(len(shapes)), "reach_m": width_m / 2}
+        frame = gpd.GeoDataFrame(columns, geometry=list(shapes), crs=32633)
+        return clip_to_scene(frame, self.GRID)
 
     def test_far_features_go_and_near_ones_stay_whole(self):
         west, south, _, _ = self.GRID.bounds

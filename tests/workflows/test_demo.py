@@ -16,7 +16,7 @@ from geocobot.classes import ClassSpec, name_classes
 from geocobot.config import DemoOptions, PredictOptions, TrainOptions
 from geocobot.errors import CheckpointError, ConfigError, DeviceError, OutputError
 from geocobot.grid import Strip
-from geocobot.io.labels import read_labels
+from geocobot.io.label_files import read_labels
 from geocobot.io.scene import Scene
 from geocobot.io.scores import ScoreWriter
 from geocobot.settings import read_yaml, to_yaml

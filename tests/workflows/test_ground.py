@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shapely import box
+from shapely import LineString, box
 
 from geocobot.config import TrainOptions
 from geocobot.errors import BandError, EmptyLabelsError
@@ -86,3 +86,56 @@ def test_labels_on_every_scene_are_no_reason_to_talk(
     ground = look([half_empty], [labels_factory([at(10, 10)])])
     assert not caplog.messages
     assert ground.surveys[0].totals.tolist() == [48 * 64 - 100, 100]
+
+
+def test_a_scene_outside_the_labelled_area_is_named(
+    scene_factory: Callable[..., Path],
+    labels_factory: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scenes = [scene_factory(), scene_factory("other.tif", origin_xy=(WEST + 96, NORTH))]
+    area = labels_factory([at(5, 5, 40, 50)], name="area.gpkg")
+    ground = look(scenes, [labels_factory([at(10, 10)])], labelled_area=(str(area),))
+    assert caplog.messages == [
+        "other: no pixel with data lies in the labelled area; nothing is learned from it."
+    ]
+    assert ground.surveys[0].totals.tolist() == [40 * 50 - 100, 100]
+    assert ground.surveys[1].class_numbers == ()
+
+
+def test_an_area_elsewhere_leaves_nothing_to_learn(
+    scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+) -> None:
+    area = labels_factory([at(500, 5, 40, 50)], name="area.gpkg")
+    with pytest.raises(EmptyLabelsError, match=r"labels no pixel with data on scene.*labelled-ar"):
+        look([scene_factory()], [labels_factory([at(10, 10)])], labelled_area=(str(area),))
+
+
+def test_pixels_near_a_boundary_are_not_counted(
+    scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+) -> None:
+    ground = look([scene_factory()], [labels_factory([at(10, 10, 20, 20)])], ignore_boundary=1)
+    assert ground.surveys[0].totals.tolist() == [64 * 96 - 20 * 20 - 4 * 20, 18 * 18]
+
+
+def test_what_was_learned_from_depends_on_every_choice(
+    scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+) -> None:
+    """A run goes on only with what it began with."""
+    shapes = [at(10, 10), at(40, 10), LineString([(WEST, NORTH - 50), (WEST + 96, NORTH - 50)])]
+    labels = labels_factory(shapes, name="a.geojson", crs="EPSG:32633", kind=["a", "b", "c"])
+    area = labels_factory([at(0, 0, 80, 64)], name="area.gpkg")
+    choices: list[dict[str, Any]] = [
+        {},
+        {"line_width": 4.0},
+        {"classes": ("a", "c")},
+        {"classes": ("c", "b", "a")},
+        {"where": "kind <> 'b'"},
+        {"labelled_area": (str(area),)},
+        {"ignore_boundary": 1},
+    ]
+    found = {
+        look([scene_factory()], [labels], class_field="kind", **choice).fingerprint
+        for choice in choices
+    }
+    assert len(found) == len(choices) - 1  # two of them choose the same features

@@ -1,0 +1,184 @@
+"""Files that a name stands for: itself, those in a folder, those that a pattern matches."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from geocobot.errors import ConfigError, MissingFileError, UnreadableFileError
+from geocobot.io.source import GDAL_NAME
+
+_LOG = logging.getLogger("geocobot.io")
+
+PARQUET_ENDINGS = frozenset({".parquet", ".geoparquet", ".pq"})
+VECTOR_FOLDER = ".gdb"
+"""Ending of folders that GDAL reads as one vector file."""
+
+_RASTER_ENDINGS = frozenset(
+    {".tif", ".tiff", ".gtiff", ".vrt", ".jp2", ".j2k", ".img", ".kea", ".ntf", ".nitf", ".bil"}
+    | {".bip", ".bsq", ".asc", ".ecw", ".sid"}
+)
+_VECTOR_ENDINGS = PARQUET_ENDINGS | frozenset(
+    {".gpkg", ".shp", ".geojson", ".geojsonl", ".fgb", ".gml", ".kml", ".tab", ".mif", ".dxf"}
+)
+_OWN_RESULTS = re.compile(r".*_pred(_scores|_classes)\.tif|.*_pred\.(gpkg|fgb|geojson|parquet)")
+_MAGIC = re.compile(r"[*?[]")
+_MAX_ENDINGS = 6
+
+
+@dataclass(frozen=True)
+class FileSet:
+    """The files that one name on the command line stands for.
+
+    Attributes:
+        given: the name as it was given.
+        paths: the files, in natural order; the name itself where it names a file or a URL.
+        name: what they have in common in a word, see `name_of`.
+    """
+
+    given: str
+    paths: tuple[str, ...]
+    name: str
+
+
+def find_rasters(given: Sequence[str]) -> tuple[str, ...]:
+    """The raster files that names, folders and patterns stand for, in the order given.
+
+    Args:
+        given: what `--raster` says.
+
+    Raises:
+        MissingFileError: a pattern matches nothing.
+        UnreadableFileError: a folder has no raster file.
+        ConfigError: a file is named twice.
+    """
+    found = tuple(path for s in _expand(given, "--raster", _is_raster) for path in s.paths)
+    _refuse_twice(found, "--raster")
+    return found
+
+
+def find_vectors(given: Sequence[str], flag: str) -> tuple[FileSet, ...]:
+    """The vector files that names, folders and patterns stand for, a set for each.
+
+    Args:
+        given: what the flag says.
+        flag: for messages.
+
+    Raises:
+        MissingFileError: a pattern matches nothing.
+        UnreadableFileError: a folder has no vector file.
+        ConfigError: a file is named twice.
+    """
+    sets = tuple(_expand(given, flag, _is_vector))
+    _refuse_twice([path for s in sets for path in s.paths], flag)
+    return sets
+
+
+def _expand(given: Sequence[str], flag: str, wanted: Callable[[Path], bool]) -> list[FileSet]:
+    """One set for each name."""
+    sets = []
+    for text in given:
+        if os.path.isdir(text) and not wanted(Path(text)):
+            paths = _files_in(text, flag, wanted)
+        elif _is_pattern(text):
+            paths = _matches(text, flag)
+        else:
+            paths = (text,)
+        sets.append(FileSet(text, paths, name_of(text)))
+    return sets
+
+
+def name_of(given: str) -> str:
+    """What files have in common in a word: their folder's name, or a file's without extension."""
+    if _is_pattern(given):
+        # The last folder that is no pattern itself.
+        return Path(f"{_MAGIC.split(given, maxsplit=1)[0]}_").resolve().parent.name
+    return Path(given).resolve().name if os.path.isdir(given) else Path(given).stem
+
+
+def _is_pattern(text: str) -> bool:
+    """Whether a name stands for all files that match it."""
+    return bool(_MAGIC.search(text)) and not os.path.exists(text) and not GDAL_NAME.match(text)
+
+
+def _files_in(folder: str, flag: str, wanted: Callable[[Path], bool]) -> tuple[str, ...]:
+    """The wanted files in a folder; how many others there are is told."""
+    try:
+        entries = sorted(Path(folder).iterdir(), key=_natural)
+    except OSError as error:
+        raise UnreadableFileError(
+            folder,
+            f"is a folder that cannot be read ({error.strerror})",
+            f"{flag} names files, or a folder with files",
+            "Check its permissions",
+        ) from error
+    results = [e for e in entries if _OWN_RESULTS.fullmatch(e.name)]
+    found = [e for e in entries if wanted(e) and e not in results]
+    if not found:
+        endings = sorted({e.suffix.lower() for e in entries if e.is_file() and e.suffix})
+        what = f"only {', '.join(endings[:_MAX_ENDINGS])}" if endings else "no file"
+        raise UnreadableFileError(
+            folder,
+            f"is a folder without {'a raster' if wanted is _is_raster else 'a vector'} file "
+            f"({what})",
+            f"{flag} takes files by name, those of a folder by their endings",
+            "Name the folder that holds them, or the files by a pattern such as 'folder/*.png'",
+        )
+    if results:
+        _LOG.info("%s: %d results of geocobot are left out.", folder, len(results))
+    _LOG.info("%s: %d files are read.", folder, len(found))
+    return tuple(str(entry) for entry in found)
+
+
+def _matches(pattern: str, flag: str) -> tuple[str, ...]:
+    """The files that a pattern matches; ** goes down into folders."""
+    # Path.glob knows no absolute patterns.
+    matches = map(Path, glob.iglob(pattern, recursive=True))  # noqa: PTH207
+    found = sorted((match for match in matches if not os.path.isdir(match)), key=_natural)
+    if not found:
+        raise MissingFileError(
+            pattern,
+            "matches no file",
+            f"{flag} names files, or a pattern that some have",
+            "Check the folder and the ending; ** stands for folders at any depth",
+        )
+    _LOG.info("%s: %d files are read.", pattern, len(found))
+    return tuple(str(entry) for entry in found)
+
+
+def _refuse_twice(paths: Sequence[str], flag: str) -> None:
+    """Refuse a file that is named twice, which would count twice."""
+    known: set[str] = set()
+    for path in paths:
+        real = path if GDAL_NAME.match(path) else os.path.realpath(path)
+        if real in known:
+            raise ConfigError(
+                flag,
+                f"names {path} twice",
+                "Every file counts once",
+                "Leave it out where a folder or a pattern covers it already",
+            )
+        known.add(real)
+
+
+def _is_raster(path: Path) -> bool:
+    """Whether an entry of a folder is a raster file by its ending."""
+    return path.suffix.lower() in _RASTER_ENDINGS and not os.path.isdir(path)
+
+
+def _is_vector(path: Path) -> bool:
+    """Whether an entry of a folder is a vector file by its ending."""
+    if os.path.isdir(path):
+        return path.suffix.lower() == VECTOR_FOLDER
+    return path.suffix.lower() in _VECTOR_ENDINGS
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sort key in which img2 comes before img10."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in parts]

@@ -1,0 +1,96 @@
+"""Where labels are complete: inside, what nobody drew is background; outside, nothing is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+
+from geocobot.errors import CrsError, EmptyLabelsError, GeometryError
+from geocobot.grid import GeoGrid
+from geocobot.io.crs import is_on_earth
+from geocobot.io.files import find_vectors
+from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
+from geocobot.io.vectors import VectorSource, read_vector
+
+_FLAG = "--labelled-area"
+
+
+@dataclass(frozen=True)
+class LabelledArea:
+    """Polygons within which labels are complete, not yet tied to a scene.
+
+    Attributes:
+        frames: single polygons, one frame per file, each in its own CRS.
+        files: their names without folders, for messages.
+    """
+
+    frames: tuple[gpd.GeoDataFrame, ...]
+    files: tuple[str, ...]
+
+    def on(self, grid: GeoGrid) -> npt.NDArray[np.object_]:
+        """The polygons that reach a scene, in pixels of its grid; none where all lie elsewhere."""
+        shapes = [
+            to_pixels(np.asarray(near.geometry.array), grid)
+            for name, frame in zip(self.files, self.frames, strict=True)
+            for near in [reproject(clip_to_scene(frame, grid), grid.crs, name)]
+        ]
+        placed = np.concatenate(shapes)
+        scene_box = shapely.box(0, 0, grid.width, grid.height)
+        return np.asarray(placed[shapely.intersects(scene_box, placed)])
+
+
+def read_labelled_area(given: Sequence[str | Path]) -> LabelledArea:
+    """Read the polygons within which labels are complete.
+
+    Args:
+        given: vector files of any format and CRS, folders and patterns; at least one.
+
+    Raises:
+        CrsError: a file has no CRS.
+        EmptyLabelsError: a file has no polygon.
+        GeometryError: there are lines or points among them.
+        GeocobotError: whatever `find_vectors` and `read_vector` find.
+    """
+    sets = find_vectors([str(name) for name in given], _FLAG)
+    paths = [path for s in sets for path in s.paths]
+    frames = tuple(_read_polygons(path) for path in paths)
+    return LabelledArea(frames, tuple(Path(path).name for path in paths))
+
+
+def _read_polygons(path: str | Path) -> gpd.GeoDataFrame:
+    """The polygons of one file."""
+    frame, _ = read_vector(VectorSource(path=path, flag=_FLAG))
+    if frame.crs is None or not is_on_earth(frame.crs):
+        raise CrsError(
+            path,
+            "has no CRS" if frame.crs is None else f"has the CRS {frame.crs.name}",
+            "geocobot needs a geographic or projected one to place the labelled area",
+            "Set it in QGIS and save again",
+        )
+    parts = clean_parts(frame, Path(path).name)
+    if parts.empty:
+        raise EmptyLabelsError(
+            path,
+            "has no polygon",
+            f"{_FLAG} is where every object is labelled",
+            "Draw around it in QGIS, or leave the option out",
+        )
+    flat = shapely.get_dimensions(np.asarray(parts.geometry.array)) == 2
+    if not flat.all():
+        raise GeometryError(
+            path,
+            f"has {int((~flat).sum())} lines or points",
+            f"{_FLAG} is drawn with polygons",
+            "Draw around what is labelled completely in QGIS",
+        )
+    shapes = parts.geometry.to_numpy()
+    return gpd.GeoDataFrame(
+        pd.DataFrame({"reach_m": 0.0}, parts.index), geometry=shapes, crs=parts.crs
+    )
