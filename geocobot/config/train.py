@@ -52,8 +52,8 @@ class TrainOptions:
         "Scene to learn from: GeoTIFF or anything GDAL reads, a folder, or a pattern such as *.tif."
     )
     labels: tuple[str, ...] = option(
-        "What to look for there: lines, polygons or points in any vector format and CRS; a file, "
-        "a folder or a pattern."
+        "What to look for there: lines, polygons or points in any vector format and CRS, or a "
+        "raster of class numbers; a file, a folder or a pattern."
     )
     out: str | None = option(
         "Folder of the run; default runs/ and the name of the labels.", None, short="-o"

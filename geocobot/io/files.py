@@ -62,6 +62,32 @@ def find_rasters(given: Sequence[str]) -> tuple[str, ...]:
     return found
 
 
+def find_labels(given: Sequence[str]) -> tuple[FileSet, ...]:
+    """The label files that names, folders and patterns stand for, a set for each.
+
+    A folder stands for its vector files; where it has none, for its rasters.
+
+    Args:
+        given: what `--labels` says.
+
+    Raises:
+        MissingFileError: a pattern matches nothing.
+        UnreadableFileError: a folder has no vector file and no raster.
+        ConfigError: a file is named twice.
+    """
+    sets = []
+    for text in given:
+        kind = _is_raster if _has_rasters_alone(text) else _is_vector
+        sets += _expand([text], "--labels", kind)
+    _refuse_twice([path for s in sets for path in s.paths], "--labels")
+    return tuple(sets)
+
+
+def is_raster_name(path: str) -> bool:
+    """Whether a file, a URL or a GDAL name ends as rasters do; a query is no ending."""
+    return Path(path.partition("?")[0]).suffix.lower() in _RASTER_ENDINGS
+
+
 def find_vectors(given: Sequence[str], flag: str) -> tuple[FileSet, ...]:
     """The vector files that names, folders and patterns stand for, a set for each.
 
@@ -164,6 +190,17 @@ def _refuse_twice(paths: Sequence[str], flag: str) -> None:
                 "Leave it out where a folder or a pattern covers it already",
             )
         known.add(real)
+
+
+def _has_rasters_alone(folder: str) -> bool:
+    """Whether a name is that of a folder with rasters and without vector files."""
+    if not os.path.isdir(folder):
+        return False
+    try:
+        entries = list(Path(folder).iterdir())
+    except OSError:
+        return False
+    return any(map(_is_raster, entries)) and not any(map(_is_vector, entries))
 
 
 def _is_raster(path: Path) -> bool:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import shapely
 
 from geocobot.errors import CrsError, EmptyLabelsError, GeometryError
 from geocobot.grid import GeoGrid
+from geocobot.io.burnt import BurntShapes
 from geocobot.io.crs import is_on_earth
 from geocobot.io.files import find_vectors
 from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
@@ -34,8 +34,8 @@ class LabelledArea:
     frames: tuple[gpd.GeoDataFrame, ...]
     files: tuple[str, ...]
 
-    def on(self, grid: GeoGrid) -> npt.NDArray[np.object_]:
-        """The polygons that reach a scene, in pixels of its grid; none where all lie elsewhere."""
+    def on(self, grid: GeoGrid) -> BurntShapes:
+        """The polygons that reach a scene, as 1; none where all lie elsewhere."""
         shapes = [
             to_pixels(np.asarray(near.geometry.array), grid)
             for name, frame in zip(self.files, self.frames, strict=True)
@@ -43,7 +43,8 @@ class LabelledArea:
         ]
         placed = np.concatenate(shapes)
         scene_box = shapely.box(0, 0, grid.width, grid.height)
-        return np.asarray(placed[shapely.intersects(scene_box, placed)])
+        near = placed[shapely.intersects(scene_box, placed)]
+        return BurntShapes(near, np.ones(len(near), dtype=np.uint8))
 
 
 def read_labelled_area(given: Sequence[str | Path]) -> LabelledArea:

@@ -2,29 +2,70 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import geopandas as gpd
 import numpy as np
 import shapely
 
 from geocobot.classes import ClassSpec
+from geocobot.errors import OverlapError
 from geocobot.grid import GeoGrid
+from geocobot.io.burnt import BurntShapes
 from geocobot.io.label_raster import LabelPatch, LabelRaster
 from geocobot.io.labelled_area import LabelledArea
 from geocobot.io.misplaced import in_words, no_overlap
 from geocobot.io.scene import Scene
 from geocobot.io.shapes import LINES, clip_to_scene, reproject, to_pixels, widen
 
-__all__ = ["LabelPatch", "LabelRaster", "Labels"]
+__all__ = ["FeatureLabels", "LabelPatch", "LabelRaster", "Labels"]
 
 _LOG = logging.getLogger("geocobot.io")
 
 
+class Labels(Protocol):
+    """Labels of any kind, not yet tied to a scene."""
+
+    @property
+    def classes(self) -> tuple[ClassSpec, ...]:
+        """The classes in the order of their numbers."""
+
+    @property
+    def name(self) -> str:
+        """The files in a few words."""
+
+    @property
+    def area(self) -> LabelledArea | None:
+        """Where the labels are complete; None where they are throughout."""
+
+    def on(self, grid: GeoGrid, scene_name: str) -> LabelRaster:
+        """Place the labels on a scene.
+
+        Args:
+            grid: of the scene.
+            scene_name: for messages.
+
+        Raises:
+            OverlapError: nothing of them lies on the scene.
+        """
+
+    def on_each(self, scenes: Sequence[Scene]) -> tuple[LabelRaster, ...]:
+        """Place the labels on scenes, of which some may have nothing of them.
+
+        Raises:
+            OverlapError: nothing of them lies on any of the scenes.
+        """
+
+    def digest(self) -> bytes:
+        """A checksum of what they say."""
+
+
 @dataclass(frozen=True)
-class Labels:
+class FeatureLabels:
     """Labeled features, not yet tied to a scene.
 
     Attributes:
@@ -60,7 +101,7 @@ class Labels:
         """
         placed = self._place(grid, scene_name)
         if not placed.files:
-            raise no_overlap(self.features, self.files, grid, scene_name)
+            raise self._no_overlap(grid, scene_name)
         return placed.raster
 
     def on_each(self, scenes: Sequence[Scene]) -> tuple[LabelRaster, ...]:
@@ -74,7 +115,7 @@ class Labels:
         placed = [self._place(scene.grid, scene.name) for scene in scenes]
         used = {file for here in placed for file in here.files}
         if not used:
-            raise no_overlap(self.features, self.files, scenes[0].grid, scenes[0].name)
+            raise self._no_overlap(scenes[0].grid, scenes[0].name)
         unused = [name for i, name in enumerate(self.files) if i not in used]
         if unused:
             _LOG.warning(
@@ -83,6 +124,10 @@ class Labels:
                 in_words([scene.name for scene in scenes]),
             )
         return tuple(here.raster for here in placed)
+
+    def digest(self) -> bytes:
+        """SHA-256 of the geometry, its width and its classes."""
+        return hashlib.sha256(self.features.to_wkb().to_csv(index=False).encode()).digest()
 
     def _place(self, grid: GeoGrid, scene_name: str) -> _Placed:
         """The labels on a scene."""
@@ -95,9 +140,17 @@ class Labels:
         numbers = near["class_number"].to_numpy(np.uint8)[hits]
         order = np.argsort(numbers, kind="stable")
         known = None if self.area is None else self.area.on(grid)
-        raster = LabelRaster(grid, shapes[hits][order], numbers[order], known, self.boundary_px)
-        _tell_what_is_unknown(raster, self.name, scene_name)
+        burnt = BurntShapes(shapes[hits][order], numbers[order])
+        if known is not None:
+            _tell_what_is_outside(burnt, known, self.name, scene_name)
+        raster = LabelRaster(grid, burnt, known, self.boundary_px)
         return _Placed(raster, frozenset(near["file"].to_numpy()[hits].tolist()))
+
+    def _no_overlap(self, grid: GeoGrid, scene_name: str) -> OverlapError:
+        """Why no feature lies on a scene."""
+        west, south, east, north = (float(v) for v in self.features.total_bounds)
+        crs = self.features.crs
+        return no_overlap((west, south, east, north), crs, self.files, grid, scene_name)
 
     def _warn_of_thin_lines(self, near: gpd.GeoDataFrame, grid: GeoGrid, scene_name: str) -> None:
         """Say that lines thinner than a pixel burn as dots."""
@@ -124,20 +177,17 @@ class _Placed:
     files: frozenset[int]
 
 
-def _tell_what_is_unknown(raster: LabelRaster, name: str, scene_name: str) -> None:
-    """Say which features do not count because they lie outside the labelled area."""
-    if raster.known is None or not raster.shapes.size:
-        return
-    if not raster.known.size:
-        outside = raster.shapes.size
-    else:
-        inside = shapely.STRtree(raster.known).query(raster.shapes, predicate="intersects")[0]
-        outside = raster.shapes.size - np.unique(inside).size
+def _tell_what_is_outside(
+    burnt: BurntShapes, known: BurntShapes, name: str, scene_name: str
+) -> None:
+    """Say how many features do not count because they lie outside the labelled area."""
+    inside = shapely.STRtree(known.shapes).query(burnt.shapes, predicate="intersects")[0]
+    outside = burnt.shapes.size - np.unique(inside).size
     if outside:
         _LOG.warning(
             "%s: %d of %d features on %s lie outside the labelled area and do not count.",
             name,
             outside,
-            raster.shapes.size,
+            burnt.shapes.size,
             scene_name,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import geopandas as gpd
 from pyproj import CRS
 
 from geocobot.errors import OverlapError
@@ -25,28 +24,27 @@ def in_words(names: Sequence[str], most: int = _MAX_NAMES) -> str:
 
 
 def no_overlap(
-    features: gpd.GeoDataFrame, files: Sequence[str], grid: GeoGrid, scene_name: str
+    labels: Bounds, crs: CRS, files: Sequence[str], grid: GeoGrid, scene_name: str
 ) -> OverlapError:
     """Name both extents, and the CRS with which they would meet.
 
     Args:
-        features: none of which lies on the scene.
+        labels: extent of labels, nothing of which lies on the scene.
+        crs: of that extent.
         files: names of the files that they come from.
         grid: of the scene.
         scene_name: for the message.
     """
-    west, south, east, north = (float(v) for v in features.total_bounds)
-    labels = (west, south, east, north)
-    scene = bounds_in(grid.bounds, grid.crs, features.crs)
-    there = _listed(grid.bounds, grid.crs) if scene is None else _listed(scene, features.crs)
-    if scene is not None and features.crs != grid.crs:
+    scene = bounds_in(grid.bounds, grid.crs, crs)
+    there = _listed(grid.bounds, grid.crs) if scene is None else _listed(scene, crs)
+    if scene is not None and crs != grid.crs:
         there += f", that is {_listed(grid.bounds, grid.crs)}"
     return OverlapError(
         in_words(files),
-        f"{'covers' if len(files) == 1 else 'cover'} {_listed(labels, features.crs)}, and nothing "
+        f"{'covers' if len(files) == 1 else 'cover'} {_listed(labels, crs)}, and nothing "
         f"of {'it' if len(files) == 1 else 'them'} lies on {scene_name}, which covers {there}",
         "Labels and scene have to show the same place",
-        _remedy(labels, features.crs, scene, grid),
+        _remedy(labels, crs, scene, grid),
     )
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +13,17 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from geocobot.errors import UnreadableFileError
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
-from geocobot.io.source import alpha_band, check_path, choose_bands, grid_of, open_dataset, reason
+from geocobot.io.handles import Handles
+from geocobot.io.source import (
+    alpha_band,
+    check_path,
+    choose_bands,
+    grid_of,
+    open_dataset,
+    unreadable_part,
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Scene:
     flipped: bool
     alpha: int | None
     masked: bool
-    _handles: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False, compare=False)
+    _handles: Handles = field(default_factory=Handles, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -146,23 +151,11 @@ class Scene:
 
     def close(self) -> None:
         """Close this process's handles; the next read opens the file again."""
-        for key in [k for k in self._handles if k[0] == os.getpid()]:
-            self._handles.pop(key).close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the handles at home when the scene travels to another process."""
-        return {**self.__dict__, "_handles": {}}
-
-    def _handle(self) -> Any:
-        """This process's and thread's own handle: GDAL's are not shared between either."""
-        key = (os.getpid(), threading.get_ident())
-        if key not in self._handles:
-            self._handles[key] = open_dataset(self.path)
-        return self._handles[key]
+        self._handles.close()
 
     def _read_inside(self, window: Window) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
         """Image and validity of a window that lies on the grid."""
-        source = self._handle()
+        source = self._handles.get(partial(open_dataset, self.path))
         if self.flipped:
             row_off = self.grid.height - window.row_off - window.height
             window = Window(window.col_off, row_off, window.width, window.height)
@@ -178,14 +171,7 @@ class Scene:
                 if self.masked:
                     valid &= (source.read_masks(list(self.bands), window=window) > 0).all(axis=0)
         except RasterioError as error:
-            raise UnreadableFileError(
-                self.path,
-                f"cannot be read at rows {window.row_off} to {window.row_off + window.height} "
-                f"and columns {window.col_off} to {window.col_off + window.width} "
-                f"({reason(error)})",
-                "geocobot needs every pixel of a scene",
-                "The file is probably truncated or corrupt: copy or download it again",
-            ) from error
+            raise unreadable_part(self.path, window, error) from error
         return (image[:, ::-1], valid[::-1]) if self.flipped else (image, valid)
 
 

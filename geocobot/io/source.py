@@ -16,6 +16,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError as ProjError
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
 
 from geocobot.errors import BandError, CrsError, GridError, MissingFileError, UnreadableFileError
 from geocobot.grid import GeoGrid
@@ -29,8 +30,12 @@ N_INPUT_BANDS = 3
 GDAL_NAME = re.compile(r"/vsi|[A-Za-z][A-Za-z0-9_+.-]+:")
 
 
-def check_path(path: str | Path) -> None:
+def check_path(path: str | Path, flag: str = "--raster") -> None:
     """Refuse what is not there and what is a folder; GDAL's own names and URLs pass.
+
+    Args:
+        path: of a raster.
+        flag: what names it on the command line.
 
     Raises:
         MissingFileError: there is no such file.
@@ -40,12 +45,12 @@ def check_path(path: str | Path) -> None:
         raise UnreadableFileError(
             path,
             "is a folder",
-            "--raster names a raster file",
+            f"{flag} names a raster file",
             "Name the files in it, or join them with: gdalbuildvrt scene.vrt folder/*.tif",
         )
     if not os.path.exists(path) and not GDAL_NAME.match(str(path)):
         raise MissingFileError(
-            path, "does not exist", "--raster names a raster file", "Check the path"
+            path, "does not exist", f"{flag} names a raster file", "Check the path"
         )
 
 
@@ -66,6 +71,17 @@ def open_dataset(path: str) -> Any:
             "geocobot reads GeoTIFF and every other raster format GDAL knows",
             "Check that it is a raster and complete: copy or download it again",
         ) from error
+
+
+def unreadable_part(path: str | Path, window: Window, error: BaseException) -> UnreadableFileError:
+    """What to say of a file that cannot be read everywhere."""
+    return UnreadableFileError(
+        path,
+        f"cannot be read at rows {window.row_off} to {window.row_off + window.height} "
+        f"and columns {window.col_off} to {window.col_off + window.width} ({reason(error)})",
+        "geocobot needs every pixel of it",
+        "The file is probably truncated or corrupt: copy or download it again",
+    )
 
 
 def reason(error: BaseException) -> str:

@@ -63,7 +63,7 @@ class Ground(Inputs):
             digest.update(repr(place).encode())
             digest.update(survey.table.tobytes())
         digest.update(json.dumps([asdict(r) for r in self.ranges]).encode())
-        digest.update(self.labels.features.to_wkb().to_csv(index=False).encode())
+        digest.update(self.labels.digest())
         return digest.hexdigest()
 
 

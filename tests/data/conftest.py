@@ -14,6 +14,7 @@ import shapely
 from geocobot.bands import BandRange
 from geocobot.data.survey import Survey, survey_scene
 from geocobot.grid import GeoGrid
+from geocobot.io.burnt import BurntShapes
 from geocobot.io.label_raster import LabelRaster
 from geocobot.io.scene import Scene
 
@@ -34,7 +35,8 @@ def burnt(numbers: npt.NDArray[np.uint8], grid: GeoGrid) -> LabelRaster:
     ]
     found.sort(key=lambda pair: pair[1])
     shapes = np.array([shape for shape, _ in found], dtype=object)
-    return LabelRaster(grid, shapes, np.array([n for _, n in found], dtype=np.uint8))
+    burnt_shapes = BurntShapes(shapes, np.array([n for _, n in found], dtype=np.uint8))
+    return LabelRaster(grid, burnt_shapes)
 
 
 def ranges_of(scene: Scene) -> Sequence[BandRange]:

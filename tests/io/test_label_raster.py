@@ -17,8 +17,9 @@ from rasterio.windows import Window
 
 from geocobot.classes import BACKGROUND, IGNORE, name_classes
 from geocobot.grid import GeoGrid
+from geocobot.io.burnt import BurntShapes
 from geocobot.io.label_raster import LabelRaster, near_boundary
-from geocobot.io.labels import Labels
+from geocobot.io.labels import FeatureLabels
 
 HEIGHT, WIDTH = 48, 64
 GRID = GeoGrid(
@@ -34,7 +35,7 @@ def labels_of(shapes, numbers, line_width_m=2.0, crs=GRID.crs):
     }
     frame = gpd.GeoDataFrame(columns, geometry=list(shapes), crs=crs)
     names = [f"class {i}" for i in range(1, max(numbers) + 1)]
-    return Labels(name_classes(names), frame, ("labels.gpkg",))
+    return FeatureLabels(name_classes(names), frame, ("labels.gpkg",))
 
 
 def at_pixels(shape):
@@ -165,9 +166,10 @@ def test_near_a_boundary_is_what_has_another_class_near(classes, within_px):
 @given(window=_WINDOWS, boundary_px=st.integers(1, 5))
 def test_boundaries_and_areas_are_the_same_in_every_window(window, boundary_px):
     discs = [shapely.Point(x, y).buffer(r) for x, y, r in ((12, 9, 6), (30, 20, 9), (55, 40, 12))]
-    plain = LabelRaster(GRID, np.array(discs, object), np.array([1, 1, 2], "uint8"))
+    plain = LabelRaster(GRID, BurntShapes(np.array(discs, object), np.array([1, 1, 2], "uint8")))
     known = np.array([shapely.box(5, 5, 40, 44), shapely.box(44.5, 0, 70, 30)], object)
-    raster = LabelRaster(GRID, plain.shapes, plain.numbers, known, boundary_px)
+    area = BurntShapes(known, np.ones(2, "uint8"))
+    raster = LabelRaster(GRID, plain.source, area, boundary_px)
     whole = plain.read(GRID.window).classes
     whole[rasterio.features.rasterize(known, out_shape=(HEIGHT, WIDTH), dtype="uint8") == 0] = (
         IGNORE
@@ -193,7 +195,7 @@ def test_pickles_before_and_after_reading():
 def test_only_features_on_the_scene_are_kept():
     shapes = [at_pixels(shapely.box(x, 1, x + 2, 3)) for x in (-500, -1, 10, WIDTH + 40)]
     raster = labels_of(shapes, [1, 2, 3, 4]).on(GRID, "scene")
-    assert raster.numbers.tolist() == [2, 3]
+    assert raster.source.numbers.tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("epsg", [4326, 3857, 32633])

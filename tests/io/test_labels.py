@@ -158,7 +158,7 @@ class TestSeveralFiles:
             for col, name in ((0, "west.gpkg"), (100, "east.gpkg"), (1000, "away.gpkg"))
         ]
         rasters = read_labels(files).on_each(scenes)
-        assert [r.numbers.tolist() for r in rasters] == [[1], [2]]
+        assert [r.source.numbers.tolist() for r in rasters] == [[1], [2]]
         assert caplog.messages == [
             "away.gpkg: nothing of it lies on scene and east, so that nothing is learned from it."
         ]

@@ -1,0 +1,134 @@
+"""Rasters of class numbers as files: which values occur, and what they are called."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyproj import CRS
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from geocobot.classes import BACKGROUND
+from geocobot.errors import BandError
+from geocobot.grid import Bounds, GeoGrid
+from geocobot.io.shapes import bounds_in
+from geocobot.io.source import check_path, grid_of, open_dataset, unreadable_part
+
+_BLOCK_PX = 1024
+_CLASS_TAG = re.compile(r"CLASS_(\d+)")
+_BLACK = "#000000"
+
+
+@dataclass(frozen=True)
+class ClassFile:
+    """A raster of class numbers, read once.
+
+    Attributes:
+        path: file name, URL or GDAL name.
+        crs: of its pixels.
+        bounds: west, south, east, north.
+        nodata: value of pixels of which nothing is known; None where there is none.
+        values: what occurs, sorted, `nodata` left out.
+        names: of some values, from the band's tags CLASS_1, CLASS_2 and so on, as geocobot
+            writes them.
+        colors: of some values, from its color table.
+        checksum: of all its pixels.
+    """
+
+    path: str
+    crs: CRS
+    bounds: Bounds
+    nodata: float | None
+    values: tuple[int, ...]
+    names: Mapping[int, str]
+    colors: Mapping[int, str]
+    checksum: int
+
+    @property
+    def name(self) -> str:
+        """File name without folder."""
+        return Path(self.path).name
+
+    def meets(self, grid: GeoGrid) -> bool:
+        """Whether it lies on a scene, as far as their extents tell."""
+        scene = bounds_in(grid.bounds, grid.crs, self.crs)
+        if scene is None:
+            return False
+        west, south, east, north = self.bounds
+        return scene[0] < east and west < scene[2] and scene[1] < north and south < scene[3]
+
+
+def read_class_file(path: str) -> ClassFile:
+    """Look at every pixel of a file once.
+
+    Raises:
+        BandError: it has several bands, or numbers that are not whole.
+        GeocobotError: it cannot be read, or has no place.
+    """
+    check_path(path, "--labels")
+    with open_dataset(path) as source:
+        if source.count != 1:
+            raise BandError(
+                path,
+                f"has {source.count} bands",
+                "A raster of labels has one, with class numbers",
+                f"Take it out with: gdal_translate -b 1 {path} classes.tif",
+            )
+        grid, _ = grid_of(source, path)
+        nodata = source.nodata
+        # Class 0 is what is not a class, whether or not it is declared as nodata.
+        nodata = None if nodata == BACKGROUND else nodata
+        values, checksum = _scan(source, path, nodata)
+        tags = {int(m[1]): v for k, v in source.tags(1).items() if (m := _CLASS_TAG.fullmatch(k))}
+        return ClassFile(
+            path, grid.crs, grid.bounds, nodata, values, tags, _color_table(source), checksum
+        )
+
+
+def _scan(source: Any, path: str, nodata: float | None) -> tuple[tuple[int, ...], int]:
+    """The values that occur, sorted, and a checksum of all pixels."""
+    found: set[int] = set()
+    checksum = 0
+    for row in range(0, source.height, _BLOCK_PX):
+        for col in range(0, source.width, _BLOCK_PX):
+            window = Window(
+                col, row, min(_BLOCK_PX, source.width - col), min(_BLOCK_PX, source.height - row)
+            )
+            try:
+                raw = source.read(1, window=window)
+            except RasterioError as error:
+                raise unreadable_part(path, window, error) from error
+            checksum = zlib.crc32(np.ascontiguousarray(raw).data, checksum)
+            values = np.unique(raw[is_known(raw, nodata)])
+            if np.any(values != np.trunc(values)):
+                raise BandError(
+                    path,
+                    f"has the value {values[values != np.trunc(values)][0]:g}",
+                    "Class numbers are whole",
+                    "Is it a scene, or a raster of scores? Then it belongs to --raster",
+                )
+            found.update(int(v) for v in values)
+    return tuple(sorted(found)), checksum
+
+
+def is_known(raw: npt.NDArray[np.generic], nodata: float | None) -> npt.NDArray[np.bool_]:
+    """Where raw values (H, W) say something: they are neither nodata nor NaN nor infinite."""
+    known: npt.NDArray[np.bool_] = np.isfinite(raw)
+    return known if nodata is None else known & (raw != nodata)
+
+
+def _color_table(source: Any) -> dict[int, str]:
+    """Colors by value, where the file has a table; black ones are those that nobody chose."""
+    try:
+        table = source.colormap(1)
+    except ValueError:
+        return {}
+    colors = {value: "#{:02x}{:02x}{:02x}".format(*rgba[:3]) for value, rgba in table.items()}
+    return {value: color for value, color in colors.items() if color != _BLACK}

@@ -1,0 +1,181 @@
+"""Labels that are rasters of class numbers, such as maps of land cover or maps made before."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from geocobot.classes import BACKGROUND, MAX_CLASSES, ClassSpec, name_classes, parse_classes
+from geocobot.errors import EmptyLabelsError, FieldError, OverlapError
+from geocobot.grid import GeoGrid
+from geocobot.io.class_file import ClassFile, read_class_file
+from geocobot.io.label_raster import LabelRaster
+from geocobot.io.labelled_area import LabelledArea
+from geocobot.io.misplaced import in_words, no_overlap
+from geocobot.io.scene import Scene
+from geocobot.io.warped_classes import WarpedClasses
+
+_LOG = logging.getLogger("geocobot.io")
+
+
+@dataclass(frozen=True)
+class ImageLabels:
+    """Rasters of class numbers, not yet tied to a scene.
+
+    0 is background; nodata, and what lies outside of all files, is unknown.
+
+    Attributes:
+        classes: in the order of their numbers.
+        files: where files overlap the later one wins.
+        number_of: the class number of each value that is a class.
+        area: where the labels are complete; None where they are throughout.
+        boundary_px: pixels so close to the boundary of a class are unknown.
+    """
+
+    classes: tuple[ClassSpec, ...]
+    files: tuple[ClassFile, ...]
+    number_of: Mapping[int, int]
+    area: LabelledArea | None = None
+    boundary_px: int = 0
+
+    @property
+    def name(self) -> str:
+        """The files in a few words."""
+        return in_words([file.name for file in self.files])
+
+    def on(self, grid: GeoGrid, scene_name: str) -> LabelRaster:
+        """Place the labels on a scene.
+
+        Args:
+            grid: of the scene.
+            scene_name: for messages.
+
+        Raises:
+            OverlapError: no file lies on the scene.
+        """
+        near = self._near(grid)
+        if not near:
+            raise self._no_overlap(grid, scene_name)
+        return self._place(grid, near)
+
+    def on_each(self, scenes: Sequence[Scene]) -> tuple[LabelRaster, ...]:
+        """Place the labels on scenes; where no file lies on one, nothing is known there.
+
+        Raises:
+            OverlapError: no file lies on any of the scenes.
+        """
+        near = [self._near(scene.grid) for scene in scenes]
+        if not any(near):
+            raise self._no_overlap(scenes[0].grid, scenes[0].name)
+        return tuple(self._place(s.grid, files) for s, files in zip(scenes, near, strict=True))
+
+    def digest(self) -> bytes:
+        """SHA-256 of the files' pixels and of what is made of them."""
+        said = (
+            [(f.crs.to_wkt(), f.bounds, f.nodata, f.checksum) for f in self.files],
+            sorted(self.number_of.items()),
+        )
+        return hashlib.sha256(repr(said).encode()).digest()
+
+    def _near(self, grid: GeoGrid) -> tuple[ClassFile, ...]:
+        """The files that lie on a scene, as far as their extents tell."""
+        return tuple(file for file in self.files if file.meets(grid))
+
+    def _place(self, grid: GeoGrid, files: tuple[ClassFile, ...]) -> LabelRaster:
+        """The labels on a scene."""
+        warped = WarpedClasses(
+            tuple(file.path for file in files),
+            tuple(file.nodata for file in files),
+            grid,
+            np.array(list(self.number_of), dtype=np.int64),
+            np.array(list(self.number_of.values()), dtype=np.uint8),
+        )
+        known = None if self.area is None else self.area.on(grid)
+        return LabelRaster(grid, warped, known, self.boundary_px)
+
+    def _no_overlap(self, grid: GeoGrid, scene_name: str) -> OverlapError:
+        """Why no file lies on a scene."""
+        first = self.files[0]
+        return no_overlap(first.bounds, first.crs, [first.name], grid, scene_name)
+
+
+def read_image_labels(
+    paths: Sequence[str],
+    *,
+    classes: Sequence[str] | None = None,
+    area: LabelledArea | None = None,
+    boundary_px: int = 0,
+) -> ImageLabels:
+    """Read rasters of class numbers once, and sort their values into classes.
+
+    Args:
+        paths: raster files; at least one.
+        classes: names or values of the classes to use, in this order, as `parse_classes` reads
+            them; None for all, by value.
+        area: where the labels are complete; None where they are throughout.
+        boundary_px: pixels so close to the boundary of a class are unknown.
+
+    Raises:
+        BandError: a file has several bands, or numbers that are not whole.
+        EmptyLabelsError: nothing but background is in them.
+        FieldError: a class does not occur, or there are too many.
+        GeocobotError: a file cannot be read or has no place, or `classes` is no list of classes.
+    """
+    files = tuple(read_class_file(path) for path in paths)
+    source = in_words([file.name for file in files])
+    values = sorted({v for file in files for v in file.values} - {BACKGROUND})
+    if not values:
+        raise EmptyLabelsError(
+            source,
+            "has no class",
+            "Its values are class numbers, and 0 is background",
+            "Look at the file in QGIS",
+        )
+    names = {v: n for file in reversed(files) for v, n in file.names.items() if v in values}
+    named = {v: names.get(v, str(v)) for v in values}
+    asked = None if classes is None else parse_classes(classes)
+    if asked is not None:
+        named = _chosen(named, list(asked), source)
+    if len(named) > MAX_CLASSES:
+        raise FieldError(
+            source,
+            f"has {len(named)} different values",
+            f"A map has at most {MAX_CLASSES} classes",
+            "Name those to learn with --classes, or group the values first",
+        )
+    colors = {
+        named[v]: color
+        for file in reversed(files)
+        for v, color in file.colors.items()
+        if v in named
+    }
+    colors |= {name: color for name, color in (asked or {}).items() if color is not None}
+    number_of = {value: number for number, value in enumerate(named, start=1)}
+    specs = name_classes(list(named.values()), colors)
+    by_value = dict(sorted(number_of.items()))
+    _LOG.info(
+        "%s: %d class%s (%s); 0 is background.",
+        source,
+        len(named),
+        "" if len(named) == 1 else "es",
+        in_words(list(named.values()), most=12),
+    )
+    return ImageLabels(specs, files, by_value, area, boundary_px)
+
+
+def _chosen(named: Mapping[int, str], asked: Sequence[str], source: str) -> dict[int, str]:
+    """The values of the classes asked for, by name or by value, in the order asked."""
+    value_of = {str(value): value for value in named} | {name: v for v, name in named.items()}
+    unknown = [name for name in asked if name not in value_of]
+    if unknown:
+        raise FieldError(
+            source,
+            f"has no pixel of class {in_words(unknown)}",
+            f"Its classes are {in_words(list(named.values()), most=12)}",
+            "Correct --classes; capitals count",
+        )
+    return {value_of[name]: name for name in asked}
