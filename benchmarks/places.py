@@ -11,8 +11,8 @@ import rasterio
 from rasterio.windows import Window
 from real_scenes import DATA, crop
 
+from geocobot.io.area import read_area
 from geocobot.io.label_files import LabelChoice, read_labels
-from geocobot.io.labelled_area import read_labelled_area
 from geocobot.io.scene import Scene
 from geocobot.workflows.ground import Inputs
 
@@ -128,7 +128,7 @@ def open_part(place: Place, part: Part, folder: Path) -> Inputs:
     labels = read_labels(
         [DATA / place.labels],
         LabelChoice(layer=place.layer, class_field=place.class_field),
-        area=None if complete is None else read_labelled_area([DATA / complete]),
+        area=None if complete is None else read_area([DATA / complete]),
         scene=scene,
     )
     return Inputs((scene,), labels, (labels.on(scene.grid, scene.name),))

@@ -58,6 +58,8 @@ class TrainKeywords(TypedDict, total=False):
     where: str | None
     labelled_area: Paths | None
     ignore_boundary: int
+    val_raster: Paths | None
+    val_area: Paths | None
     bands: Iterable[int] | None
     nodata: float | None
     base: BaseName

@@ -1,6 +1,8 @@
-"""Integer windows: what two have in common, and what lies around one."""
+"""Integer windows: what two have in common, and what lies around."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rasterio.windows import Window
 
@@ -23,3 +25,11 @@ def grown(window: Window, margin_px: int) -> Window:
         window.width + 2 * margin_px,
         window.height + 2 * margin_px,
     )
+
+
+def around(windows: Sequence[Window]) -> Window:
+    """The smallest window that covers all of them; at least one."""
+    col, row = min(w.col_off for w in windows), min(w.row_off for w in windows)
+    col_end = max(w.col_off + w.width for w in windows)
+    row_end = max(w.row_off + w.height for w in windows)
+    return Window(col, row, col_end - col, row_end - row)

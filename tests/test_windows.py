@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.windows import Window
 
-from geocobot.windows import grown, intersect
+from geocobot.windows import around, grown, intersect
 
 WINDOWS = st.builds(
     Window,
@@ -41,3 +41,15 @@ class TestIntersect:
 
 def test_grown_adds_the_margin_on_every_side():
     assert grown(Window(5, 7, 2, 3), 4) == Window(1, 3, 10, 11)
+
+
+@given(st.lists(WINDOWS, min_size=1, max_size=5))
+def test_around_covers_all_and_no_more(windows):
+    whole = around(windows)
+    assert all(intersect(whole, w) == w for w in windows)
+    assert (whole.col_off, whole.row_off) == (
+        min(w.col_off for w in windows),
+        min(w.row_off for w in windows),
+    )
+    assert any(w.col_off + w.width == whole.col_off + whole.width for w in windows)
+    assert any(w.row_off + w.height == whole.row_off + whole.height for w in windows)

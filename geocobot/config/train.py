@@ -115,6 +115,18 @@ class TrainOptions:
         least=0,
         most=MAX_BOUNDARY_PX,
     )
+    val_raster: tuple[str, ...] | None = option(
+        "Scene to validate with, not to learn from, with labels in the same files; a folder or a "
+        "pattern.",
+        None,
+        group="Validation",
+    )
+    val_area: tuple[str, ...] | None = option(
+        "Polygons to validate in, instead of blocks that geocobot chooses; training keeps half a "
+        "patch away.",
+        None,
+        group="Validation",
+    )
     bands: tuple[int, ...] | None = option(
         "Three bands for red, green and blue, such as 3,2,1; default the first three.",
         None,

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 
 from geocobot.data.survey import Survey
 from geocobot.grid import GeoGrid
-from geocobot.windows import grown, intersect
+from geocobot.windows import around, grown, intersect
 
 VALIDATION_SHARE = 0.2
 """Share of the labelled area that validation should have."""
@@ -38,7 +38,8 @@ class Clump:
 
     Attributes:
         scene: position of the scene in the run.
-        window: what the blocks cover, in pixels of that scene; a whole number of blocks.
+        window: what the blocks cover, in pixels of that scene; a whole number of blocks, unless
+            somebody has drawn it: then those at its east and south are smaller.
     """
 
     scene: int
@@ -56,10 +57,12 @@ class Ground:
     Attributes:
         surveys: one per scene.
         patch_px: side of patches and blocks.
+        given: windows of each scene to validate in; None leaves it open.
     """
 
     surveys: tuple[Survey, ...]
     patch_px: int
+    given: tuple[tuple[Window, ...], ...] | None = None
 
     @property
     def gap_px(self) -> int:
@@ -118,8 +121,8 @@ class Ground:
                 if i == j:
                     continue
                 transformer = _transformer(a.crs, b.crs)
-                around = grown(a.window, self.patch_px)
-                if window_elsewhere(a, around, b, transformer) is not None:
+                nearby = grown(a.window, self.patch_px)
+                if window_elsewhere(a, nearby, b, transformer) is not None:
                     pairs.append((i, j, transformer))
         return tuple(pairs)
 
@@ -137,16 +140,17 @@ class Ground:
         kept = []
         for clump in layout:
             w = clump.window
+            south, east = w.row_off + w.height, w.col_off + w.width
             blocks = [
-                Window(col, row, p, p)
-                for row in range(w.row_off, w.row_off + w.height, p)
-                for col in range(w.col_off, w.col_off + w.width, p)
+                Window(col, row, min(p, east - col), min(p, south - row))
+                for row in range(w.row_off, south, p)
+                for col in range(w.col_off, east, p)
             ]
             labelled = self.counts(clump.scene, blocks).sum(axis=1)
             kept += [
                 (clump.scene, b)
                 for b, n in zip(blocks, labelled, strict=True)
-                if n >= self.least_px
+                if n >= self.least_px * (b.width * b.height / p**2)
             ]
         return kept
 
@@ -205,7 +209,10 @@ def window_elsewhere(
 
 
 def propose(ground: Ground, seed: int) -> Iterator[Layout]:
-    """Yield layouts worth judging; some may come twice."""
+    """Yield layouts worth judging, some of them twice; only one where validation is given."""
+    if ground.given is not None:
+        yield _covering(ground.given)
+        return
     yield from _single_clumps(ground)
     rng = np.random.default_rng((seed, ground.patch_px))
     for _ in range(_RANDOM_LAYOUTS):
@@ -224,6 +231,21 @@ def _single_clumps(ground: Ground) -> Iterator[Layout]:
                 for col in sorted({0, spare_x // 2, spare_x}):
                     for row in sorted({0, spare_y // 2, spare_y}):
                         yield (Clump(scene, Window(col, row, across * p, down * p)),)
+
+
+def _covering(given: Sequence[Sequence[Window]]) -> Layout:
+    """Clumps as large as the windows of each scene; windows that overlap become one."""
+    layout: list[Clump] = []
+    for scene, windows in enumerate(given):
+        apart: list[Window] = []
+        for window in windows:
+            clump = window
+            while met := [other for other in apart if intersect(clump, other)]:
+                apart = [other for other in apart if other not in met]
+                clump = around([clump, *met])
+            apart.append(clump)
+        layout += [Clump(scene, window) for window in apart]
+    return tuple(layout)
 
 
 def _random_layout(ground: Ground, rng: np.random.Generator) -> Layout:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import shapely
@@ -29,6 +31,9 @@ _MIN_JUDGED = 40  # layouts judged exactly before the best one is taken
 
 _log = logging.getLogger("geocobot.data")
 
+Validation: TypeAlias = tuple[tuple[Window, ...], ...]
+"""Windows of each scene, in its pixels, that somebody has chosen for validation."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -37,7 +42,8 @@ class Split:
     Attributes:
         train: rectangles in pixels; training patches lie within one of them; they may overlap
             each other, and overhang the scene where it is smaller than a patch.
-        val: validation blocks of one patch each, which do not overlap.
+        val: validation blocks, which do not overlap: of one patch each, some of them smaller
+            where somebody has drawn where to validate.
         patch_px: patch side.
         gap_px: least distance between the two.
     """
@@ -60,7 +66,7 @@ class _Judgement:
     Attributes:
         splits: one per scene.
         n_train: training patches that fit without overlap, counted to `MIN_TRAIN_PATCHES`.
-        n_val: validation blocks.
+        n_val: validation blocks, as many as would have their area.
         score: how bad it is.
     """
 
@@ -75,13 +81,16 @@ class _Judgement:
         return max(0, MIN_TRAIN_PATCHES - self.n_train) + max(0, MIN_VAL_PATCHES - self.n_val)
 
 
-def choose_patch_px(surveys: Sequence[Survey], max_px: int, seed: int = 0) -> int:
+def choose_patch_px(
+    surveys: Sequence[Survey], max_px: int, seed: int = 0, given: Validation | None = None
+) -> int:
     """The largest patch that leaves enough of them on both sides of a split.
 
     Args:
         surveys: one per scene; all scenes together have to yield the patches.
         max_px: largest patch side of interest.
         seed: as for `split_scenes`.
+        given: as for `split_scenes`.
 
     Returns:
         A multiple of 64 px: the largest with at least 8 training patches that do not overlap
@@ -96,7 +105,7 @@ def choose_patch_px(surveys: Sequence[Survey], max_px: int, seed: int = 0) -> in
     for patch_px in range(largest, 0, -PATCH_STEP_PX):
         if total_px < (MIN_TRAIN_PATCHES + MIN_VAL_PATCHES) * patch_px**2:
             continue
-        best = _best(Ground(tuple(surveys), patch_px), seed)
+        best = _best(Ground(tuple(surveys), patch_px, given), seed)
         if best is not None and best.shortfall == 0:
             return patch_px
     raise SplitError(
@@ -104,12 +113,16 @@ def choose_patch_px(surveys: Sequence[Survey], max_px: int, seed: int = 0) -> in
         f"has room for fewer than {MIN_TRAIN_PATCHES} training patches and {MIN_VAL_PATCHES} "
         f"validation patches of {PATCH_STEP_PX} px, with a gap of half a patch between them",
         "Training needs both, from labelled pixels with data",
-        "Label a larger scene, or give more scenes with --raster",
+        "Label a larger scene, or give more scenes with --raster"
+        if given is None
+        else "Give more with --raster, or validate elsewhere: --val-area, --val-raster",
     )
 
 
-def split_scenes(surveys: Sequence[Survey], patch_px: int, seed: int = 0) -> tuple[Split, ...]:
-    """Set about a fifth of the labelled area aside as validation blocks.
+def split_scenes(
+    surveys: Sequence[Survey], patch_px: int, seed: int = 0, given: Validation | None = None
+) -> tuple[Split, ...]:
+    """Set about a fifth of the labelled area aside as validation blocks, or what is given.
 
     Each class is on both sides where that is possible, the blocks resemble the whole, and the
     gaps cost as little as possible. Scenes that share ground keep their gap across scenes.
@@ -118,6 +131,7 @@ def split_scenes(surveys: Sequence[Survey], patch_px: int, seed: int = 0) -> tup
         surveys: one per scene.
         patch_px: patch side.
         seed: decides between the layouts that are tried.
+        given: windows of each scene to validate in; None lets the labels decide.
 
     Returns:
         One split per scene, in order; a scene may be all training or have none of it.
@@ -125,7 +139,16 @@ def split_scenes(surveys: Sequence[Survey], patch_px: int, seed: int = 0) -> tup
     Raises:
         SplitError: there is no room for one patch on each side.
     """
-    best = _best(Ground(tuple(surveys), patch_px), seed)
+    best = _best(Ground(tuple(surveys), patch_px, given), seed)
+    if best is None and given is not None:
+        raise SplitError(
+            _names(surveys),
+            f"has no labelled patch of {patch_px} px to train on, or none to validate with, where "
+            f"--val-area or --val-raster say",
+            f"Training needs both, from labelled pixels with data, at least {-(-patch_px // 2)} px "
+            f"apart",
+            "Look at scene, labels and area in QGIS, or choose a smaller --patch-size",
+        )
     if best is None:
         raise SplitError(
             _names(surveys),
@@ -227,7 +250,8 @@ def _judge(ground: Ground, layout: Layout) -> _Judgement:
         n_train += _count_patches(ground, scene, regions, MIN_TRAIN_PATCHES - n_train)
         splits.append(Split(regions, here, ground.patch_px, ground.gap_px))
     score = ground.score(len(layout), len(blocks), held_out, train)
-    return _Judgement(tuple(splits), n_train, len(blocks), score)
+    n_val = sum(b.width * b.height for _, b in blocks) / ground.patch_px**2
+    return _Judgement(tuple(splits), n_train, math.floor(n_val) or len(blocks[:1]), score)
 
 
 def _count_patches(ground: Ground, scene: int, regions: Sequence[Window], enough: int) -> int:

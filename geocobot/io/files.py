@@ -46,19 +46,20 @@ class FileSet:
     name: str
 
 
-def find_rasters(given: Sequence[str]) -> tuple[str, ...]:
+def find_rasters(given: Sequence[str], flag: str = "--raster") -> tuple[str, ...]:
     """The raster files that names, folders and patterns stand for, in the order given.
 
     Args:
-        given: what `--raster` says.
+        given: what the flag says.
+        flag: for messages.
 
     Raises:
         MissingFileError: a pattern matches nothing.
         UnreadableFileError: a folder has no raster file.
         ConfigError: a file is named twice.
     """
-    found = tuple(path for s in _expand(given, "--raster", _is_raster) for path in s.paths)
-    _refuse_twice(found, "--raster")
+    found = tuple(path for s in _expand(given, flag, _is_raster) for path in s.paths)
+    _refuse_twice(found, flag)
     return found
 
 

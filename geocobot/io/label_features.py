@@ -16,9 +16,9 @@ from pyproj import CRS
 
 from geocobot.classes import MAX_CLASSES, name_classes, parse_classes
 from geocobot.errors import CrsError, EmptyLabelsError, FieldError
+from geocobot.io.area import Area
 from geocobot.io.crs import crs_label, is_on_earth, parse_crs
 from geocobot.io.files import FileSet
-from geocobot.io.labelled_area import LabelledArea
 from geocobot.io.labels import FeatureLabels
 from geocobot.io.misplaced import in_words
 from geocobot.io.scene import Scene
@@ -60,7 +60,7 @@ def read_features(
     sets: Sequence[FileSet],
     choice: LabelChoice,
     *,
-    area: LabelledArea | None = None,
+    area: Area | None = None,
     boundary_px: int = 0,
     scene: Scene | None = None,
 ) -> FeatureLabels:

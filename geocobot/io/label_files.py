@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from geocobot.errors import ConfigError
+from geocobot.io.area import Area
 from geocobot.io.files import find_labels, is_raster_name
 from geocobot.io.label_features import LabelChoice, read_features
 from geocobot.io.label_images import read_image_labels
-from geocobot.io.labelled_area import LabelledArea
 from geocobot.io.labels import Labels
 from geocobot.io.scene import Scene
 
@@ -20,7 +20,7 @@ def read_labels(
     given: Sequence[str | Path],
     choice: LabelChoice | None = None,
     *,
-    area: LabelledArea | None = None,
+    area: Area | None = None,
     boundary_px: int = 0,
     scene: Scene | None = None,
 ) -> Labels:

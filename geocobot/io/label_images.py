@@ -12,9 +12,9 @@ import numpy as np
 from geocobot.classes import BACKGROUND, MAX_CLASSES, ClassSpec, name_classes, parse_classes
 from geocobot.errors import EmptyLabelsError, FieldError, OverlapError
 from geocobot.grid import GeoGrid
+from geocobot.io.area import Area
 from geocobot.io.class_file import ClassFile, read_class_file
 from geocobot.io.label_raster import LabelRaster
-from geocobot.io.labelled_area import LabelledArea
 from geocobot.io.misplaced import in_words, no_overlap
 from geocobot.io.scene import Scene
 from geocobot.io.warped_classes import WarpedClasses
@@ -39,7 +39,7 @@ class ImageLabels:
     classes: tuple[ClassSpec, ...]
     files: tuple[ClassFile, ...]
     number_of: Mapping[int, int]
-    area: LabelledArea | None = None
+    area: Area | None = None
     boundary_px: int = 0
 
     @property
@@ -107,7 +107,7 @@ def read_image_labels(
     paths: Sequence[str],
     *,
     classes: Sequence[str] | None = None,
-    area: LabelledArea | None = None,
+    area: Area | None = None,
     boundary_px: int = 0,
 ) -> ImageLabels:
     """Read rasters of class numbers once, and sort their values into classes.

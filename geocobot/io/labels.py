@@ -15,9 +15,9 @@ import shapely
 from geocobot.classes import ClassSpec
 from geocobot.errors import OverlapError
 from geocobot.grid import GeoGrid
+from geocobot.io.area import Area
 from geocobot.io.burnt import BurntShapes
 from geocobot.io.label_raster import LabelPatch, LabelRaster
-from geocobot.io.labelled_area import LabelledArea
 from geocobot.io.misplaced import in_words, no_overlap
 from geocobot.io.scene import Scene
 from geocobot.io.shapes import LINES, clip_to_scene, reproject, to_pixels, widen
@@ -39,7 +39,7 @@ class Labels(Protocol):
         """The files in a few words."""
 
     @property
-    def area(self) -> LabelledArea | None:
+    def area(self) -> Area | None:
         """Where the labels are complete; None where they are throughout."""
 
     def on(self, grid: GeoGrid, scene_name: str) -> LabelRaster:
@@ -81,7 +81,7 @@ class FeatureLabels:
     classes: tuple[ClassSpec, ...]
     features: gpd.GeoDataFrame
     files: tuple[str, ...]
-    area: LabelledArea | None = None
+    area: Area | None = None
     boundary_px: int = 0
 
     @property

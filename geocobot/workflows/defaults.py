@@ -24,7 +24,7 @@ from geocobot.config.values import (
     MAX_VIEWS,
     PRETRAINED_TINY_MINUTES,
 )
-from geocobot.data.split import Split, choose_patch_px
+from geocobot.data.split import Split, Validation, choose_patch_px
 from geocobot.data.survey import Survey, class_shares
 from geocobot.errors import ConfigError
 from geocobot.models.bases import find_base
@@ -153,20 +153,26 @@ def choose_loss(
     return SegmentationLoss(options.loss, weights)
 
 
-def fill_in(options: TrainOptions, device: torch.device, surveys: Sequence[Survey]) -> TrainOptions:
+def fill_in(
+    options: TrainOptions,
+    device: torch.device,
+    surveys: Sequence[Survey],
+    validation: Validation | None = None,
+) -> TrainOptions:
     """The options with a value for everything that has a default.
 
     Args:
         options: with their base and start chosen.
         device: where to compute.
         surveys: of the scenes; they decide how large patches may be.
+        validation: windows of each scene to validate in, where they are given.
 
     Raises:
         SplitError: the scenes leave too few patches, however small.
     """
     patch_px = options.patch_size
     if patch_px is None:
-        patch_px = choose_patch_px(surveys, MAX_PATCH_PX[device.type], options.seed)
+        patch_px = choose_patch_px(surveys, MAX_PATCH_PX[device.type], options.seed, validation)
         _log.info("Patches: %d px, the largest that leaves enough of them.", patch_px)
     minutes = options.max_minutes
     if minutes is None and options.epochs is None and device.type == "cpu":

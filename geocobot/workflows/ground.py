@@ -5,23 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from geocobot.bands import BandRange
 from geocobot.classes import BACKGROUND
 from geocobot.config import TrainOptions
+from geocobot.data.split import Validation
 from geocobot.data.survey import Survey, survey_scene
-from geocobot.errors import BandError, EmptyLabelsError
+from geocobot.errors import BandError, ConfigError, EmptyLabelsError
+from geocobot.io.area import read_area
 from geocobot.io.files import find_rasters
 from geocobot.io.label_files import LabelChoice, read_labels
-from geocobot.io.labelled_area import read_labelled_area
 from geocobot.io.labels import LabelRaster, Labels
 from geocobot.io.misplaced import in_words
 from geocobot.io.scene import Scene
 from geocobot.io.source import N_INPUT_BANDS
-from geocobot.io.statistics import check_pixel_size, measure_ranges
+from geocobot.io.statistics import check_pixel_size, fit_scene, measure_ranges
 from geocobot.io.widths import Widths
 from geocobot.progress import Progress
+from geocobot.workflows.given import choose_validation
 
 _log = logging.getLogger("geocobot.workflows")
 
@@ -34,14 +38,19 @@ class Inputs:
         scenes: what to learn from.
         labels: all label files together.
         rasters: labels on each scene's grid.
+        validation: windows of each scene to validate in, a scene that is not to learn from as a
+            whole; None leaves it to the labels.
+        n_learned: how many of the scenes, the first ones, are to learn from.
     """
 
     scenes: tuple[Scene, ...]
     labels: Labels
     rasters: tuple[LabelRaster, ...]
+    validation: Validation | None = None
+    n_learned: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ground(Inputs):
     """Scenes with everything that is known of them before training.
 
@@ -64,6 +73,7 @@ class Ground(Inputs):
             digest.update(survey.table.tobytes())
         digest.update(json.dumps([asdict(r) for r in self.ranges]).encode())
         digest.update(self.labels.digest())
+        digest.update(repr(self.validation).encode())
         return digest.hexdigest()
 
 
@@ -79,27 +89,41 @@ def _check_bands(bands: tuple[int, ...] | None) -> None:
 
 
 def read_inputs(options: TrainOptions) -> Inputs:
-    """Open the scenes and place the labels on them; reads no pixel.
+    """Open the scenes and place the labels on them; reads no pixel of a scene.
 
     Raises:
         GeocobotError: scenes, labels or bands cannot be used.
     """
     _check_bands(options.bands)
+    learned = find_rasters(options.raster)
+    judged = find_rasters(options.val_raster or (), "--val-raster")
+    _refuse_both(learned, judged)
     scenes = tuple(
-        Scene.open(path, bands=options.bands, nodata=options.nodata)
-        for path in find_rasters(options.raster)
+        Scene.open(path, bands=options.bands, nodata=options.nodata) for path in (*learned, *judged)
     )
     for scene in scenes[1:]:
         check_pixel_size(scene.grid, scenes[0].grid.ground_pixel_m, scene.path)
-    area = None if options.labelled_area is None else read_labelled_area(options.labelled_area)
     labels = read_labels(
         options.labels,
         _label_choice(options),
-        area=area,
+        area=None if options.labelled_area is None else read_area(options.labelled_area),
         boundary_px=options.ignore_boundary,
         scene=scenes[0],
     )
-    return Inputs(scenes, labels, labels.on_each(scenes))
+    validation = choose_validation(scenes, len(learned), options.val_area)
+    return Inputs(scenes, labels, labels.on_each(scenes), validation, len(learned))
+
+
+def _refuse_both(learned: Sequence[str], judged: Sequence[str]) -> None:
+    """Refuse to validate with what is learned from."""
+    both = {os.path.realpath(path) for path in learned} & {os.path.realpath(p) for p in judged}
+    if both:
+        raise ConfigError(
+            "--val-raster",
+            f"names {min(both)}, which --raster names as well",
+            "What is learned from cannot tell how good the map of other places is",
+            "Leave it out of one of them, or draw where to validate and pass that as --val-area",
+        )
 
 
 def _label_choice(options: TrainOptions) -> LabelChoice:
@@ -132,11 +156,21 @@ def survey_ground(inputs: Inputs, seed: int, progress: Progress) -> Ground:
         EmptyLabelsError: no pixel with data is labelled.
     """
     scenes, rasters = inputs.scenes, inputs.rasters
-    ranges = measure_ranges(scenes, seed)
+    ranges = measure_ranges(scenes[: inputs.n_learned], seed)
+    for scene in scenes:
+        fit_scene(scene, ranges, scenes[0].grid.ground_pixel_m)
     surveys = tuple(
         survey_scene(scene, raster, progress) for scene, raster in zip(scenes, rasters, strict=True)
     )
-    ground = Ground(scenes, inputs.labels, rasters, surveys, ranges)
+    ground = Ground(
+        scenes=scenes,
+        labels=inputs.labels,
+        rasters=rasters,
+        validation=inputs.validation,
+        n_learned=inputs.n_learned,
+        surveys=surveys,
+        ranges=ranges,
+    )
     _check_labelled(ground)
     return ground
 

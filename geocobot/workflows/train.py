@@ -139,8 +139,8 @@ def train(
     refuse_features(options, segmenter)
     ground = survey_ground(inputs, options.seed, progress)
     epochs_given = options.epochs is not None
-    options = fill_in(options, compute.device, ground.surveys)
-    splits = split_scenes(ground.surveys, _patch_px(options), options.seed)
+    options = fill_in(options, compute.device, ground.surveys, ground.validation)
+    splits = split_scenes(ground.surveys, _patch_px(options), options.seed, ground.validation)
     datamodule = _make_datamodule(options, ground, splits)
     if not epochs_given:
         options = limit_epochs(options, datamodule.views_per_epoch)

@@ -223,3 +223,75 @@ def test_scenes_of_several_crs_are_written_in_degrees(tmp_path, make_survey):
     frame = gpd.read_file(path)
     assert frame.crs == CRS.from_epsg(4326)
     assert set(frame["scene"]) == {"a", "b"}
+
+
+class TestGiven:
+    """Validation where somebody says."""
+
+    @settings(deadline=None, max_examples=25)
+    @given(
+        st.lists(
+            st.builds(
+                Window,
+                st.integers(0, 800),
+                st.integers(0, 800),
+                st.integers(1, 300),
+                st.integers(1, 300),
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+        st.sampled_from([64, 128]),
+    )
+    def test_blocks_cover_what_is_given_and_training_keeps_away(self, windows, patch_px):
+        survey = survey_of((1200, 1200))
+        (split,) = split_scenes([survey], patch_px, given=(tuple(windows),))
+        for block in split.val:
+            assert max(block.width, block.height) <= patch_px
+            assert all(intersect(grown(block, split.gap_px), r) is None for r in split.train)
+        assert area(split.val) == sum(b.width * b.height for b in split.val)
+        for window in windows:
+            parts = [intersect(window, block) for block in split.val]
+            assert area([p for p in parts if p]) == window.width * window.height
+        if len(windows) == 1:
+            assert area(split.val) == windows[0].width * windows[0].height
+
+    def test_a_scene_of_its_own_is_validation_alone(self):
+        learned = survey_of((600, 600))
+        judged = survey_of((300, 450), seed=1, origin_xy=(600_000, 5_000_000))
+        validation = ((), (Window(0, 0, 450, 300),))
+        first, second = split_scenes([learned, judged], 128, given=validation)
+        assert first.val == ()
+        assert first.train == (Window(0, 0, 600, 600),)
+        assert second.train == ()
+        assert len(second.val) == 4 * 3
+        assert area(second.val) == 300 * 450
+
+    def test_a_scene_of_its_own_that_overlaps_keeps_its_gap(self):
+        learned = survey_of((600, 600))
+        judged = survey_of((256, 256), seed=1, origin_xy=(500_400, 5_000_000))
+        validation = ((), (Window(0, 0, 256, 256),))
+        first, second = split_scenes([learned, judged], 128, given=validation)
+        assert len(second.val) == 4
+        assert all(r.col_off + r.width <= 400 - 64 or r.row_off >= 256 + 64 for r in first.train)
+
+    def test_the_patch_is_chosen_with_it(self):
+        survey = survey_of((1300, 1300))
+        small = ((Window(100, 100, 200, 200),),)
+        assert choose_patch_px([survey], 512, given=small) == 128
+        large = ((Window(0, 0, 1300, 500),),)
+        assert choose_patch_px([survey], 512, given=large) > 128
+
+    def test_nothing_is_left(self):
+        survey = survey_of((400, 400))
+        with pytest.raises(SplitError, match="no labelled patch of 64 px to train on, or none to"):
+            split_scenes([survey], 64, given=((Window(0, 0, 400, 400),),))
+        with pytest.raises(SplitError, match="validate elsewhere: --val-area, --val-raster"):
+            choose_patch_px([survey], 256, given=((Window(0, 0, 400, 400),),))
+
+    def test_an_area_without_labels(self):
+        labelled = np.ones((20, 20), dtype=bool)
+        labelled[:10] = False
+        survey = survey_of((640, 640), labelled=labelled)
+        with pytest.raises(SplitError, match="none to validate with, where --val-area"):
+            split_scenes([survey], 64, given=((Window(0, 0, 640, 128),),))

@@ -23,8 +23,8 @@ from geocobot.errors import (
     OverlapError,
     UnreadableFileError,
 )
+from geocobot.io.area import read_area
 from geocobot.io.label_files import LabelChoice, read_labels
-from geocobot.io.labelled_area import read_labelled_area
 from geocobot.io.scene import Scene
 from geocobot.io.scores import ClassWriter
 from geocobot.io.widths import Widths
@@ -166,7 +166,7 @@ def test_area_and_boundary_count_as_well(classes_factory, labels_factory, scene)
     values = np.zeros((64, 96), "uint8")
     values[20:40, 20:40] = 1
     polygon = shapely.box(WEST, NORTH - 64, WEST + 60, NORTH)
-    area = read_labelled_area([labels_factory([polygon], name="area.gpkg")])
+    area = read_area([labels_factory([polygon], name="area.gpkg")])
     found = whole(read_labels([classes_factory(values)], area=area, boundary_px=2), scene)
     assert (found[:, 60:] == IGNORE).all()
     assert (found == 1).sum() == 16 * 16

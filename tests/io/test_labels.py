@@ -22,8 +22,8 @@ from geocobot.errors import (
     OverlapError,
     UnreadableFileError,
 )
+from geocobot.io.area import read_area
 from geocobot.io.label_files import LabelChoice, read_labels
-from geocobot.io.labelled_area import read_labelled_area
 from geocobot.io.scene import Scene
 from geocobot.io.widths import Widths
 
@@ -313,7 +313,7 @@ class TestChoice:
 class TestLabelledArea:
     def test_outside_is_unknown(self, labels_factory, scene, caplog):
         path = labels_factory([box(10, 10, 9, 9), box(70, 10, 9, 9)])
-        area = read_labelled_area([labels_factory([box(5, 5, 30, 40)], name="area.gpkg")])
+        area = read_area([labels_factory([box(5, 5, 30, 40)], name="area.gpkg")])
         classes = burn(read_labels([path], area=area), scene)
         expected = np.full((64, 96), IGNORE)
         expected[5:45, 5:35] = 0
@@ -325,7 +325,7 @@ class TestLabelledArea:
         metres = labels_factory([box(0, 0, 20, 64)], name="west.gpkg")
         east = gpd.GeoSeries([box(60.3, -5, 60, 80)], crs=UTM).to_crs(4326)
         degrees = labels_factory(east, "EPSG:4326", "east.geojson")
-        area = read_labelled_area([metres, degrees])
+        area = read_area([metres, degrees])
         path = labels_factory([box(10, 10, 60, 9)])
         classes = burn(read_labels([path], area=area), scene)
         known = classes != IGNORE
@@ -334,7 +334,7 @@ class TestLabelledArea:
         assert not known[:, 20:60].any()
 
     def test_elsewhere_nothing_is_known(self, labels_factory, scene):
-        area = read_labelled_area([labels_factory([box(500, 5, 30, 40)], name="area.gpkg")])
+        area = read_area([labels_factory([box(500, 5, 30, 40)], name="area.gpkg")])
         classes = burn(read_labels([labels_factory([box(10, 10, 9, 9)])], area=area), scene)
         assert (classes == IGNORE).all()
 
@@ -349,11 +349,11 @@ class TestLabelledArea:
     def test_what_is_no_area(self, labels_factory, shapes, crs, error, said):
         path = labels_factory(shapes, crs, "area.gpkg", a=[1])
         with pytest.raises(error, match=rf"area\.gpkg {said}"):
-            read_labelled_area([path])
+            read_area([path])
 
     def test_a_missing_file_is_named_by_its_flag(self, tmp_path):
         with pytest.raises(MissingFileError, match=r"not exist\. --labelled-area names a vector"):
-            read_labelled_area([tmp_path / "area.gpkg"])
+            read_area([tmp_path / "area.gpkg"])
 
 
 class TestScenesWithoutFeatures:

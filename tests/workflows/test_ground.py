@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rasterio.windows import Window
 from shapely import LineString, box
 
 from geocobot.config import TrainOptions
-from geocobot.errors import BandError, EmptyLabelsError
+from geocobot.errors import BandError, ConfigError, EmptyLabelsError, OverlapError
 from geocobot.progress import SilentProgress
 from geocobot.workflows.ground import Ground, read_inputs, survey_ground
 
@@ -139,3 +140,48 @@ def test_what_was_learned_from_depends_on_every_choice(
         for choice in choices
     }
     assert len(found) == len(choices) - 1  # two of them choose the same features
+
+
+class TestValidation:
+    """Scenes and areas that are validated, not learned from."""
+
+    def test_a_scene_of_its_own(
+        self, scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+    ) -> None:
+        bright = np.full((3, 64, 96), 250, dtype=np.uint8)
+        other = scene_factory("other.tif", origin_xy=(WEST + 960, NORTH), image=bright)
+        labels = labels_factory([at(10, 10), at(970, 10)])
+        ground = look([scene_factory()], [labels], val_raster=(str(other),))
+        assert ground.validation == ((), (Window(0, 0, 96, 64),))
+        assert [s.name for s in ground.surveys] == ["scene", "other"]
+        alone = look([scene_factory()], [labels])
+        assert ground.ranges == alone.ranges
+        assert ground.fingerprint != alone.fingerprint
+
+    def test_polygons(
+        self, scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+    ) -> None:
+        area = labels_factory([at(5.5, 7, 20, 10), at(80, 50, 90, 90), at(500, 0)], name="a.gpkg")
+        ground = look([scene_factory()], [labels_factory([at(10, 10)])], val_area=(str(area),))
+        assert ground.validation == ((Window(5, 7, 21, 10), Window(80, 50, 16, 14)),)
+
+    def test_polygons_elsewhere(
+        self, scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+    ) -> None:
+        area = labels_factory([at(500, 0)], name="area.gpkg")
+        with pytest.raises(OverlapError, match=r"area\.gpkg has no polygon on scene\. --val-area"):
+            look([scene_factory()], [labels_factory([at(10, 10)])], val_area=(str(area),))
+
+    def test_what_is_learned_from_cannot_judge(
+        self, scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+    ) -> None:
+        scene = scene_factory()
+        with pytest.raises(ConfigError, match=r"--val-raster names .*scene\.tif, which --raster"):
+            look([scene], [labels_factory([at(10, 10)])], val_raster=(str(scene.parent),))
+
+    def test_a_scene_of_another_kind(
+        self, scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+    ) -> None:
+        other = scene_factory("other.tif", origin_xy=(WEST + 96, NORTH), dtype="uint16")
+        with pytest.raises(BandError, match=r"other\.tif holds uint16 values"):
+            look([scene_factory()], [labels_factory([at(10, 10)])], val_raster=(str(other),))

@@ -1,4 +1,4 @@
-"""Where labels are complete: inside, what nobody drew is background; outside, nothing is known."""
+"""Areas drawn with polygons: where labels are complete, and where to validate."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ from geocobot.io.files import find_vectors
 from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
 from geocobot.io.vectors import VectorSource, read_vector
 
-_FLAG = "--labelled-area"
+LABELLED_AREA, VALIDATION_AREA = "--labelled-area", "--val-area"
+
+_MEANING = {
+    LABELLED_AREA: "is where every object is labelled",
+    VALIDATION_AREA: "is where the model is validated, not trained",
+}
 
 
 @dataclass(frozen=True)
-class LabelledArea:
-    """Polygons within which labels are complete, not yet tied to a scene.
+class Area:
+    """Polygons, not yet tied to a scene.
 
     Attributes:
         frames: single polygons, one frame per file, each in its own CRS.
@@ -47,11 +52,12 @@ class LabelledArea:
         return BurntShapes(near, np.ones(len(near), dtype=np.uint8))
 
 
-def read_labelled_area(given: Sequence[str | Path]) -> LabelledArea:
-    """Read the polygons within which labels are complete.
+def read_area(given: Sequence[str | Path], flag: str = LABELLED_AREA) -> Area:
+    """Read the polygons of an area.
 
     Args:
         given: vector files of any format and CRS, folders and patterns; at least one.
+        flag: what names them on the command line: `LABELLED_AREA` or `VALIDATION_AREA`.
 
     Raises:
         CrsError: a file has no CRS.
@@ -59,20 +65,20 @@ def read_labelled_area(given: Sequence[str | Path]) -> LabelledArea:
         GeometryError: there are lines or points among them.
         GeocobotError: whatever `find_vectors` and `read_vector` find.
     """
-    sets = find_vectors([str(name) for name in given], _FLAG)
+    sets = find_vectors([str(name) for name in given], flag)
     paths = [path for s in sets for path in s.paths]
-    frames = tuple(_read_polygons(path) for path in paths)
-    return LabelledArea(frames, tuple(Path(path).name for path in paths))
+    frames = tuple(_read_polygons(path, flag) for path in paths)
+    return Area(frames, tuple(Path(path).name for path in paths))
 
 
-def _read_polygons(path: str | Path) -> gpd.GeoDataFrame:
+def _read_polygons(path: str, flag: str) -> gpd.GeoDataFrame:
     """The polygons of one file."""
-    frame, _ = read_vector(VectorSource(path=path, flag=_FLAG))
+    frame, _ = read_vector(VectorSource(path=path, flag=flag))
     if frame.crs is None or not is_on_earth(frame.crs):
         raise CrsError(
             path,
             "has no CRS" if frame.crs is None else f"has the CRS {frame.crs.name}",
-            "geocobot needs a geographic or projected one to place the labelled area",
+            "geocobot needs a geographic or projected one to place the area",
             "Set it in QGIS and save again",
         )
     parts = clean_parts(frame, Path(path).name)
@@ -80,7 +86,7 @@ def _read_polygons(path: str | Path) -> gpd.GeoDataFrame:
         raise EmptyLabelsError(
             path,
             "has no polygon",
-            f"{_FLAG} is where every object is labelled",
+            f"{flag} {_MEANING[flag]}",
             "Draw around it in QGIS, or leave the option out",
         )
     flat = shapely.get_dimensions(np.asarray(parts.geometry.array)) == 2
@@ -88,8 +94,8 @@ def _read_polygons(path: str | Path) -> gpd.GeoDataFrame:
         raise GeometryError(
             path,
             f"has {int((~flat).sum())} lines or points",
-            f"{_FLAG} is drawn with polygons",
-            "Draw around what is labelled completely in QGIS",
+            f"{flag} is drawn with polygons, and {_MEANING[flag]}",
+            "Draw around it in QGIS",
         )
     shapes = parts.geometry.to_numpy()
     return gpd.GeoDataFrame(
