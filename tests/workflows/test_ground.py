@@ -10,6 +10,7 @@ from rasterio.windows import Window
 from shapely import LineString, box
 
 from geocobot.config import TrainOptions
+from geocobot.data.split import choose_patch_px, split_scenes
 from geocobot.errors import BandError, ConfigError, EmptyLabelsError, OverlapError
 from geocobot.progress import SilentProgress
 from geocobot.workflows.ground import Ground, read_inputs, survey_ground
@@ -185,3 +186,39 @@ class TestValidation:
         other = scene_factory("other.tif", origin_xy=(WEST + 96, NORTH), dtype="uint16")
         with pytest.raises(BandError, match=r"other\.tif holds uint16 values"):
             look([scene_factory()], [labels_factory([at(10, 10)])], val_raster=(str(other),))
+
+
+class TestRealScenes:
+    """Folders of tiles, and an area outside of which nothing is known."""
+
+    def test_rio_is_two_folders_of_tiles(
+        self, real_data: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rio = real_data / "rio_buildings"
+        ground = look([rio / "3band"], [rio / "vectorData" / "geoJson"], nodata=0.0)
+        assert [s.name.rpartition("img")[2] for s in ground.scenes] == list(map(str, range(1, 11)))
+        assert [c.name for c in ground.labels.classes] == ["geoJson"]
+        bare = [s.name for s in ground.surveys if s.class_numbers == (0,)]
+        assert [name.rpartition("img")[2] for name in bare] == ["1", "2", "3"]
+        said = [m for m in caplog.messages if "count as background" in m]
+        assert len(said) == 3
+        # Most of every tile is black, and that is no background.
+        assert all(s.totals.sum() < 0.35 * s.grid.height * s.grid.width for s in ground.surveys)
+        patch_px = choose_patch_px(ground.surveys, 512)
+        splits = split_scenes(ground.surveys, patch_px)
+        assert sum(len(split.val) for split in splits) >= 2
+
+    def test_flanders_is_known_in_squares(
+        self, real_data: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        flanders = real_data / "flanders_fields"
+        ground = look(
+            [flanders / "scene.tif"],
+            [flanders / "labels.gpkg"],
+            labels_layer="polygons",
+            labelled_area=(str(flanders / "labelled_area.gpkg"),),
+        )
+        (survey,) = ground.surveys
+        assert survey.class_numbers == (0, 1)
+        assert survey.totals.sum() == pytest.approx(11 * 64**2, rel=0.02)
+        assert any("lie outside the labelled area and do not count" in m for m in caplog.messages)
