@@ -60,7 +60,7 @@ class TrainKeywords(TypedDict, total=False):
     ignore_boundary: int
     val_raster: Paths | None
     val_area: Paths | None
-    bands: Iterable[int] | None
+    bands: Iterable[int | str] | None
     nodata: float | None
     base: BaseName
     start: StartName
@@ -111,7 +111,7 @@ class PredictKeywords(TypedDict, total=False):
     save_scores: bool
     save_classes: bool
     checkpoint: PathLike | None
-    bands: Iterable[int] | None
+    bands: Iterable[int | str] | None
     nodata: float | None
     overlap: float
     threshold: float | None

@@ -31,10 +31,12 @@ class PredictOptions:
     save_classes: bool = option("Also write the classes as <out>_classes.tif.", False)
 
     checkpoint: str | None = repeated(TrainOptions, "checkpoint")
-    bands: tuple[int, ...] | None = option(
-        "Bands to use, where this scene orders them otherwise than the training scene.",
+    bands: tuple[int | str, ...] | None = option(
+        "Bands to use by number or name, where this scene orders them otherwise than the training "
+        "scene.",
         None,
         group="Raster",
+        names="BAND,BAND,BAND",
     )
     nodata: float | None = repeated(TrainOptions, "nodata")
     overlap: float = option(

@@ -37,7 +37,7 @@ class PretrainOptions:
         None,
         group="Raster",
     )
-    bands: tuple[int, ...] | None = repeated(TrainOptions, "bands")
+    bands: tuple[int | str, ...] | None = repeated(TrainOptions, "bands")
     nodata: float | None = repeated(TrainOptions, "nodata")
 
     steps: int = option("Optimizer steps.", 16000, group="Training", least=1)

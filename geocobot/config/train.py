@@ -127,10 +127,12 @@ class TrainOptions:
         None,
         group="Validation",
     )
-    bands: tuple[int, ...] | None = option(
-        "Three bands for red, green and blue, such as 3,2,1; default the first three.",
+    bands: tuple[int | str, ...] | None = option(
+        "Three bands for red, green and blue by number or name, such as 3,2,1 or B4,B3,B2; default "
+        "the first three.",
         None,
         group="Raster",
+        names="BAND,BAND,BAND",
     )
     nodata: float | None = option(
         "Value without data, where the raster declares none.", None, group="Raster"

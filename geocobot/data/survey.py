@@ -32,6 +32,7 @@ class Survey:
         class_numbers: the classes that occur, ascending, background included.
         table: (K, R + 1, C + 1) int64; entry [k, r, c] is the number of valid pixels of class k
             in the cells above r and left of c.
+        black_px: pixels that are valid and 0 in every band.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Survey:
     cell_px: int
     class_numbers: tuple[int, ...]
     table: npt.NDArray[np.int64]
+    black_px: int = 0
 
     @property
     def totals(self) -> npt.NDArray[np.int64]:
@@ -107,10 +109,13 @@ def survey_scene(scene: Scene, labels: LabelRaster, progress: Progress | None = 
         cell_px *= 2
     shape = (-(-grid.height // cell_px), -(-grid.width // cell_px))
     cells: dict[int, npt.NDArray[np.int64]] = {}
+    black_px = 0
     blocks = list(_blocks(grid, max(_BLOCK_PX, cell_px)))
     with (progress or SilentProgress()).task(f"Surveying {scene.name}", len(blocks)) as task:
         for block in blocks:
-            labelled = np.where(scene.read(block).valid, labels.read(block).classes, IGNORE)
+            patch = scene.read(block)
+            black_px += int((patch.valid & (patch.image == 0).all(axis=0)).sum())
+            labelled = np.where(patch.valid, labels.read(block).classes, IGNORE)
             top, left = block.row_off // cell_px, block.col_off // cell_px
             for number in np.unique(labelled[labelled != IGNORE]).tolist():
                 plane = cells.setdefault(number, np.zeros(shape, dtype=np.int64))
@@ -118,7 +123,7 @@ def survey_scene(scene: Scene, labels: LabelRaster, progress: Progress | None = 
                 part = plane[top : top + counts.shape[0], left : left + counts.shape[1]]
                 part += counts[: part.shape[0], : part.shape[1]]
             task.advance()
-    return _sum_up(scene.name, grid, cell_px, cells, shape)
+    return Survey(scene.name, grid, cell_px, *_sum_up(cells, shape), black_px)
 
 
 def class_shares(
@@ -142,18 +147,14 @@ def class_shares(
 
 
 def _sum_up(
-    name: str,
-    grid: GeoGrid,
-    cell_px: int,
-    cells: dict[int, npt.NDArray[np.int64]],
-    shape: tuple[int, int],
-) -> Survey:
-    """Turn counts per cell into running sums."""
+    cells: dict[int, npt.NDArray[np.int64]], shape: tuple[int, int]
+) -> tuple[tuple[int, ...], npt.NDArray[np.int64]]:
+    """Turn counts per cell into the classes and their running sums."""
     numbers = tuple(sorted(cells))
     table = np.zeros((len(numbers), shape[0] + 1, shape[1] + 1), dtype=np.int64)
     for k, number in enumerate(numbers):
         table[k, 1:, 1:] = cells[number].cumsum(axis=0).cumsum(axis=1)
-    return Survey(name, grid, cell_px, numbers, table)
+    return numbers, table
 
 
 def _blocks(grid: GeoGrid, side_px: int) -> Iterator[Window]:

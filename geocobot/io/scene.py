@@ -79,15 +79,15 @@ class Scene:
         cls,
         path: str | Path,
         *,
-        bands: Sequence[int] | None = None,
+        bands: Sequence[int | str] | None = None,
         nodata: float | None = None,
     ) -> Scene:
         """Look at a raster file and check that geocobot can work with it.
 
         Args:
             path: file name, URL or GDAL name.
-            bands: band numbers to read, from 1; default the first three that are not alpha.
-                One band is read three times, of two the second one twice.
+            bands: numbers from 1, or names, of the bands to read; default the first three that are
+                not alpha. One band is read three times, of two the second one twice.
             nodata: value without data; replaces what the file declares.
 
         Raises:

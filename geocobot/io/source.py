@@ -100,7 +100,7 @@ def alpha_band(source: Any) -> int | None:
 
 
 def choose_bands(
-    source: Any, path: str | Path, alpha: int | None, bands: Sequence[int] | None
+    source: Any, path: str | Path, alpha: int | None, bands: Sequence[int | str] | None
 ) -> tuple[int, ...]:
     """The bands asked for, checked, or the first three that are not alpha.
 
@@ -108,8 +108,9 @@ def choose_bands(
         source: the open raster.
         path: its name, for messages.
         alpha: number of its alpha band.
-        bands: numbers asked for, from 1. By default one band is read three times, of two the
-            second one twice.
+        bands: numbers asked for, from 1, or names: the file's descriptions, or the colors that it
+            says its bands have. By default one band is read three times, of two the second one
+            twice.
 
     Raises:
         BandError: a band does not exist, is alpha, or holds no plain numbers.
@@ -129,10 +130,28 @@ def choose_bands(
                 ", ".join(map(str, chosen)),
             )
     else:
-        chosen = [int(b) for b in bands]
+        chosen = [_band_number(source, path, band) for band in bands]
         _check_bands(source, path, alpha, chosen)
     _check_values(source, path, chosen)
     return tuple(chosen)
+
+
+def _band_number(source: Any, path: str | Path, band: int | str) -> int:
+    """The number of a band asked for by number or by name."""
+    if isinstance(band, int) or re.fullmatch(r"\s*-?\d+\s*", band):
+        return int(band)
+    wanted = band.strip().casefold()
+    for names in (source.descriptions, [kind.name for kind in source.colorinterp]):
+        found = [i for i, n in enumerate(names, start=1) if n and n.strip().casefold() == wanted]
+        if len(found) == 1:
+            return found[0]
+    known = [f"{i} ({name})" if name else str(i) for i, name in enumerate(source.descriptions, 1)]
+    raise BandError(
+        path,
+        f"has no band named {band!r}, or several of them",
+        f"Its bands are {', '.join(known)}",
+        "Choose among them with --bands, by number or by name",
+    )
 
 
 def _no_band(source: Any, path: str | Path) -> BandError:

@@ -52,7 +52,7 @@ def open_scene_for(
     ranges: Sequence[BandRange],
     ground_pixel_m: tuple[float, float],
     *,
-    bands: Sequence[int] | None = None,
+    bands: Sequence[int | str] | None = None,
     nodata: float | None = None,
 ) -> Scene:
     """Open a scene that a model is to map, with the bands the model reads.
@@ -61,7 +61,7 @@ def open_scene_for(
         path: file name, URL or GDAL name.
         ranges: the model's bands.
         ground_pixel_m: the model's pixel width and height on the ground.
-        bands: numbers to read instead of the model's, in the model's order.
+        bands: numbers or names to read instead of the model's, in the model's order.
         nodata: value without data; replaces what the file declares.
 
     Raises:
@@ -69,7 +69,7 @@ def open_scene_for(
         PixelSizeError: its pixels are more than 10 % larger or smaller than the model's.
         GeocobotError: whatever `Scene.open` finds.
     """
-    wanted = [r.band for r in ranges] if bands is None else list(bands)
+    wanted: list[int | str] = [r.band for r in ranges] if bands is None else list(bands)
     try:
         scene = Scene.open(path, bands=wanted, nodata=nodata)
     except BandError as error:

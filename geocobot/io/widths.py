@@ -12,7 +12,6 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import shapely
 
 from geocobot.config.values import DEFAULT_LINE_WIDTH_M, MAX_WIDTH_M
@@ -130,5 +129,6 @@ def _as_metres(value: Any) -> float:
     if isinstance(value, str):
         match = _METRES.fullmatch(value)
         value = float(match[1].replace(",", ".")) if match else np.nan
-    number = float(value) if pd.api.types.is_number(value) else np.nan
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    number = float(value) if is_number else np.nan
     return number if 0 < number <= MAX_WIDTH_M else np.nan

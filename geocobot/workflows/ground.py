@@ -29,6 +29,8 @@ from geocobot.workflows.given import choose_validation
 
 _log = logging.getLogger("geocobot.workflows")
 
+_MUCH_BLACK = 0.05  # of a scene; shadows and water are hardly ever 0 throughout
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -77,7 +79,7 @@ class Ground(Inputs):
         return digest.hexdigest()
 
 
-def _check_bands(bands: tuple[int, ...] | None) -> None:
+def _check_bands(bands: tuple[int | str, ...] | None) -> None:
     """Refuse what the model cannot read."""
     if bands is not None and len(bands) != N_INPUT_BANDS:
         raise BandError(
@@ -172,7 +174,21 @@ def survey_ground(inputs: Inputs, seed: int, progress: Progress) -> Ground:
         ranges=ranges,
     )
     _check_labelled(ground)
+    _tell_of_black(ground)
     return ground
+
+
+def _tell_of_black(ground: Ground) -> None:
+    """Say which scenes are black to a good part: that is a border, which nobody declared."""
+    for scene, survey in zip(ground.scenes, ground.surveys, strict=True):
+        share = survey.black_px / (scene.grid.height * scene.grid.width)
+        if share >= _MUCH_BLACK:
+            _log.warning(
+                "%s: %.0f %% of its pixels are 0 in every band and count as data; if nothing was "
+                "taken there, pass --nodata 0.",
+                scene.name,
+                100 * share,
+            )
 
 
 def _check_labelled(ground: Ground) -> None:

@@ -222,6 +222,23 @@ class TestBands:
         assert scene.bands == bands
         assert said in caplog.text
 
+    def test_by_name(self, scene_factory):
+        path = scene_factory(bands=4)
+        with rasterio.open(path, "r+") as sink:
+            sink.descriptions = ("B2", "B3", "B4", None)
+            colors = ColorInterp.blue, ColorInterp.green, ColorInterp.red, ColorInterp.undefined
+            sink.colorinterp = colors
+        assert Scene.open(path, bands=["B4", "b3 ", 2, "4"]).bands == (3, 2, 2, 4)
+        assert Scene.open(path, bands=["red", "Green", "blue"]).bands == (3, 2, 1)
+        with pytest.raises(
+            BandError, match=r"no band named 'nir', or .*are 1 \(B2\), 2 \(B3\), 3 \(B4\), 4\."
+        ):
+            Scene.open(path, bands=["nir"])
+        with rasterio.open(path, "r+") as sink:
+            sink.descriptions = ("x", "x", "y", None)
+        with pytest.raises(BandError, match="no band named 'x', or several of them"):
+            Scene.open(path, bands=["x"])
+
     @pytest.mark.parametrize("bands", [[0], [1, 2, 4], [-1]])
     def test_out_of_range(self, scene_factory, bands):
         with pytest.raises(BandError, match=r"has no band .*bands 1 to 3.*--bands"):

@@ -188,6 +188,29 @@ class TestValidation:
             look([scene_factory()], [labels_factory([at(10, 10)])], val_raster=(str(other),))
 
 
+def test_a_black_border_that_nobody_declared_is_told_of(
+    scene_factory: Callable[..., Path],
+    labels_factory: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    image = np.full((3, 64, 96), 9, dtype=np.uint8)
+    image[:, :, 72:] = 0
+    scene = scene_factory(image=image)
+    labels = labels_factory([at(10, 10)])
+    assert look([scene], [labels]).surveys[0].black_px == 24 * 64
+    assert caplog.messages == [
+        (
+            "scene: 25 % of its pixels are 0 in every band and count as data; if nothing was taken "
+            "there, pass --nodata 0."
+        )
+    ]
+    caplog.clear()
+    assert look([scene], [labels], nodata=0.0).surveys[0].black_px == 0
+    image[:2, :, 72:] = 1
+    look([scene_factory(image=image)], [labels])
+    assert not caplog.messages
+
+
 class TestRealScenes:
     """Folders of tiles, and an area outside of which nothing is known."""
 
@@ -204,6 +227,9 @@ class TestRealScenes:
         assert len(said) == 3
         # Most of every tile is black, and that is no background.
         assert all(s.totals.sum() < 0.35 * s.grid.height * s.grid.width for s in ground.surveys)
+        caplog.clear()
+        look([rio / "3band"], [rio / "vectorData" / "geoJson"])
+        assert sum("pass --nodata 0" in m for m in caplog.messages) == 10
         patch_px = choose_patch_px(ground.surveys, 512)
         splits = split_scenes(ground.surveys, patch_px)
         assert sum(len(split.val) for split in splits) >= 2
