@@ -17,6 +17,7 @@ from geocobot.errors import OverlapError
 from geocobot.grid import GeoGrid
 from geocobot.io.area import Area
 from geocobot.io.burnt import BurntShapes
+from geocobot.io.datums import tell_of_shift
 from geocobot.io.label_raster import LabelPatch, LabelRaster
 from geocobot.io.misplaced import in_words, no_overlap
 from geocobot.io.scene import Scene
@@ -99,6 +100,7 @@ class FeatureLabels:
         Raises:
             OverlapError: no feature lies on the scene.
         """
+        tell_of_shift(self.features.crs, grid, self.name, scene_name)
         placed = self._place(grid, scene_name)
         if not placed.files:
             raise self._no_overlap(grid, scene_name)
@@ -112,6 +114,8 @@ class FeatureLabels:
         Raises:
             OverlapError: no feature lies on any of the scenes.
         """
+        for scene in {scene.grid.crs: scene for scene in reversed(scenes)}.values():
+            tell_of_shift(self.features.crs, scene.grid, self.name, scene.name)
         placed = [self._place(scene.grid, scene.name) for scene in scenes]
         used = {file for here in placed for file in here.files}
         if not used:
