@@ -49,7 +49,8 @@ def tell_of_shift(crs: CRS, grid: GeoGrid, name: str, scene_name: str) -> None:
             crs_label(grid.crs),
         )
     elif not ways.best_available and best.accuracy > max(grid.ground_pixel_m):
-        missing = ", ".join(g.short_name for o in ways.unavailable_operations for g in o.grids)
+        grids = [g.short_name for o in ways.unavailable_operations for g in o.grids]
+        missing = ", ".join(dict.fromkeys(grids))
         _LOG.warning(
             "%s: its features can lie up to %.2g m off on %s, because the grid for the shift "
             "between the datums is not installed (%s). With PROJ_NETWORK=ON PROJ downloads it.",
