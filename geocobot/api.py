@@ -27,6 +27,7 @@ from geocobot.config.values import (
     PrecisionName,
     PromptName,
     RelationName,
+    SamplingName,
     StartName,
 )
 from geocobot.progress import Progress, SilentProgress
@@ -92,6 +93,7 @@ class TrainKeywords(TypedDict, total=False):
     relation_decay: float
     loss: LossName
     class_weights: ClassWeights
+    sampling: SamplingName
     patience: int | None
     box_jitter_px: float | None
     pool_epochs: int | None

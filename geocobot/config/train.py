@@ -38,6 +38,7 @@ from geocobot.config.values import (
     PrecisionName,
     PromptName,
     RelationName,
+    SamplingName,
     StartName,
 )
 
@@ -302,6 +303,12 @@ class TrainOptions:
     class_weights: ClassWeights = option(
         "Whether pixels of rare classes weigh more, by their share of the training area.",
         "none",
+        group="Training",
+    )
+    sampling: SamplingName = option(
+        "Where training patches lie: everywhere alike, or around each class, background included, "
+        "as often as around any other.",
+        "area",
         group="Training",
     )
     patience: int | None = option(

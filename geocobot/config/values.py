@@ -19,6 +19,7 @@ PromptName: TypeAlias = Literal["none", "boxes"]
 HeadKind: TypeAlias = Literal["mask-decoder", "dense"]
 HeadName: TypeAlias = Literal["auto", HeadKind]
 LossName: TypeAlias = Literal["bce-dice", "focal-dice", "lovasz", "cldice"]
+SamplingName: TypeAlias = Literal["area", "classes"]
 ClassWeights: TypeAlias = Literal["none", "balanced"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 

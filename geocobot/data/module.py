@@ -47,6 +47,7 @@ class SceneDataModule(LightningDataModule):
         steps_per_epoch: batches per epoch; default as many as show the training area about
             once, and at least `MIN_STEPS_PER_EPOCH`.
         augmented: whether training patches are turned and relit.
+        balanced: whether training patches show each class as often as any other.
         crop_px: side of the training patches; default the split's. Smaller ones make more steps
             per minute, larger ones show more context; what does not fit into the training
             regions is made smaller. Validation samples are as large at least, the ground around
@@ -66,6 +67,7 @@ class SceneDataModule(LightningDataModule):
         seed: int = 0,
         steps_per_epoch: int | None = None,
         augmented: bool = True,
+        balanced: bool = False,
         crop_px: int | None = None,
     ) -> None:
         super().__init__()
@@ -92,6 +94,7 @@ class SceneDataModule(LightningDataModule):
                     seed=seed,
                     stream=k,
                     survey=survey,
+                    balanced=balanced,
                 ),
             )
             for k, (_, _, _, survey) in enumerate(parts)

@@ -12,6 +12,7 @@ import torchgeo.samplers
 from rasterio.windows import Window
 
 from geocobot.data.dataset import GeoSlices, SceneDataset, index_of
+from geocobot.data.places import LabelledPlaces, patch_around
 from geocobot.data.rectangles import contains
 from geocobot.data.survey import Survey
 from geocobot.grid import GeoGrid
@@ -32,8 +33,9 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
     """Random patches within the regions of a dataset, new ones in every epoch.
 
     Every position that a patch can take in the regions is equally likely, where regions overlap
-    too. TorchGeo's own draw leaves the region to the global generator, never reaches the last
-    row and column (0.8) or keeps half a diagonal from every edge (0.10).
+    too, unless classes are balanced. TorchGeo's own draw leaves the region to the global
+    generator, never reaches the last row and column (0.8) or keeps half a diagonal from every
+    edge (0.10).
 
     Args:
         dataset: a scene whose regions are all at least a patch wide and high.
@@ -41,7 +43,10 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
         length: patches per epoch.
         seed: together with the epoch it decides everything.
         stream: tells samplers of one run and one seed apart.
-        survey: where the scene has labelled pixels; patches without any are drawn again.
+        survey: where the scene has labelled pixels; patches without any are drawn again, and
+            around a labelled one where chance does not find any.
+        balanced: whether patches lie around a pixel of each class of the survey, background
+            included, as often as of any other.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
         seed: int = 0,
         stream: int = 0,
         survey: Survey | None = None,
+        balanced: bool = False,
     ) -> None:
         super().__init__(dataset, size=size_px, length=length)
         self.grid = dataset.grid
@@ -61,8 +67,12 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
         self.seed = seed
         self.stream = stream
         self.survey = survey
+        self.places = None if survey is None else LabelledPlaces(survey, self.regions)
+        self.balanced = balanced
         self.epoch = 0
         self._patches = length
+        if balanced and survey is None:
+            raise ValueError("classes are balanced by a survey, and there is none")
         self._positions = np.array(
             [(r.width - size_px + 1) * (r.height - size_px + 1) for r in self.regions], dtype=float
         )
@@ -80,7 +90,8 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
         """Yield the epoch's patches as TorchGeo slices."""
         rng = np.random.default_rng((_PATCH_DICE, self.seed, self.epoch, self.stream))
         for _ in range(self._patches):
-            yield slices_of(self.grid, self._draw_labelled(rng))
+            drawn = self._draw_balanced(rng) if self.balanced else self._draw_labelled(rng)
+            yield slices_of(self.grid, drawn)
 
     def __len__(self) -> int:
         """Patches per epoch."""
@@ -91,9 +102,29 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
         window = self._draw(rng)
         for _ in range(_REDRAWS):
             if self.survey is None or self.survey.has_labelled(window):
-                break
+                return window
             window = self._draw(rng)
-        return window
+        return self._draw_around(rng, None) or window
+
+    def _draw_balanced(self, rng: np.random.Generator) -> Window:
+        """Draw a class, then a patch that shows it."""
+        assert self.places is not None
+        if not self.places:
+            return self._draw(rng)
+        chosen = self.places.class_numbers[int(rng.integers(len(self.places.class_numbers)))]
+        return self._draw_around(rng, chosen) or self._draw_labelled(rng)
+
+    def _draw_around(self, rng: np.random.Generator, class_number: int | None) -> Window | None:
+        """Draw a patch around a labelled pixel; None where there is none."""
+        found = None
+        if self.places:
+            assert self.survey is not None
+            for _ in range(_REDRAWS):
+                pixel = self.places.draw(rng, class_number)
+                found = patch_around(rng, pixel, self.regions, self.size_px) or found
+                if found is not None and self.survey.has_labelled(found):
+                    break
+        return found
 
     def _draw(self, rng: np.random.Generator) -> Window:
         """Draw a region by its positions, then a position; thin out where regions overlap."""

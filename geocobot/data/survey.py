@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,11 @@ class Survey:
         )
         whole, above, beside, both = np.split(corners, 4, axis=1)
         return np.asarray((whole - above - beside + both).T)
+
+    @cached_property
+    def cells(self) -> npt.NDArray[np.int64]:
+        """(K, R, C) pixels of each class in each cell."""
+        return np.diff(np.diff(self.table, axis=1), axis=2)
 
     def has_labelled(self, window: Window) -> bool:
         """Whether a window certainly holds labelled pixels, judged by the cells within it."""

@@ -221,6 +221,7 @@ def _make_datamodule(
         batch_size=_batch_size(options),
         workers=options.workers,
         seed=options.seed,
+        balanced=options.sampling == "classes",
         crop_px=options.crop_size,
     )
 

@@ -16,6 +16,7 @@ from geocobot.data.rectangles import contains
 from geocobot.data.samplers import PatchSampler, TileSampler, slices_of, windows_of
 from geocobot.grid import GeoGrid, TilePlan
 from geocobot.io.scene import Scene
+from geocobot.windows import intersect
 
 DEGREES = CRS.from_epsg(4326)
 GRIDS = {
@@ -138,6 +139,44 @@ def test_patches_without_labels_are_drawn_again(make_survey):
     sampler = PatchSampler(dataset, size_px=64, length=200, seed=0, survey=survey)
     windows = windows_of(sampler, dataset.grid)
     assert all(w.col_off < 100 for w in windows)
+
+
+def test_a_speck_of_labels_in_a_large_scene_is_found(make_survey):
+    mask = np.zeros((2560, 2560), dtype=bool)
+    mask[2000:2032, 640:672] = True
+    survey = make_survey((2560, 2560), mask=mask)
+    dataset = dataset_on("Sentinel", (2560, 2560))
+    sampler = PatchSampler(dataset, size_px=64, length=100, seed=0, survey=survey)
+    speck = Window(640, 2000, 32, 32)
+    windows = windows_of(sampler, dataset.grid)
+    assert all(intersect(window, speck) for window in windows)
+    assert len({(w.col_off, w.row_off) for w in windows}) > 90
+
+
+def test_balanced_patches_show_every_class_as_often(make_survey):
+    numbers = np.zeros((1280, 1280), dtype=np.uint8)
+    numbers[320:352, 960:992] = 1
+    numbers[640:, :320] = 2
+    survey = make_survey((1280, 1280), numbers=numbers)
+    dataset = dataset_on("Sentinel", (1280, 1280))
+    rare = Window(960, 320, 32, 32)
+
+    def share(*, balanced: bool) -> float:
+        sampler = PatchSampler(
+            dataset, size_px=64, length=600, seed=0, survey=survey, balanced=balanced
+        )
+        windows = windows_of(sampler, dataset.grid)
+        assert windows == windows_of(sampler, dataset.grid)
+        return sum(intersect(w, rare) is not None for w in windows) / len(windows)
+
+    assert share(balanced=False) < 0.03
+    assert 0.28 < share(balanced=True) < 0.39
+
+
+def test_balance_needs_a_survey():
+    dataset = dataset_on("Sentinel", (128, 128))
+    with pytest.raises(ValueError, match="balanced by a survey"):
+        PatchSampler(dataset, size_px=64, length=1, balanced=True)
 
 
 def test_a_scene_without_labels_ends_the_redraws(make_survey):
