@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ N_INPUT_BANDS = 3
 
 # https://..., /vsizip/..., NETCDF:"file.nc":variable; one letter and a colon is a Windows drive.
 GDAL_NAME = re.compile(r"/vsi|[A-Za-z][A-Za-z0-9_+.-]+:")
+_REMOTE = re.compile(r"(https?|ftp|s3|gs|az)://|/vsi(curl|s3|gs|az|adls|oss|swift)/")
 
 
 def check_path(path: str | Path, flag: str = "--raster") -> None:
@@ -61,7 +63,7 @@ def open_dataset(path: str) -> Any:
         UnreadableFileError: GDAL cannot open it.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _without_siblings(path):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(path)
     except RasterioError as error:
@@ -71,6 +73,17 @@ def open_dataset(path: str) -> Any:
             "geocobot reads GeoTIFF and every other raster format GDAL knows",
             "Check that it is a raster and complete: copy or download it again",
         ) from error
+
+
+def _without_siblings(path: str) -> AbstractContextManager[Any]:
+    """Let GDAL open a remote file without asking for a dozen others that could lie beside it.
+
+    What the user has set with GDAL_DISABLE_READDIR_ON_OPEN is left alone.
+    """
+    if not _REMOTE.match(path) or "GDAL_DISABLE_READDIR_ON_OPEN" in os.environ:
+        return nullcontext()
+    env: AbstractContextManager[Any] = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
+    return env
 
 
 def unreadable_part(path: str | Path, window: Window, error: BaseException) -> UnreadableFileError:
