@@ -78,7 +78,7 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run; what it is asked is its name in `runs.jsonl`.
+    """One run; what it is asked is its name among the runs.
 
     Attributes:
         scene: name of the place.
@@ -209,16 +209,19 @@ ARMS: Mapping[str, Arm] = {
 }
 
 
-def finished(jobs: Sequence[Job], folder: Path, work: Callable[[Job, Path], Run]) -> Iterator[Run]:
-    """What was asked for, with its figures: read from the folder, or run and added to it.
+def finished(
+    jobs: Sequence[Job], path: Path, folder: Path, work: Callable[[Job, Path], Run]
+) -> Iterator[Run]:
+    """What was asked for, with its figures: read from a file, or run and added to it.
 
     Args:
         jobs: what is wanted, in this order.
-        folder: has `runs.jsonl`.
+        path: the file, a line of JSON per run.
+        folder: for parts of scenes, scores and maps.
         work: does one job, in a process of its own so that its peak memory is its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "runs.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text().splitlines() if path.is_file() else []
     known = [json.loads(line) for line in lines]
     for job in jobs:
@@ -380,7 +383,7 @@ def judge(
 
 
 def figures(trained: Trained, scores: PixelScores, compute: Compute) -> Run:
-    """What a line of `runs.jsonl` says beside what was asked.
+    """What a line of the runs says beside what was asked.
 
     "everywhere_iou" is the mean IoU of maps that have a class everywhere: who is no better has
     learned nothing.

@@ -3,7 +3,7 @@
 Usage: python benchmarks/label_hunger.py --checkpoint FILE [--scenes kampala_gardens vegas_roads]
        [--patches 1 2 4 8 16] [--arms pretrained random-full unet] [--seeds 0 1 2]
        [--minutes 3 | --seconds 20] [--unet-rate 1e-3] [--max-views 600] [--threads 2]
-       [--out build/label_hunger]
+       [--out build/label_hunger] [--runs FILE]
 
 Labelled are so many patches of 256 px of the part to train on, drawn by the seed from those with
 some foreground; the patches of a smaller number are among those of a larger one. Training sees
@@ -18,8 +18,8 @@ weights of the last epoch, and map with thresholds of 0.5. They end after --max-
 area at the latest, as in `geocobot train`. With nothing to choose a learning rate by, the U-Net
 takes the one given: take what benchmarks/pretrained.py has chosen.
 
-Every finished run is a line of `runs.jsonl` in the folder and is not run again. The table and
-`label_hunger.svg` in the folder show all runs that were asked for, and what a map is worth that
+Every finished run is a line of benchmarks/runs/label_hunger.jsonl and is not run again. The table
+and `label_hunger.svg` in the folder show all runs that were asked for, and what a map is worth that
 has every class everywhere.
 """
 
@@ -38,7 +38,7 @@ from heads import spread
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from places import ROOMY_PLACES
-from pretrained import add_arms, checked, make_job
+from pretrained import RUNS, add_arms, checked, make_job
 from rasterio.windows import Window
 
 from geocobot.classes import BACKGROUND, IGNORE
@@ -70,6 +70,7 @@ def main() -> None:
     add_arms(parser, ["pretrained", "random-full", UNET], minutes=3.0)
     parser.add_argument("--unet-rate", type=float, default=1e-3)
     parser.add_argument("--out", type=Path, default=Path("build/label_hunger"))
+    parser.add_argument("--runs", type=Path, default=RUNS / "label_hunger.jsonl")
     given = checked(parser)
     # Seeds outermost: an interrupted comparison has all arms of every seed but the last.
     jobs = [
@@ -86,7 +87,7 @@ def main() -> None:
         for patches in given.patches
         for arm in given.arms
     ]
-    runs = list(finished(jobs, given.out, run))
+    runs = list(finished(jobs, given.runs, given.out, run))
     print(table(runs, given.arms))
     plot(runs, given.arms, given.out / "label_hunger.svg")
 

@@ -3,7 +3,7 @@
 Usage: python benchmarks/pretrained.py --checkpoint FILE [--scenes vegas_roads ...]
        [--arms pretrained pretrained-full random-adapters random-full unet] [--seeds 0 1 2]
        [--minutes 10 | --seconds 20] [--unet-rates 3e-4 1e-3 3e-3] [--own-rates ...]
-       [--max-views 600] [--threads 2] [--out build/pretrained] [--save-maps]
+       [--max-views 600] [--threads 2] [--out build/pretrained] [--runs FILE] [--save-maps]
 
 Every arm trains on one part of a scene for the same minutes, and is judged on another part that
 neither training nor validation saw. Where an arm has several learning rates to choose from, the
@@ -16,8 +16,9 @@ heart; all arms, the U-Net's included, end there too: --max-views 0 lets the clo
 Steps and views are in the table, and the IoU of a map that has every class everywhere, which is
 what nothing learned is worth.
 
-Every finished run is a line of `runs.jsonl` in the folder and is not run again; the table at the
-end is of all runs that were asked for. Their scores are in `scores/`, for benchmarks/thresholds.py.
+Every finished run is a line of benchmarks/runs/pretrained.jsonl and is not run again, whatever
+machine it was made on; the table at the end is of all runs that were asked for. Their scores are
+in `scores/` in the folder, for benchmarks/thresholds.py.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ from places import PLACES
 from geocobot.config.values import MAX_VIEWS
 from geocobot.models.weights import sha256_of
 
+RUNS = Path(__file__).parent / "runs"
+"""Figures of all runs; they take hours to make again."""
+
 _FIRST = "pretrained"
 _WORTH_NAMING = 0.01  # a difference of mean IoU that counts as won or lost
 
@@ -69,6 +73,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--unet-rates", nargs="+", type=float, default=[3e-4, 1e-3, 3e-3])
     parser.add_argument("--own-rates", nargs="+", type=float, default=[None])
     parser.add_argument("--out", type=Path, default=Path("build/pretrained"))
+    parser.add_argument("--runs", type=Path, default=RUNS / "pretrained.jsonl")
     parser.add_argument("--save-maps", action="store_true", help="draw image, truth and map")
     return checked(parser)
 
@@ -107,7 +112,7 @@ def chosen_runs(given: argparse.Namespace) -> Iterator[Run]:
                 rates = given.unet_rates if arm == UNET else given.own_rates
                 rates = [best[scene, arm]] if (scene, arm) in best else rates
                 jobs = [make_job(given, scene, arm, seed, rate=rate) for rate in rates]
-                tried = list(finished(jobs, given.out, work))
+                tried = list(finished(jobs, given.runs, given.out, work))
                 found = max(tried, key=lambda r: r["validation_iou"])
                 best[scene, arm] = found["rate"]
                 yield found
