@@ -67,7 +67,9 @@ def main() -> None:
         for scene in given.scenes
         for path in weights.values()
     ]
-    print(table(list(finished(jobs, given.out, run)), weights, given.scenes))
+    print(
+        table(list(finished(jobs, given.out / "runs.jsonl", given.out, run)), weights, given.scenes)
+    )
 
 
 def parse() -> argparse.Namespace:

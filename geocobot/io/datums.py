@@ -34,7 +34,10 @@ def tell_of_shift(crs: CRS, grid: GeoGrid, name: str, scene_name: str) -> None:
         # What is missing is told below, with what it means.
         warnings.simplefilter("ignore", UserWarning)
         ways = TransformerGroup(
-            crs, grid.crs, always_xy=True, area_of_interest=AreaOfInterest(*degrees)
+            crs,
+            grid.crs,
+            always_xy=True,
+            area_of_interest=AreaOfInterest(*degrees),  # type: ignore[arg-type] # the stub's slip
         )
     if not ways.transformers:
         return
