@@ -86,6 +86,7 @@ def read_features(
     files = tuple(Path(path).name for s in sets for path in s.paths)
     features = _join([frame.assign(file=i) for i, frame in enumerate(frames)], files)
     source = in_words([s.given for s in sets])
+    given = tuple(Path(s.given).name for s in sets)
     _tell_of_empty(frames, files)
     if features.empty:
         raise _nothing_left(source, choice.where)
@@ -103,7 +104,7 @@ def read_features(
     number_of = {name: i for i, name in enumerate(names, start=1)}
     features["class_number"] = features.pop("class_name").map(number_of).astype("uint8")
     colors = {name: color for name, color in (asked or {}).items() if color is not None}
-    labels = FeatureLabels(name_classes(names, colors), features, files, area, boundary_px)
+    labels = FeatureLabels(name_classes(names, colors), features, files, given, area, boundary_px)
     _announce(features, names, choice.widths, labels.name)
     return labels
 

@@ -75,6 +75,7 @@ class FeatureLabels:
             (position in `files`) and `reach_m` (how far they reach beyond their geometry on the
             ground: half the width of a line, the radius of a point), in one CRS.
         files: their names without folders, for messages.
+        given: the names that stood for them, without folders, for messages too.
         area: where the labels are complete; None where they are throughout.
         boundary_px: pixels so close to the boundary of a class are unknown.
     """
@@ -82,13 +83,14 @@ class FeatureLabels:
     classes: tuple[ClassSpec, ...]
     features: gpd.GeoDataFrame
     files: tuple[str, ...]
+    given: tuple[str, ...]
     area: Area | None = None
     boundary_px: int = 0
 
     @property
     def name(self) -> str:
-        """The files in a few words."""
-        return in_words(self.files)
+        """What was given, in a few words."""
+        return in_words(self.given)
 
     def on(self, grid: GeoGrid, scene_name: str) -> LabelRaster:
         """Place the labels on a scene.
@@ -120,7 +122,9 @@ class FeatureLabels:
         used = {file for here in placed for file in here.files}
         if not used:
             raise self._no_overlap(scenes[0].grid, scenes[0].name)
-        unused = [name for i, name in enumerate(self.files) if i not in used]
+        # A file without a feature has been told of.
+        drawn = set(self.features["file"].tolist())
+        unused = [name for i, name in enumerate(self.files) if i in drawn - used]
         if unused:
             _LOG.warning(
                 "%s: nothing of it lies on %s, so that nothing is learned from it.",
@@ -154,7 +158,7 @@ class FeatureLabels:
         """Why no feature lies on a scene."""
         west, south, east, north = (float(v) for v in self.features.total_bounds)
         crs = self.features.crs
-        return no_overlap((west, south, east, north), crs, self.files, grid, scene_name)
+        return no_overlap((west, south, east, north), crs, self.given, grid, scene_name)
 
     def _warn_of_thin_lines(self, near: gpd.GeoDataFrame, grid: GeoGrid, scene_name: str) -> None:
         """Say that lines thinner than a pixel burn as dots."""

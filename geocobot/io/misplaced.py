@@ -24,14 +24,14 @@ def in_words(names: Sequence[str], most: int = _MAX_NAMES) -> str:
 
 
 def no_overlap(
-    labels: Bounds, crs: CRS, files: Sequence[str], grid: GeoGrid, scene_name: str
+    labels: Bounds, crs: CRS, names: Sequence[str], grid: GeoGrid, scene_name: str
 ) -> OverlapError:
     """Name both extents, and the CRS with which they would meet.
 
     Args:
         labels: extent of labels, nothing of which lies on the scene.
         crs: of that extent.
-        files: names of the files that they come from.
+        names: of the files or folders that they come from.
         grid: of the scene.
         scene_name: for the message.
     """
@@ -40,9 +40,9 @@ def no_overlap(
     if scene is not None and crs != grid.crs:
         there += f", that is {_listed(grid.bounds, grid.crs)}"
     return OverlapError(
-        in_words(files),
-        f"{'covers' if len(files) == 1 else 'cover'} {_listed(labels, crs)}, and nothing "
-        f"of {'it' if len(files) == 1 else 'them'} lies on {scene_name}, which covers {there}",
+        in_words(names),
+        f"{'covers' if len(names) == 1 else 'cover'} {_listed(labels, crs)}, and nothing "
+        f"of {'it' if len(names) == 1 else 'them'} lies on {scene_name}, which covers {there}",
         "Labels and scene have to show the same place",
         _remedy(labels, crs, scene, grid),
     )

@@ -35,7 +35,7 @@ def labels_of(shapes, numbers, line_width_m=2.0, crs=GRID.crs):
     }
     frame = gpd.GeoDataFrame(columns, geometry=list(shapes), crs=crs)
     names = [f"class {i}" for i in range(1, max(numbers) + 1)]
-    return FeatureLabels(name_classes(names), frame, ("labels.gpkg",))
+    return FeatureLabels(name_classes(names), frame, ("labels.gpkg",), ("labels.gpkg",))
 
 
 def at_pixels(shape):

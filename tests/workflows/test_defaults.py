@@ -32,7 +32,7 @@ def options(**said: Any) -> TrainOptions:
 @pytest.fixture(autouse=True)
 def _roomy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scenes that have room for the largest patch of interest."""
-    monkeypatch.setattr(defaults, "choose_patch_px", lambda _surveys, max_px, _seed: max_px)
+    monkeypatch.setattr(defaults, "choose_patch_px", lambda _surveys, max_px, _seed, _given: max_px)
 
 
 @pytest.mark.parametrize(("device", "base"), [(CPU, "tiny"), (GPU, "vit_b")])
