@@ -104,7 +104,7 @@ class TestValues:
             ("base", "vit_x", "sets base to 'vit_x'"),
             ("epochs", 2.5, "sets epochs to 2.5"),
             ("epochs", "many", "sets epochs to 'many'"),
-            ("bands", ["red"], r"sets bands\.0 to 'red'"),
+            ("targets", ["red"], r"sets targets\.0 to 'red'"),
             ("cobot", "perhaps", "sets cobot to 'perhaps'"),
         ],
     )
