@@ -197,6 +197,43 @@ def test_labels_of_points(inputs: Inputs, labels_factory: Callable[..., Path]) -
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--where", "width >"], "--where is 'width >', which labels.gpkg cannot be asked"),
+        (["--where", "fid > 99"], "labels.gpkg has no usable feature with fid > 99"),
+        (["--width-field", "lanes"], "labels.gpkg has no field 'lanes'. It has no fields at all"),
+        (["--classes", "roads"], "has no feature of class roads. Its classes are labels."),
+        (["--classes", "labels=#red"], "--classes gives labels the color #red."),
+        (["--labelled-area", "nowhere.gpkg"], "nowhere.gpkg does not exist. --labelled-area names"),
+        (["--val-area", "nowhere.gpkg"], "nowhere.gpkg does not exist. --val-area names"),
+        (["--val-raster", "nowhere.tif"], "nowhere.tif does not exist. --raster names a raster"),
+        (["--val-raster", "nowhere/*.tif"], "matches no file. --val-raster names files"),
+        (["--raster", "nowhere/*.tif"], "matches no file. --raster names files"),
+        (["--bands", "red,green,nir"], "has no band named 'nir', or several of them"),
+        (["--point-radius", "0"], "--point-radius is 0. It has to be"),
+        (["--ignore-boundary", "99"], "--ignore-boundary is 99. It has to lie from 0 to 32"),
+    ],
+)
+def test_choices_that_make_no_sense(inputs: Inputs, words: list[str], said: str) -> None:
+    assert_refused(inputs.train(*words), inputs, said)
+
+
+def test_labels_that_are_the_scene(inputs: Inputs) -> None:
+    assert_refused(inputs.train(labels=inputs.scene), inputs, "scene.tif has 3 bands. A raster of")
+
+
+def test_a_folder_without_anything(inputs: Inputs) -> None:
+    empty = inputs.folder / "empty"
+    empty.mkdir()
+    assert_refused(
+        inputs.train(raster=empty), inputs, "is a folder without a raster file (no file)"
+    )
+    assert_refused(
+        inputs.train(labels=empty), inputs, "is a folder without a vector file (no file)"
+    )
+
+
 def test_no_label_left(inputs: Inputs, labels_factory: Callable[..., Path]) -> None:
     empty = labels_factory([], name="empty.gpkg")
     assert_refused(inputs.train(labels=empty), inputs, "empty.gpkg has no usable feature")
