@@ -144,12 +144,12 @@ def widen(frame: gpd.GeoDataFrame, grid: GeoGrid) -> Any:
 
 
 def to_pixels(shapes: Any, grid: GeoGrid) -> Any:
-    """Turn coordinates into pixels of the grid, rounded to 1/1024 px.
+    """Turn coordinates into pixels of the grid, rounded to a millionth of one.
 
-    Multiples of 1/1024 stay exact in float64 when a window's offset is subtracted, so that a
+    Multiples of 2^-20 stay exact in float64 when a window's offset is subtracted, so that a
     polygon burns alike in every window.
     """
-    return shapely.transform(shapes, lambda xy: np.rint(grid.pixels_of(xy) * 1024) / 1024)
+    return shapely.transform(shapes, lambda xy: np.rint(grid.pixels_of(xy) * 2**20) / 2**20)
 
 
 def _local_crs(grid: GeoGrid) -> CRS:
