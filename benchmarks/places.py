@@ -96,8 +96,7 @@ PLACES: Mapping[str, Place] = {
     # Labelled are eleven squares of 64 px. The east has bare fields and woods, the west pastures
     # that are as red as the woods: learned from one of them, the other is worse than a map with
     # fields everywhere, by any arm. South and north have all of it, the woods apart; the south has
-    # one square more. Too few for geocobot to find a patch size by itself: validation is one
-    # block.
+    # one square more. Validation is one block.
     "flanders_fields": Place(
         "flanders_fields/labels.gpkg",
         *south_north("flanders_fields/scene.tif", 421),

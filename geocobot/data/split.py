@@ -94,10 +94,11 @@ def choose_patch_px(
 
     Returns:
         A multiple of 64 px: the largest with at least 8 training patches that do not overlap
-        and 2 validation blocks outside each other's gap, and no larger than a scene.
+        and 2 validation blocks outside each other's gap, and no larger than a scene. 64 px where
+        none leaves as many, but one on each side.
 
     Raises:
-        SplitError: not even 64 px leave enough.
+        SplitError: there is no room for one patch of 64 px on each side.
     """
     total_px = sum(s.grid.height * s.grid.width for s in surveys)
     widest = max((min(s.grid.shape) for s in surveys), default=0)
@@ -108,10 +109,12 @@ def choose_patch_px(
         best = _best(Ground(tuple(surveys), patch_px, given), seed)
         if best is not None and best.shortfall == 0:
             return patch_px
+    if largest and _best(Ground(tuple(surveys), PATCH_STEP_PX, given), seed) is not None:
+        return PATCH_STEP_PX
     raise SplitError(
         _names(surveys),
-        f"has room for fewer than {MIN_TRAIN_PATCHES} training patches and {MIN_VAL_PATCHES} "
-        f"validation patches of {PATCH_STEP_PX} px, with a gap of half a patch between them",
+        f"has no room for a training patch and a validation patch of {PATCH_STEP_PX} px with a "
+        f"gap of half a patch between them",
         "Training needs both, from labelled pixels with data",
         "Label a larger scene, or give more scenes with --raster"
         if given is None
@@ -159,11 +162,13 @@ def split_scenes(
         )
     if best.shortfall:
         _log.warning(
-            "Patches of %d px leave only %d for training and %d for validation; a smaller "
-            "--patch-size leaves more.",
+            "Patches of %d px leave only %d for training and %d for validation; %s.",
             patch_px,
             best.n_train,
             best.n_val,
+            "a smaller --patch-size leaves more"
+            if patch_px > PATCH_STEP_PX
+            else "more labels would tell more",
         )
     return best.splits
 

@@ -169,8 +169,21 @@ def test_scenes_of_the_same_ground_keep_the_gap_across_scenes(other):
 
 
 def test_a_scene_that_is_too_small_says_what_to_do():
-    with pytest.raises(SplitError, match=r"scene_0 has room for fewer than 8 .* give more scenes"):
+    with pytest.raises(SplitError, match=r"scene_0 has no room for a training .* give more scenes"):
         choose_patch_px([survey_of((150, 150))], 512)
+
+
+def test_a_few_labelled_squares_are_better_than_nothing(caplog):
+    labelled = np.zeros((20, 20), dtype=bool)
+    for row, col in ((2, 2), (2, 12), (8, 4), (14, 14)):
+        labelled[row : row + 2, col : col + 2] = True
+    survey = survey_of((640, 640), labelled=labelled)
+    assert choose_patch_px([survey], 512) == 64
+    (split,) = split_scenes([survey], 64)
+    assert split.train
+    assert split.val
+    assert "Patches of 64 px leave only" in caplog.text
+    assert "more labels would tell more" in caplog.text
 
 
 def test_a_scene_without_labels_cannot_be_split():
