@@ -8,13 +8,9 @@ from rasterio.windows import Window
 
 from geocobot.windows import around, grown, intersect
 
-WINDOWS = st.builds(
-    Window,
-    st.integers(-5000, 100_000),
-    st.integers(-5000, 100_000),
-    st.integers(1, 5000),
-    st.integers(1, 5000),
-)
+# Close together and small, so that many of them overlap.
+_OFFSETS, _SIDES = st.integers(-9, 9), st.integers(1, 12)
+WINDOWS = st.builds(Window, _OFFSETS, _OFFSETS, _SIDES, _SIDES)
 
 
 class TestIntersect:

@@ -73,7 +73,7 @@ def read_area(given: Sequence[str | Path], flag: str = LABELLED_AREA) -> Area:
 
 def _read_polygons(path: str, flag: str) -> gpd.GeoDataFrame:
     """The polygons of one file."""
-    frame, _ = read_vector(VectorSource(path=path, flag=flag))
+    frame, _ = read_vector(VectorSource(path=path, flag=flag, layer_flag=None))
     if frame.crs is None or not is_on_earth(frame.crs):
         raise CrsError(
             path,

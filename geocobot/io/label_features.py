@@ -14,8 +14,8 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from geocobot.classes import MAX_CLASSES, name_classes, parse_classes
-from geocobot.errors import CrsError, EmptyLabelsError, FieldError
+from geocobot.classes import name_classes, parse_classes
+from geocobot.errors import CrsError, EmptyLabelsError
 from geocobot.io.area import Area
 from geocobot.io.crs import crs_label, is_on_earth, parse_crs
 from geocobot.io.files import FileSet
@@ -23,7 +23,7 @@ from geocobot.io.labels import FeatureLabels
 from geocobot.io.misplaced import in_words
 from geocobot.io.scene import Scene
 from geocobot.io.shapes import LINES, POINTS, clean_parts, reproject
-from geocobot.io.values import named_features, sorted_names
+from geocobot.io.values import named_features, refuse_too_many, refuse_unknown, sorted_names
 from geocobot.io.vectors import VectorSource, read_vector
 from geocobot.io.widths import Widths
 
@@ -94,13 +94,11 @@ def read_features(
     if asked is not None:
         features = _chosen(features, names, list(asked), source)
         names = list(asked)
-    if len(names) > MAX_CLASSES:
-        raise FieldError(
-            source,
-            f"has {len(names)} different values in {choice.class_field}",
-            f"A map has at most {MAX_CLASSES} classes",
-            "Choose another --class-field, name the --classes to learn, or group the values first",
-        )
+    refuse_too_many(
+        names,
+        source,
+        "Choose another --class-field, name the --classes to learn, or group the values first",
+    )
     number_of = {name: i for i, name in enumerate(names, start=1)}
     features["class_number"] = features.pop("class_name").map(number_of).astype("uint8")
     colors = {name: color for name, color in (asked or {}).items() if color is not None}
@@ -149,14 +147,7 @@ def _chosen(
     features: gpd.GeoDataFrame, names: Sequence[str], asked: Sequence[str], source: str
 ) -> gpd.GeoDataFrame:
     """The features of the classes asked for; the others are counted and logged."""
-    unknown = [name for name in asked if name not in names]
-    if unknown:
-        raise FieldError(
-            source,
-            f"has no feature of class {in_words(unknown)}",
-            f"Its classes are {in_words(names, most=12)}",
-            "Correct --classes; capitals count",
-        )
+    refuse_unknown(asked, names, source)
     kept = features["class_name"].isin(asked)
     if not kept.all():
         left_out = [name for name in names if name not in asked]

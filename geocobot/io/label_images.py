@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geocobot.classes import BACKGROUND, MAX_CLASSES, ClassSpec, name_classes, parse_classes
-from geocobot.errors import EmptyLabelsError, FieldError, OverlapError
+from geocobot.classes import BACKGROUND, ClassSpec, name_classes, parse_classes
+from geocobot.errors import EmptyLabelsError, OverlapError
 from geocobot.grid import GeoGrid
 from geocobot.io.area import Area
 from geocobot.io.class_file import ClassFile, read_class_file
 from geocobot.io.label_raster import LabelRaster
 from geocobot.io.misplaced import in_words, no_overlap
 from geocobot.io.scene import Scene
+from geocobot.io.values import refuse_too_many, refuse_unknown
 from geocobot.io.warped_classes import WarpedClasses
 
 _LOG = logging.getLogger("geocobot.io")
@@ -140,13 +141,9 @@ def read_image_labels(
     asked = None if classes is None else parse_classes(classes)
     if asked is not None:
         named = _chosen(named, list(asked), source)
-    if len(named) > MAX_CLASSES:
-        raise FieldError(
-            source,
-            f"has {len(named)} different values",
-            f"A map has at most {MAX_CLASSES} classes",
-            "Name those to learn with --classes, or group the values first",
-        )
+    refuse_too_many(
+        list(named.values()), source, "Name those to learn with --classes, or group them first"
+    )
     colors = {
         named[v]: color
         for file in reversed(files)
@@ -170,12 +167,6 @@ def read_image_labels(
 def _chosen(named: Mapping[int, str], asked: Sequence[str], source: str) -> dict[int, str]:
     """The values of the classes asked for, by name or by value, in the order asked."""
     value_of = {str(value): value for value in named} | {name: v for v, name in named.items()}
-    unknown = [name for name in asked if name not in value_of]
-    if unknown:
-        raise FieldError(
-            source,
-            f"has no pixel of class {in_words(unknown)}",
-            f"Its classes are {in_words(list(named.values()), most=12)}",
-            "Correct --classes; capitals count",
-        )
+    # A named class may be asked for by its value as well, which the message leaves out.
+    refuse_unknown((a for a in asked if a not in value_of), list(named.values()), source)
     return {value_of[name]: name for name in asked}

@@ -38,7 +38,7 @@ class ClassSource(Protocol):
 
 @dataclass(frozen=True)
 class LabelRaster:
-    """Labels on the grid of one scene, made on demand without touching a file.
+    """Labels on the grid of one scene, read on demand.
 
     Attributes:
         grid: of the scene.

@@ -1,4 +1,4 @@
-"""Labels: features of one or several files, burnt onto scenes window by window."""
+"""Labels not yet tied to a scene, and those of them that are features of vector files."""
 
 from __future__ import annotations
 

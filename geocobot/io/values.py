@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
+from geocobot.classes import MAX_CLASSES
 from geocobot.errors import FieldError
+from geocobot.io.misplaced import in_words
 
 _LOG = logging.getLogger("geocobot.io")
+_MOST_NAMES = 12
 _NOT_SINGLE = (list, tuple, dict, bytes, np.ndarray)
 
 
@@ -56,6 +59,47 @@ def named_features(frame: gpd.GeoDataFrame, field: str, path: str | Path) -> gpd
             field,
         )
     return frame.assign(class_name=names)[~empty.astype(bool)]
+
+
+def refuse_unknown(asked: Iterable[str], known: Sequence[str], source: str) -> None:
+    """Refuse classes that do not occur.
+
+    Args:
+        asked: names of classes.
+        known: those that there are.
+        source: the files, for messages.
+
+    Raises:
+        FieldError: one of the classes asked for is none of them.
+    """
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise FieldError(
+            source,
+            f"has nothing of class {in_words(unknown)}",
+            f"Its classes are {in_words(known, most=_MOST_NAMES)}",
+            "Correct --classes; capitals count",
+        )
+
+
+def refuse_too_many(names: Sequence[str], source: str, remedy: str) -> None:
+    """Refuse more classes than a map can hold.
+
+    Args:
+        names: of the classes.
+        source: the files, for messages.
+        remedy: what to do about it.
+
+    Raises:
+        FieldError: there are more than `MAX_CLASSES`.
+    """
+    if len(names) > MAX_CLASSES:
+        raise FieldError(
+            source,
+            f"has {len(names)} different values",
+            f"A map has at most {MAX_CLASSES} classes",
+            remedy,
+        )
 
 
 def sorted_names(names: Iterable[str]) -> list[str]:

@@ -41,6 +41,7 @@ class VectorSource:
             left out.
         where: condition on the attributes in SQL.
         flag: what names the file on the command line.
+        layer_flag: what names its layer there; None where nothing does.
     """
 
     path: str | Path
@@ -48,6 +49,7 @@ class VectorSource:
     fields: Mapping[str, str] = field(default_factory=dict)
     where: str | None = None
     flag: str = "--labels"
+    layer_flag: str | None = "--labels-layer"
 
     @property
     def columns(self) -> list[str]:
@@ -175,7 +177,7 @@ def _check_condition(source: VectorSource, layer: str, error: Exception) -> None
 
 def _choose_layer(source: VectorSource) -> tuple[str, str]:
     """The layer to read, and what to call it."""
-    path, layer, flag = source.path, source.layer, f"{source.flag}-layer"
+    path, layer = source.path, source.layer
     listed = {str(n): kind for n, kind in pyogrio.list_layers(path)}
     spatial = [n for n, kind in listed.items() if kind is not None]
     names = ", ".join(spatial)
@@ -184,13 +186,13 @@ def _choose_layer(source: VectorSource) -> tuple[str, str]:
             path,
             f"has no layer {layer!r} with geometry",
             f"It has {names}" if spatial else "It has no layer with geometry at all",
-            f"Choose one with {flag}" if spatial else "Choose another file",
+            f"Choose one with {source.layer_flag}" if spatial else "Choose another file",
         )
     if not spatial:
         raise LayerError(
             path,
             "has no layer with geometry",
-            "Labels are lines or polygons",
+            f"{source.flag} names a file with features",
             "Choose another file, or save the table with its geometry in QGIS",
         )
     if layer is None and len(spatial) > 1:
@@ -198,7 +200,9 @@ def _choose_layer(source: VectorSource) -> tuple[str, str]:
             path,
             f"has {len(spatial)} layers: {names}",
             "geocobot reads one of them",
-            f"Choose one, such as {flag} {spatial[0]}",
+            f"Choose one, such as {source.layer_flag} {spatial[0]}"
+            if source.layer_flag
+            else "Save the one that is meant as a file of its own, in QGIS (Export)",
         )
     chosen = layer or spatial[0]
     if len(listed) > len(spatial) == 1:

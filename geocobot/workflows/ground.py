@@ -21,7 +21,7 @@ from geocobot.io.label_files import LabelChoice, read_labels
 from geocobot.io.labels import LabelRaster, Labels
 from geocobot.io.misplaced import in_words
 from geocobot.io.scene import Scene
-from geocobot.io.source import N_INPUT_BANDS
+from geocobot.io.source import N_INPUT_BANDS, check_path
 from geocobot.io.statistics import check_pixel_size, fit_scene, measure_ranges
 from geocobot.io.widths import Widths
 from geocobot.progress import Progress
@@ -42,7 +42,7 @@ class Inputs:
         rasters: labels on each scene's grid.
         validation: windows of each scene to validate in, a scene that is not to learn from as a
             whole; None leaves it to the labels.
-        n_learned: how many of the scenes, the first ones, are to learn from.
+        n_learned: how many of the scenes, the first ones, are to learn from; None for all.
     """
 
     scenes: tuple[Scene, ...]
@@ -100,6 +100,8 @@ def read_inputs(options: TrainOptions) -> Inputs:
     learned = find_rasters(options.raster)
     judged = find_rasters(options.val_raster or (), "--val-raster")
     _refuse_both(learned, judged)
+    for path in judged:
+        check_path(path, "--val-raster")
     scenes = tuple(
         Scene.open(path, bands=options.bands, nodata=options.nodata) for path in (*learned, *judged)
     )

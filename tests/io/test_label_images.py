@@ -229,7 +229,7 @@ class TestRefused:
         assert np.argwhere(whole(labels, scene) == 1).tolist() == [[5000 // 96, 5000 % 96]]
 
     def test_a_class_that_does_not_occur(self, classes_factory):
-        with pytest.raises(FieldError, match=r"no pixel of class 5\. Its classes are 3 and 7"):
+        with pytest.raises(FieldError, match=r"nothing of class 5\. Its classes are 3 and 7"):
             read_labels([classes_factory(some_classes())], LabelChoice(classes=["5"]))
 
     def test_without_a_place(self, classes_factory):
