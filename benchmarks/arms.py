@@ -43,6 +43,7 @@ from geocobot.io.statistics import open_scene_for
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import SilentProgress
+from geocobot.training.first_fit import as_shown
 from geocobot.training.fit import FitResult, FitSettings, fit
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.thresholds import ScoreHistograms
@@ -436,7 +437,8 @@ def _take_statistics(segmenter: Segmenter, datamodule: SceneDataModule, compute:
     loader = datamodule.train_dataloader()
     segmenter.to(compute.device)
     with compute.autocast():
-        images = (batch["image"] for batch in islice(loader, _STATISTICS_BATCHES))
+        batches = islice(loader, _STATISTICS_BATCHES)
+        images = (as_shown(batch, datamodule, compute.device)["image"] for batch in batches)
         update_bn(images, segmenter, device=compute.device)
 
 

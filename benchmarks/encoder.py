@@ -1,6 +1,7 @@
 """SAM's image encoder: ours against segment-anything's own, eager, with the same random weights.
 
     python benchmarks/encoder.py [--base vit_b] [--device auto] [--image-px 1024] [--rounds 5]
+                                    [--batches 1 2 4 8 16 32 64]
                                     [--skip-training] [--variants]
 
 Sides take turns, so that both meet the same machine; figures are medians. Rates count the
@@ -18,7 +19,7 @@ import ctypes
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -49,11 +50,13 @@ class Setting:
         spec: of the encoder; its tables are made for the image.
         device: where.
         dtype: of the matrix products, by autocast.
+        batches: images at a time, of which CUDA takes the fastest.
     """
 
     spec: BaseSpec
     device: torch.device
     dtype: torch.dtype
+    batches: Sequence[int] = BATCHES
 
     def image(self, batch: int = 1) -> Tensor:
         """Random images."""
@@ -94,6 +97,7 @@ def main() -> None:
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--image-px", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
     parser.add_argument("--kernel", choices=["dense", "blocked", "sdpa", "flex"], default=None)
     parser.add_argument("--skip-training", action="store_true")
     parser.add_argument("--variants", action="store_true")
@@ -108,7 +112,7 @@ def main() -> None:
     half = has_bfloat16(device)
     for dtype in [torch.float32] * (not cuda) + [torch.bfloat16] * half:
         sides = {THEIRS: Side(theirs), OURS: Side(ours)}
-        compare(sides, Setting(spec, device, dtype), given.rounds)
+        compare(sides, Setting(spec, device, dtype, given.batches), given.rounds)
         if given.variants:
             compare_variants(ours, Setting(spec, device, dtype), given.rounds)
     del theirs, ours, sides
@@ -205,6 +209,7 @@ def compare_training(setting: Setting, rounds: int) -> None:
 
     for side in sides.values():
         attach(side.encoder, AdapterConfig("lora"))
+        side.encoder.to(setting.device)
         step(side.encoder)  # gradients are made once and stay
         side.peak_mib = peak_mib(partial(step, side.encoder), setting.device)
     for _ in range(rounds):
@@ -244,7 +249,7 @@ def choose_batch(encoder: nn.Module, setting: Setting) -> int:
     if setting.device.type == "cpu":
         return 1
     seconds: dict[int, float] = {}
-    for batch in BATCHES:
+    for batch in setting.batches:
         try:
             seconds_per_image(encoder, batch, setting)
             tries = [seconds_per_image(encoder, batch, setting) for _ in range(3)]

@@ -99,7 +99,7 @@ class TrainKeywords(TypedDict, total=False):
     pool_epochs: int | None
     feature_cache_gb: float | None
     recompute: bool
-    workers: int
+    workers: int | None
     seed: int
     device: DeviceName
     precision: PrecisionName

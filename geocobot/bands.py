@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+NO_DATA_FILL = 0.5
+"""Value of a normalized image where it is not valid: mid-gray."""
+
 
 @dataclass(frozen=True)
 class BandRange:
@@ -47,12 +50,12 @@ def normalize(
         ranges: one per band.
 
     Returns:
-        (C, H, W) float32 in -0.5..1.5; 0.5 (mid-gray) where not valid.
+        (C, H, W) float32 in -0.5..1.5; `NO_DATA_FILL` where not valid.
     """
     low = np.array([r.low for r in ranges], dtype=np.float32)[:, None, None]
     high = np.array([r.high for r in ranges], dtype=np.float32)[:, None, None]
     # The nodata value of a float64 raster may be too large for float32.
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = (image.astype(np.float32) - low) / (high - low)
-    scaled = np.where(valid, scaled, np.float32(0.5))
+    scaled = np.where(valid, scaled, np.float32(NO_DATA_FILL))
     return np.clip(scaled, -0.5, 1.5, out=scaled)

@@ -23,6 +23,7 @@ from geocobot.config.values import (
     MAX_VIEWS,
     POOL_EPOCHS,
     PRETRAINED_TINY_MINUTES,
+    WORKERS,
     AdapterInit,
     AdapterName,
     AdapterTarget,
@@ -260,8 +261,12 @@ class TrainOptions(InputOptions):
         flag="--recompute/--no-recompute",
         group="Machine",
     )
-    workers: int = option(
-        "Processes that cut patches; 0 cuts them in the trainer.", 0, group="Machine", least=0
+    workers: int | None = option(
+        "Processes that cut patches; 0 cuts them in the trainer; default "
+        f"{WORKERS['cpu']} on a CPU, {WORKERS['cuda']} on a GPU, if there are as many processors.",
+        None,
+        group="Machine",
+        least=0,
     )
     seed: int = option("Seed of everything random.", 0, group="Training", least=0, most=MAX_SEED)
     device: DeviceName = option("Where to compute.", "auto", group="Machine")

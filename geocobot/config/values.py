@@ -61,6 +61,7 @@ MAX_SEED = 2**32
 MAX_PATCH_PX: Mapping[str, int] = {"cuda": 1024, "cpu": 512}
 
 BATCH_SIZES: Mapping[str, int] = {"cuda": 4, "cpu": 8}
+WORKERS: Mapping[str, int] = {"cuda": 4, "cpu": 0}
 
 # Ten minutes on two cores are some 1,200 steps of eight crops of 128 px, but only a few hundred of
 # four patches of 512 px: not enough to learn anything from a random start. What is pretrained needs

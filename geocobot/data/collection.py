@@ -11,9 +11,9 @@ from rasterio.windows import Window
 from torch.utils.data import Dataset, Sampler
 
 from geocobot.classes import IGNORE
+from geocobot.data.augmentation import DICE
 from geocobot.data.dataset import GeoSlices, Sample, SceneDataset
 from geocobot.data.samplers import PatchSampler, TileSampler
-from geocobot.data.transforms import augment
 
 # First words of the entropy, so that no two draws of a run share their numbers.
 _SCENE_DICE = 2
@@ -27,7 +27,7 @@ class SampleKey:
     Attributes:
         scene: position of the scene in the run.
         slices: the window, as TorchGeo's sampler gave it.
-        dice: entropy of the augmentation's generator; None leaves the sample as it is.
+        dice: entropy of the augmentation's generator; None where there is none.
         judged: the part of the window whose labels count; None counts all.
     """
 
@@ -48,17 +48,17 @@ class SceneCollection(Dataset[Sample]):
         self.datasets = tuple(datasets)
 
     def __getitem__(self, key: SampleKey) -> Sample:
-        """Read one window of one scene, augmented where the key brings dice.
+        """Read one window of one scene.
 
         Returns:
-            The sample of `SceneDataset`, and "scene" () int64. Labels outside the key's `judged`
-            are `IGNORE`.
+            The sample of `SceneDataset`, "scene" () int64 and, where the key brings them, `DICE`
+            (N,) int64 for `augment`. Labels outside the key's `judged` are `IGNORE`.
         """
         sample = self.datasets[key.scene][key.slices]
         if key.judged is not None:
             sample["label"] = _judged_only(sample["label"], sample["window"], key.judged)
         if key.dice is not None:
-            sample = augment(sample, np.random.default_rng(key.dice))
+            sample[DICE] = torch.tensor(key.dice, dtype=torch.int64)
         return sample | {"scene": torch.tensor(key.scene, dtype=torch.int64)}
 
 

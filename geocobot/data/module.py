@@ -10,6 +10,7 @@ from rasterio.windows import Window
 from torch.utils.data import DataLoader, Sampler
 
 from geocobot.bands import BandRange
+from geocobot.data.augmentation import DICE, augment
 from geocobot.data.collection import ChainedSampler, MixedSampler, SampleKey, SceneCollection
 from geocobot.data.dataset import Sample, SceneDataset
 from geocobot.data.loader import make_loader
@@ -43,6 +44,7 @@ class SceneDataModule(LightningDataModule):
         surveys: one per scene; training patches without labelled pixels are drawn again.
         batch_size: patches per batch.
         workers: processes that cut patches; 0 cuts them in this process.
+        pin_memory: whether batches come in memory that CUDA copies from faster.
         seed: decides patches and augmentation, together with the epoch.
         steps_per_epoch: batches per epoch; default as many as show the training area about
             once, and at least `MIN_STEPS_PER_EPOCH`.
@@ -64,6 +66,7 @@ class SceneDataModule(LightningDataModule):
         *,
         batch_size: int = 4,
         workers: int = 0,
+        pin_memory: bool = False,
         seed: int = 0,
         steps_per_epoch: int | None = None,
         augmented: bool = True,
@@ -73,6 +76,7 @@ class SceneDataModule(LightningDataModule):
         super().__init__()
         self.batch_size = batch_size
         self.workers = workers
+        self.pin_memory = pin_memory
         self.crop_px = _fitting_crop(splits, crop_px)
         self.steps_per_epoch = steps_per_epoch or _steps_for(splits, self.crop_px, batch_size)
         parts = list(zip(scenes, labels, splits, surveys, strict=True))
@@ -117,12 +121,16 @@ class SceneDataModule(LightningDataModule):
         self.train_sampler.pool_epochs = epochs
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Batches of random patches; the loader's sampler has `set_epoch`."""
+        """Batches of random patches as they are; the loader's sampler has `set_epoch`."""
         return self._loader(self.train_sampler)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Batches of validation blocks, always in the same order."""
         return self._loader(self.val_sampler)
+
+    def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:  # noqa: ARG002 # Lightning's
+        """Augment a batch of training patches on the device; leave others as they are."""
+        return augment(batch) if DICE in batch else batch
 
     def _blocks(self, splits: Sequence[Split]) -> ChainedSampler:
         """Every validation block, with what the model is used to see around it."""
@@ -139,7 +147,11 @@ class SceneDataModule(LightningDataModule):
     def _loader(self, sampler: Sampler[SampleKey]) -> DataLoader[Sample]:
         """A loader over all scenes."""
         return make_loader(
-            self.collection, sampler, batch_size=self.batch_size, workers=self.workers
+            self.collection,
+            sampler,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            pin_memory=self.pin_memory,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import islice
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -81,17 +81,17 @@ def _sample(
         The features, and (N, K) float32, 0 or 1.
     """
     generator = torch.Generator().manual_seed(seed)
-    loader = datamodule.train_dataloader()
-    batches: list[Batch] = list(islice(loader, _BATCHES))
+    batches = list(islice(datamodule.train_dataloader(), _BATCHES))
     n_images = sum(len(batch["image"]) for batch in batches)
     each = math.ceil(_PIXELS / max(1, n_images))
     n_classes = head.config.n_classes
     found: list[tuple[list[Tensor], Tensor]] = []
     for batch in batches:
-        image = batch["image"].to(compute.device)
+        shown = as_shown(batch, datamodule, compute.device)
+        image = shown["image"]
         with compute.autocast():
             scales = head.scales(*segmenter.encode(image))
-        label = batch["label"].masked_fill(~batch["valid"], IGNORE)
+        label = shown["label"].masked_fill(~shown["valid"], IGNORE).cpu()
         for k in range(len(image)):
             places = (label[k] != IGNORE).nonzero()
             places = places[torch.randperm(len(places), generator=generator)[:each]]
@@ -100,6 +100,19 @@ def _sample(
             found.append((read, binary_targets(own, n_classes)[0, :, :, 0].T))
     features = [torch.cat(parts) for parts in zip(*(read for read, _ in found), strict=True)]
     return features, torch.cat([target for _, target in found]).to(compute.device)
+
+
+def as_shown(batch: Any, datamodule: LightningDataModule, device: torch.device) -> Batch:
+    """A batch of a loader as a training step gets it: on the device, and augmented there.
+
+    Args:
+        batch: of the module's training loader.
+        datamodule: its hooks say what becomes of a batch.
+        device: where to compute.
+    """
+    moved = datamodule.transfer_batch_to_device(batch, device, 0)
+    shown: Batch = datamodule.on_after_batch_transfer(moved, 0)
+    return shown
 
 
 def _at(scale: Tensor, places: Tensor, shape_hw: torch.Size) -> Tensor:

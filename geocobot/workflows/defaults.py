@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from geocobot.config.values import (
     MAX_PATCH_PX,
     MAX_VIEWS,
     PRETRAINED_TINY_MINUTES,
+    WORKERS,
 )
 from geocobot.data.split import Split, Validation, choose_patch_px
 from geocobot.data.survey import Survey, class_shares
@@ -191,6 +193,7 @@ def fill_in(
         epochs=options.epochs or (DEFAULT_EPOCHS if minutes is None else None),
         max_minutes=minutes,
         box_jitter_px=jitter_px,
+        workers=_workers(device) if options.workers is None else options.workers,
     )
 
 
@@ -220,6 +223,11 @@ def _cpu_minutes(options: TrainOptions) -> float:
     """How long training takes without a GPU."""
     is_quick = options.base == "tiny" and options.start == "pretrained"
     return PRETRAINED_TINY_MINUTES if is_quick else DEFAULT_CPU_MINUTES
+
+
+def _workers(device: torch.device) -> int:
+    """How many processes keep the device busy, and leave a processor to the trainer."""
+    return min(WORKERS[device.type], max(0, (os.cpu_count() or 1) - 1))
 
 
 def _crop_px(options: TrainOptions, device: torch.device, patch_px: int) -> int:

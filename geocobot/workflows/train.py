@@ -141,7 +141,8 @@ def train(
     epochs_given = options.epochs is not None
     options = fill_in(options, compute.device, ground.surveys, ground.validation)
     splits = split_scenes(ground.surveys, _patch_px(options), options.seed, ground.validation)
-    datamodule = _make_datamodule(options, ground, splits)
+    on_gpu = compute.device.type == "cuda"
+    datamodule = _make_datamodule(options, ground, splits, pin_memory=on_gpu)
     if not epochs_given:
         options = limit_epochs(options, datamodule.views_per_epoch)
     loss = choose_loss(options, ground.surveys, splits, ground.labels.classes)
@@ -209,7 +210,7 @@ def _build(
 
 
 def _make_datamodule(
-    options: TrainOptions, ground: Ground, splits: Sequence[Split]
+    options: TrainOptions, ground: Ground, splits: Sequence[Split], *, pin_memory: bool
 ) -> SceneDataModule:
     """Patches to train on and blocks to validate with."""
     return SceneDataModule(
@@ -219,7 +220,8 @@ def _make_datamodule(
         splits,
         ground.surveys,
         batch_size=_batch_size(options),
-        workers=options.workers,
+        workers=options.workers or 0,
+        pin_memory=pin_memory,
         seed=options.seed,
         balanced=options.sampling == "classes",
         crop_px=options.crop_size,

@@ -11,6 +11,7 @@ from lightning import LightningModule, Trainer
 from rasterio.windows import Window
 
 from geocobot.classes import IGNORE
+from geocobot.data.augmentation import DICE
 from geocobot.data.collection import ChainedSampler, MixedSampler, SampleKey
 from geocobot.data.dataset import SceneDataset
 from geocobot.data.loader import make_loader
@@ -64,7 +65,12 @@ def make_module(scene_factory) -> Callable[..., SceneDataModule]:
 
 def epoch_of(module: SceneDataModule, epoch: int) -> list[dict[str, torch.Tensor]]:
     module.train_sampler.set_epoch(epoch)
-    return list(module.train_dataloader())
+    return shown(module, module.train_dataloader())
+
+
+def shown(module: SceneDataModule, batches) -> list[dict[str, torch.Tensor]]:
+    """Batches as a training step gets them."""
+    return [module.on_after_batch_transfer(batch, 0) for batch in batches]
 
 
 def same(first: list, second: list) -> bool:
@@ -126,7 +132,7 @@ def test_a_pool_comes_again_byte_by_byte(make_module, workers):
     drawn = []
     for epoch in range(5):
         module.train_sampler.set_epoch(epoch)
-        drawn.append([batch["image"].numpy().tobytes() for batch in loader])
+        drawn.append([batch["image"].numpy().tobytes() for batch in shown(module, loader)])
     assert drawn[0] == drawn[2] == drawn[4]
     assert drawn[1] == drawn[3]
     assert not set(drawn[0]) & set(drawn[1])
@@ -141,7 +147,7 @@ def test_workers_do_not_change_the_samples(make_module):
     loader = helped.train_dataloader()
     for epoch in range(2):
         helped.train_sampler.set_epoch(epoch)
-        assert same(list(loader), epoch_of(alone, epoch))
+        assert same(shown(helped, loader), epoch_of(alone, epoch))
     assert same(list(helped.val_dataloader()), list(alone.val_dataloader()))
 
 
@@ -256,18 +262,21 @@ def test_validation_shows_as_much_and_judges_its_block_alone(make_module):
 
 
 class _Recorder(LightningModule):
-    """Notes which windows it is shown, and learns one number."""
+    """Notes which windows it is shown and how, and learns one number."""
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
         self.shown: list[list[int]] = []
+        self.images: list[torch.Tensor] = []
 
     def training_step(self, batch, _):
         self.shown += batch["window"].tolist()
+        self.images.append(batch["image"])
         return self.weight * 1.0
 
     def validation_step(self, batch, _):
+        assert DICE not in batch
         assert (batch["label"] != IGNORE).all()
 
     def configure_optimizers(self):
@@ -278,7 +287,7 @@ class _Recorder(LightningModule):
 def test_lightning_moves_the_epoch_on_and_resumes_with_the_same_patches(
     make_module, tmp_path, pool_epochs
 ):
-    def fit(epochs: int, resumed: str | None = None) -> tuple[list[list[int]], Trainer]:
+    def fit(epochs: int, resumed: str | None = None) -> tuple[_Recorder, Trainer]:
         module = make_module()
         if pool_epochs is not None:
             module.repeat_after(pool_epochs)
@@ -293,15 +302,19 @@ def test_lightning_moves_the_epoch_on_and_resumes_with_the_same_patches(
             default_root_dir=tmp_path,
         )
         trainer.fit(recorder, datamodule=module, ckpt_path=resumed)
-        return recorder.shown, trainer
+        return recorder, trainer
 
-    whole, _ = fit(4)
+    recorded, _ = fit(4)
+    for image, batch in zip(recorded.images, epoch_of(make_module(), 0), strict=False):
+        assert torch.equal(image, batch["image"])
+    whole = recorded.shown
     assert whole[:12] != whole[12:24]
     assert (whole[:12] == whole[36:]) == (pool_epochs == 3)
     _, stopped = fit(2)
     stopped.save_checkpoint(tmp_path / "two.ckpt")
     rest, _ = fit(4, str(tmp_path / "two.ckpt"))
-    assert rest == whole[24:]
+    assert rest.shown == whole[24:]
+    assert all(map(torch.equal, rest.images, recorded.images[8:]))
 
 
 def test_a_sampler_shorter_than_the_epoch_is_refused(make_module):

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
 
-from geocobot.data.transforms import dihedral
-
 _OCTAVES = 1.5  # from the smallest to the largest part of a scene that becomes a crop
 
 
@@ -62,3 +60,14 @@ class ImageBank:
             crop, size=(side_px, side_px), mode="bilinear", align_corners=False, antialias=True
         )[0]
         return dihedral(crop, int(torch.randint(8, (), generator=generator)))
+
+
+def dihedral(tensor: Tensor, turn: int) -> Tensor:
+    """One of the eight ways to lay a square on itself.
+
+    Args:
+        tensor: (..., S, S).
+        turn: 0 to 7: quarter turns in the lower two bits, a flip before them in the third.
+    """
+    flipped = tensor.flip(-1) if turn & 4 else tensor
+    return torch.rot90(flipped, turn & 3, dims=(-2, -1)).contiguous()

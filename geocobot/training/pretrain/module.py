@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from geocobot.data.transforms import NO_DATA_FILL
+from geocobot.bands import NO_DATA_FILL
 from geocobot.synthetic.world.world import WorldBatch, draw_world
 from geocobot.training.averaging import WeightAverage
 from geocobot.training.groups import GroupSettings
