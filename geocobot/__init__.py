@@ -2,6 +2,7 @@
 
     import geocobot
 
+    geocobot.check(raster="scene.tif", labels="roads.shp").summary()
     geocobot.train(raster="scene.tif", labels="roads.shp")
     geocobot.predict(raster="big.tif", model="runs/roads/model.safetensors")
 
@@ -14,12 +15,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from geocobot._version import __version__
-from geocobot.api import demo, predict, train
+from geocobot.api import check, demo, predict, train
 
 if TYPE_CHECKING:
-    from geocobot.config import DemoOptions, PredictOptions, ShowOptions, TrainOptions
+    from geocobot.config import (
+        CheckOptions,
+        DemoOptions,
+        PredictOptions,
+        ShowOptions,
+        TrainOptions,
+    )
     from geocobot.errors import GeocobotError
     from geocobot.workflows.catalog import Catalog, list_models
+    from geocobot.workflows.check import CheckResult
     from geocobot.workflows.demo import DemoResult
     from geocobot.workflows.info import Info, collect_info
     from geocobot.workflows.predict import PredictResult
@@ -28,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Catalog",
+    "CheckOptions",
+    "CheckResult",
     "DemoOptions",
     "DemoResult",
     "GeocobotError",
@@ -39,6 +49,7 @@ __all__ = [
     "TrainOptions",
     "TrainResult",
     "__version__",
+    "check",
     "collect_info",
     "demo",
     "list_models",
@@ -49,6 +60,8 @@ __all__ = [
 
 _HOMES = {
     "Catalog": "geocobot.workflows.catalog",
+    "CheckOptions": "geocobot.config",
+    "CheckResult": "geocobot.workflows.check",
     "DemoOptions": "geocobot.config",
     "DemoResult": "geocobot.workflows.demo",
     "GeocobotError": "geocobot.errors",

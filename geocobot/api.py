@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, Unpack
 
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+from geocobot.config import CheckOptions, DemoOptions, PredictOptions, TrainOptions
 from geocobot.config.values import (
     AdapterInit,
     AdapterName,
@@ -34,6 +34,7 @@ from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import make_options
 
 if TYPE_CHECKING:
+    from geocobot.workflows.check import CheckResult
     from geocobot.workflows.demo import DemoResult
     from geocobot.workflows.predict import PredictResult
     from geocobot.workflows.train import TrainResult
@@ -43,12 +44,9 @@ Paths: TypeAlias = PathLike | Iterable[PathLike]
 Call = TypeVar("Call", bound=Callable[..., Any])
 
 
-class TrainKeywords(TypedDict, total=False):
-    """Optional keywords of `train`."""
+class InputKeywords(TypedDict, total=False):
+    """Optional keywords about scenes and labels."""
 
-    out: PathLike | None
-    overwrite: bool
-    resume: bool
     labels_layer: str | None
     labels_crs: str | None
     line_width: float | None
@@ -63,6 +61,31 @@ class TrainKeywords(TypedDict, total=False):
     val_area: Paths | None
     bands: Iterable[int | str] | None
     nodata: float | None
+
+
+class CheckKeywords(InputKeywords, total=False):
+    """Optional keywords of `check`."""
+
+    out: PathLike | None
+    overwrite: bool
+    base: BaseName
+    start: StartName
+    patch_size: int | None
+    crop_size: int | None
+    batch_size: int | None
+    epochs: int | None
+    max_minutes: float | None
+    sampling: SamplingName
+    seed: int
+    device: DeviceName
+
+
+class TrainKeywords(InputKeywords, total=False):
+    """Optional keywords of `train`."""
+
+    out: PathLike | None
+    overwrite: bool
+    resume: bool
     base: BaseName
     start: StartName
     checkpoint: PathLike | None
@@ -189,6 +212,34 @@ def train(
     from geocobot.workflows import train as workflow
 
     return workflow.train(checked, progress or SilentProgress())
+
+
+@_takes(CheckOptions)
+def check(
+    *,
+    raster: Paths,
+    labels: Paths,
+    progress: Progress | None = None,
+    **options: Unpack[CheckKeywords],
+) -> CheckResult:
+    """Look at scenes and labels before training, and say what to mend first.
+
+    Args:
+        {options}
+        progress: is told how far the work is; default nobody.
+
+    Returns:
+        Facts and findings, a forecast, and the command that trains.
+
+    Raises:
+        GeocobotError: an option or a file is not as needed; the message says what to do. Data
+            that are not fit to train on are a finding, and no error.
+    """
+    values = {"raster": raster, "labels": labels, **options}
+    checked = make_options(CheckOptions, _plain(values), "geocobot.check")
+    from geocobot.workflows import check as workflow
+
+    return workflow.check(checked, progress or SilentProgress())
 
 
 @_takes(PredictOptions)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from geocobot.secrecy import without_secrets
+
 
 class GeocobotError(Exception):
-    """Base of every error a user can cause and mend.
+    """Base of every error a user can cause and mend; passwords in addresses are left out.
 
     Args:
         subject: the file, option or thing the message is about; the sentence starts with it.
@@ -20,11 +22,11 @@ class GeocobotError(Exception):
     """
 
     def __init__(self, subject: str | Path, found: str, needed: str, remedy: str) -> None:
-        self.subject = str(subject)
-        self.found = found
-        self.needed = needed
-        self.remedy = remedy
-        super().__init__(f"{self.subject} {found}. {needed}. {remedy}.")
+        self.subject = without_secrets(str(subject))
+        self.found = without_secrets(found)
+        self.needed = without_secrets(needed)
+        self.remedy = without_secrets(remedy)
+        super().__init__(f"{self.subject} {self.found}. {self.needed}. {self.remedy}.")
 
     def __reduce__(self) -> tuple[type[GeocobotError], tuple[str, str, str, str]]:
         """Pickle by the four parts, so that an error crosses process borders whole."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from geocobot.config import (
+    CheckOptions,
     DemoOptions,
     PredictOptions,
     PretrainOptions,
@@ -17,12 +18,21 @@ from geocobot.config import (
     TrainOptions,
 )
 from geocobot.errors import ConfigError, MissingFileError
+from geocobot.secrecy import without_secrets
 
 Options = TypeVar(
-    "Options", TrainOptions, PredictOptions, DemoOptions, ShowOptions, PretrainOptions
+    "Options",
+    TrainOptions,
+    PredictOptions,
+    CheckOptions,
+    DemoOptions,
+    ShowOptions,
+    PretrainOptions,
 )
 
-AnyOptions: TypeAlias = TrainOptions | PredictOptions | DemoOptions | ShowOptions | PretrainOptions
+AnyOptions: TypeAlias = (
+    TrainOptions | PredictOptions | CheckOptions | DemoOptions | ShowOptions | PretrainOptions
+)
 
 _HAIR = 1e-6
 _CONSENTS = {"overwrite", "resume"}
@@ -184,10 +194,38 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 def to_yaml(options: AnyOptions) -> str:
     """Write options so that `read_yaml` and `make_options` give them back.
 
-    Without consent to replace or to resume, which holds for one call and not for its repetition.
+    Without consent to replace or to resume, which holds for one call and not for its repetition,
+    and without passwords in addresses: the file goes along with results.
     """
     plain = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(options).items()}
-    return dump_yaml({n: v for n, v in plain.items() if n not in _CONSENTS})
+    return without_secrets(dump_yaml({n: v for n, v in plain.items() if n not in _CONSENTS}))
+
+
+def to_flags(options: AnyOptions) -> list[str]:
+    """Write what differs from the defaults as words of a command line, required options first.
+
+    Without consent to replace or to resume and without passwords, as for `to_yaml`.
+    """
+    words: list[str] = []
+    for entry in fields(options):
+        value = getattr(options, entry.name)
+        if value == entry.default or value is None or entry.name in _CONSENTS:
+            continue
+        flag = f"--{entry.name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif not isinstance(value, tuple):
+            words += [flag, _as_word(value)]
+        elif entry.metadata["names"]:
+            words += [flag, ",".join(map(_as_word, value))]
+        else:
+            words += [word for item in value for word in (flag, _as_word(item))]
+    return words
+
+
+def _as_word(value: Any) -> str:
+    """A value as one types it."""
+    return f"{value:g}" if isinstance(value, float) else without_secrets(str(value))
 
 
 def dump_yaml(plain: Mapping[str, Any]) -> str:

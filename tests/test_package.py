@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 
 import geocobot
 from geocobot import api
-from geocobot.config import DemoOptions, PredictOptions, TrainOptions
+from geocobot.config import CheckOptions, DemoOptions, PredictOptions, TrainOptions
 from geocobot.errors import ConfigError
 from geocobot.models.weights import PACKAGE_FOLDER
 from geocobot.progress import SilentProgress
@@ -32,6 +32,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 REQUIREMENTS = [Requirement(text) for text in PROJECT["dependencies"]]
 FUNCTIONS = [
     (api.train, TrainOptions, api.TrainKeywords),
+    (api.check, CheckOptions, api.CheckKeywords),
     (api.predict, PredictOptions, api.PredictKeywords),
     (api.demo, DemoOptions, api.DemoKeywords),
 ]

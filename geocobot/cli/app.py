@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from geocobot._version import __version__
+from geocobot.cli.check import check
 from geocobot.cli.demo import demo
 from geocobot.cli.info import info
 from geocobot.cli.models import list_models, show_model
@@ -15,6 +16,7 @@ from geocobot.cli.predict import predict
 from geocobot.cli.pretrain import pretrain
 from geocobot.cli.train import train
 from geocobot.config import (
+    CheckOptions,
     DemoOptions,
     PredictOptions,
     PretrainOptions,
@@ -50,6 +52,7 @@ def _root(
 
 app.command("train", help=train.__doc__)(command_with_options(TrainOptions, train))
 app.command("predict", help=predict.__doc__)(command_with_options(PredictOptions, predict))
+app.command("check", help=check.__doc__)(command_with_options(CheckOptions, check))
 app.command("demo", help=demo.__doc__)(command_with_options(DemoOptions, demo))
 app.command("info", help=info.__doc__)(command(info))
 app.command("pretrain", help=pretrain.__doc__, rich_help_panel="For experts")(

@@ -17,6 +17,7 @@ import typer
 from geocobot.cli.results import as_json, as_text
 from geocobot.errors import ConfigError, GeocobotError
 from geocobot.progress import Progress, SilentProgress
+from geocobot.secrecy import without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,8 @@ def perform(job: Callable[[Progress], Any], terminal: Terminal) -> None:
 
     Raises:
         typer.Exit: with code 2 for an error that the user can mend, 1 for a bug, 130 after
-            Ctrl-C and 143 after SIGTERM; the error has been shown.
+            Ctrl-C and 143 after SIGTERM; the error has been shown. With the code of a result
+            that has one, after it was shown.
     """
     from rich.console import Console
 
@@ -68,7 +70,10 @@ def perform(job: Callable[[Progress], Any], terminal: Terminal) -> None:
             _say(console, "Terminated.", "bold")
             raise typer.Exit(EXIT_TERMINATED) from None
         raise typer.Exit(_show(console, error, terminal)) from None
-    typer.echo(as_json(result) if terminal.json else as_text(result))
+    typer.echo(without_secrets(as_json(result) if terminal.json else as_text(result)))
+    exit_code = getattr(result, "exit_code", 0)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 class _Termination:
@@ -190,7 +195,7 @@ class _NoticeHandler(logging.Handler):
 
 def _say(console: Console, text: str, style: str = "") -> None:
     """Write a line without wrapping, so that paths in it can be copied."""
-    console.print(text, style=style, markup=False, soft_wrap=True)
+    console.print(without_secrets(text), style=style, markup=False, soft_wrap=True)
 
 
 def _show_error(console: Console, text: str, terminal: Terminal) -> None:

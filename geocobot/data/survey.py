@@ -34,6 +34,7 @@ class Survey:
         table: (K, R + 1, C + 1) int64; entry [k, r, c] is the number of valid pixels of class k
             in the cells above r and left of c.
         black_px: pixels that are valid and 0 in every band.
+        valid_px: pixels with data.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Survey:
     class_numbers: tuple[int, ...]
     table: npt.NDArray[np.int64]
     black_px: int = 0
+    valid_px: int = 0
 
     @property
     def totals(self) -> npt.NDArray[np.int64]:
@@ -115,11 +117,12 @@ def survey_scene(scene: Scene, labels: LabelRaster, progress: Progress | None = 
         cell_px *= 2
     shape = (-(-grid.height // cell_px), -(-grid.width // cell_px))
     cells: dict[int, npt.NDArray[np.int64]] = {}
-    black_px = 0
+    black_px = valid_px = 0
     blocks = list(_blocks(grid, max(_BLOCK_PX, cell_px)))
     with (progress or SilentProgress()).task(f"Surveying {scene.name}", len(blocks)) as task:
         for block in blocks:
             patch = scene.read(block)
+            valid_px += int(patch.valid.sum())
             black_px += int((patch.valid & (patch.image == 0).all(axis=0)).sum())
             labelled = np.where(patch.valid, labels.read(block).classes, IGNORE)
             top, left = block.row_off // cell_px, block.col_off // cell_px
@@ -129,7 +132,7 @@ def survey_scene(scene: Scene, labels: LabelRaster, progress: Progress | None = 
                 part = plane[top : top + counts.shape[0], left : left + counts.shape[1]]
                 part += counts[: part.shape[0], : part.shape[1]]
             task.advance()
-    return Survey(scene.name, grid, cell_px, *_sum_up(cells, shape), black_px)
+    return Survey(scene.name, grid, cell_px, *_sum_up(cells, shape), black_px, valid_px)
 
 
 def class_shares(

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from geocobot.bands import BandRange
 from geocobot.classes import BACKGROUND
-from geocobot.config import TrainOptions
+from geocobot.config.inputs import InputOptions
 from geocobot.data.split import Validation
 from geocobot.data.survey import Survey, survey_scene
 from geocobot.errors import BandError, ConfigError, EmptyLabelsError
@@ -29,7 +29,8 @@ from geocobot.workflows.given import choose_validation
 
 _log = logging.getLogger("geocobot.workflows")
 
-_MUCH_BLACK = 0.05  # of a scene; shadows and water are hardly ever 0 throughout
+MUCH_BLACK = 0.05
+"""Share of a scene that is 0 in every band; shadows and water hardly ever are."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,21 @@ def _check_bands(bands: tuple[int | str, ...] | None) -> None:
         )
 
 
-def read_inputs(options: TrainOptions) -> Inputs:
+def read_inputs(options: InputOptions) -> Inputs:
     """Open the scenes and place the labels on them; reads no pixel of a scene.
 
     Raises:
         GeocobotError: scenes, labels or bands cannot be used.
+    """
+    scenes, n_learned = open_scenes(options)
+    return place_labels(scenes, n_learned, read_chosen_labels(options, scenes), options.val_area)
+
+
+def open_scenes(options: InputOptions) -> tuple[tuple[Scene, ...], int]:
+    """Open the scenes; those to learn from come first, and the number says how many they are.
+
+    Raises:
+        GeocobotError: scenes or bands cannot be used.
     """
     _check_bands(options.bands)
     learned = find_rasters(options.raster)
@@ -107,15 +118,40 @@ def read_inputs(options: TrainOptions) -> Inputs:
     )
     for scene in scenes[1:]:
         check_pixel_size(scene.grid, scenes[0].grid.ground_pixel_m, scene.path)
-    labels = read_labels(
+    return scenes, len(learned)
+
+
+def read_chosen_labels(options: InputOptions, scenes: Sequence[Scene]) -> Labels:
+    """Read the labels as the options say.
+
+    Raises:
+        GeocobotError: they cannot be used.
+    """
+    return read_labels(
         options.labels,
         _label_choice(options),
         area=None if options.labelled_area is None else read_area(options.labelled_area),
         boundary_px=options.ignore_boundary,
         scene=scenes[0],
     )
-    validation = choose_validation(scenes, len(learned), options.val_area)
-    return Inputs(scenes, labels, labels.on_each(scenes), validation, len(learned))
+
+
+def place_labels(
+    scenes: tuple[Scene, ...], n_learned: int, labels: Labels, val_area: Sequence[str] | None
+) -> Inputs:
+    """Place labels on scenes.
+
+    Args:
+        scenes: those to learn from first.
+        n_learned: how many these are.
+        labels: of all of them.
+        val_area: files with polygons to validate in.
+
+    Raises:
+        OverlapError: nothing of labels or polygons lies on the scenes.
+    """
+    validation = choose_validation(scenes, n_learned, val_area)
+    return Inputs(scenes, labels, labels.on_each(scenes), validation, n_learned)
 
 
 def _refuse_both(learned: Sequence[str], judged: Sequence[str]) -> None:
@@ -130,7 +166,7 @@ def _refuse_both(learned: Sequence[str], judged: Sequence[str]) -> None:
         )
 
 
-def _label_choice(options: TrainOptions) -> LabelChoice:
+def _label_choice(options: InputOptions) -> LabelChoice:
     """What the options say of the label files."""
     return LabelChoice(
         layer=options.labels_layer,
@@ -182,15 +218,20 @@ def survey_ground(inputs: Inputs, seed: int, progress: Progress) -> Ground:
 
 def _tell_of_black(ground: Ground) -> None:
     """Say which scenes are black to a good part: that is a border, which nobody declared."""
-    for scene, survey in zip(ground.scenes, ground.surveys, strict=True):
-        share = survey.black_px / (scene.grid.height * scene.grid.width)
-        if share >= _MUCH_BLACK:
-            _log.warning(
-                "%s: %.0f %% of its pixels are 0 in every band and count as data; if nothing was "
-                "taken there, pass --nodata 0.",
-                scene.name,
-                100 * share,
-            )
+    shares = {
+        scene.name: 100 * survey.black_px / (scene.grid.height * scene.grid.width)
+        for scene, survey in zip(ground.scenes, ground.surveys, strict=True)
+    }
+    black = {name: share for name, share in shares.items() if share >= 100 * MUCH_BLACK}
+    if black:
+        least, most = f"{min(black.values()):.0f}", f"{max(black.values()):.0f}"
+        _log.warning(
+            "%s: %s %% of %s pixels are 0 in every band and count as data; if nothing was taken "
+            "there, pass --nodata 0.",
+            in_words(list(black)),
+            least if least == most else f"{least} to {most}",
+            "its" if len(black) == 1 else "their",
+        )
 
 
 def _check_labelled(ground: Ground) -> None:
@@ -212,13 +253,14 @@ def _check_labelled(ground: Ground) -> None:
             ground.labels.name,
             in_words(absent),
         )
-    for survey, numbers in zip(ground.surveys, found, strict=True):
-        if not survey.class_numbers:
-            _log.warning(
-                "%s: no pixel with data lies in the labelled area; nothing is learned from it.",
-                survey.name,
-            )
-        elif not numbers:
-            _log.warning(
-                "%s: no pixel with data is labelled; all of them count as background.", survey.name
-            )
+    outside = [survey.name for survey in ground.surveys if not survey.class_numbers]
+    if outside:
+        _log.warning(
+            "%s: no pixel with data lies in the labelled area; nothing is learned from there.",
+            in_words(outside),
+        )
+    bare = [survey.name for survey in ground.surveys if survey.class_numbers == (BACKGROUND,)]
+    if bare:
+        _log.warning(
+            "%s: no pixel with data is labelled; all of them count as background.", in_words(bare)
+        )

@@ -32,12 +32,17 @@ class Row:
     Attributes:
         image: (C, H, W) float, 0 to 1; the first three bands are shown, or one as gray.
         truth: (H, W) uint8 class numbers.
-        predicted: (H, W) uint8 class numbers.
+        predicted: (H, W) uint8 class numbers; None where there is no prediction, on all rows then.
     """
 
     image: npt.NDArray[np.float32]
     truth: npt.NDArray[np.uint8]
-    predicted: npt.NDArray[np.uint8]
+    predicted: npt.NDArray[np.uint8] | None = None
+
+    @property
+    def layers(self) -> tuple[npt.NDArray[np.uint8], ...]:
+        """What is shown beside the image."""
+        return (self.truth,) if self.predicted is None else (self.truth, self.predicted)
 
 
 def draw_rows(rows: Sequence[Row], classes: Sequence[ClassSpec], path: str | Path) -> None:
@@ -51,26 +56,36 @@ def draw_rows(rows: Sequence[Row], classes: Sequence[ClassSpec], path: str | Pat
     Raises:
         OutputError: the file cannot be written.
     """
+    _save(as_png(rows, classes), Path(path))
+
+
+def as_png(rows: Sequence[Row], classes: Sequence[ClassSpec]) -> bytes:
+    """The picture that `draw_rows` writes."""
     strips = [_draw_row(row, classes) for row in rows]
     width = max(s.width for s in strips)
     legend = _legend(classes, width)
     top = _LINE_PX * (2 + max(line for _, line, _ in legend))
     height = top + sum(s.height + _GAP_PX for s in strips)
     sheet = Image.new("RGB", (width, height), _PAPER)
-    _draw_header(sheet, legend, panel_px=(strips[0].width - 2 * _GAP_PX) // 3)
+    n_panels = 1 + len(rows[0].layers)
+    panel_px = (strips[0].width - (n_panels - 1) * _GAP_PX) // n_panels
+    _draw_header(sheet, legend, _TITLES[:n_panels], panel_px=panel_px)
     for strip in strips:
         sheet.paste(strip, (0, top))
         top += strip.height + _GAP_PX
-    _save(sheet, Path(path))
+    buffer = BytesIO()
+    sheet.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _draw_row(row: Row, classes: Sequence[ClassSpec]) -> Image.Image:
-    """The three panels of one place."""
+    """The panels of one place."""
     base = _as_rgb(row.image)
-    panels = [base, _tinted(base, row.truth, classes), _tinted(base, row.predicted, classes)]
+    panels = [base, *(_tinted(base, layer, classes) for layer in row.layers)]
     height, width = base.shape[:2]
     size = _shown_size(width, height)
-    strip = Image.new("RGB", (3 * size[0] + 2 * _GAP_PX, size[1]), _PAPER)
+    width_px = len(panels) * (size[0] + _GAP_PX) - _GAP_PX
+    strip = Image.new("RGB", (width_px, size[1]), _PAPER)
     for n, panel in enumerate(panels):
         larger = size[0] > width
         how = Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
@@ -122,7 +137,11 @@ def _legend(classes: Sequence[ClassSpec], width_px: int) -> list[tuple[ClassSpec
 
 
 def _draw_header(
-    sheet: Image.Image, legend: Sequence[tuple[ClassSpec, int, float]], panel_px: int
+    sheet: Image.Image,
+    legend: Sequence[tuple[ClassSpec, int, float]],
+    titles: Sequence[str],
+    *,
+    panel_px: int,
 ) -> None:
     """Draw the legend, and the titles of the panels below it."""
     draw = ImageDraw.Draw(sheet)
@@ -132,16 +151,14 @@ def _draw_header(
         draw.rectangle((left, top + 7, left + 12, top + 19), fill=spec.rgb)
         draw.text((left + 16, top + 4), spec.name, fill=_INK, font=font)
     top = _LINE_PX * (1 + legend[-1][1])
-    for n, title in enumerate(_TITLES):
+    for n, title in enumerate(titles):
         draw.text((n * (panel_px + _GAP_PX) + 2, top + 4), title, fill=_INK, font=font)
 
 
-def _save(sheet: Image.Image, path: Path) -> None:
-    """Write a PNG."""
-    buffer = BytesIO()
-    sheet.save(buffer, format="PNG", optimize=True)
+def _save(content: bytes, path: Path) -> None:
+    """Write a file."""
     try:
-        path.write_bytes(buffer.getvalue())
+        path.write_bytes(content)
     except OSError as error:
         raise OutputError(
             path,

@@ -1,0 +1,1 @@
+"""What `geocobot check` finds out about scenes and labels."""
