@@ -29,6 +29,7 @@ from geocobot.config.values import (
     RelationName,
     SamplingName,
     StartName,
+    StretchName,
 )
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import make_options
@@ -61,6 +62,8 @@ class InputKeywords(TypedDict, total=False):
     val_area: Paths | None
     bands: Iterable[int | str] | None
     nodata: float | None
+    stretch: StretchName
+    value_range: Iterable[float] | None
 
 
 class CheckKeywords(InputKeywords, total=False):

@@ -20,8 +20,8 @@ class BandRange:
         band: number of the band in the file, from 1.
         name: its description in the file, or "band 3".
         dtype: NumPy name of the file's data type, such as "uint16".
-        low: value that becomes 0 (2nd percentile of the training scene).
-        high: value that becomes 1 (98th percentile); always above `low`.
+        low: value that becomes 0, such as the 2nd percentile of the training scenes.
+        high: value that becomes 1, such as the 98th percentile; always above `low`.
     """
 
     band: int

@@ -9,6 +9,8 @@ from pyproj import CRS, Geod, Transformer
 
 from geocobot.errors import CrsError
 
+_POLE_DEGREES = 90.0 + 1e-6
+
 
 def ground_size_m(crs: CRS, transform: Affine, row: float, col: float) -> tuple[float, float]:
     """Width and height on the ground of the pixel centred at (row, col), in metres.
@@ -21,7 +23,8 @@ def ground_size_m(crs: CRS, transform: Affine, row: float, col: float) -> tuple[
     x = transform.a * cols + transform.c
     y = transform.e * rows + transform.f
     lon, lat = degrees_of(crs, x, y)
-    if not np.isfinite([lon, lat]).all():
+    # Degrees are not looked at by PROJ where there is nothing to transform.
+    if not (np.isfinite([lon, lat]).all() and np.abs(lat).max() <= _POLE_DEGREES):
         raise CrsError(
             "raster",
             f"has pixels at x {x[0]:.6g}, y {y[0]:.6g}, which its CRS {crs.name} does not reach",

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geocobot.config.option import option
-from geocobot.config.values import DEFAULT_LINE_WIDTH_M, MAX_BOUNDARY_PX, MAX_WIDTH_M
+from geocobot.config.values import (
+    DEFAULT_LINE_WIDTH_M,
+    MAX_BOUNDARY_PX,
+    MAX_WIDTH_M,
+    StretchName,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,4 +100,17 @@ class InputOptions:
     )
     nodata: float | None = option(
         "Value without data, where the raster declares none.", None, group="Raster"
+    )
+    stretch: StretchName = option(
+        "Which values are dark and bright: the 2nd and 98th percentile of each band, or two "
+        "standard deviations below and above its mean.",
+        "percentiles",
+        group="Raster",
+    )
+    value_range: tuple[float, ...] | None = option(
+        "Which values are dark and bright in place of --stretch, such as 0,3000, for all bands or "
+        "for one after the other.",
+        None,
+        group="Raster",
+        names="LOW,HIGH",
     )

@@ -20,6 +20,7 @@ HeadKind: TypeAlias = Literal["mask-decoder", "dense"]
 HeadName: TypeAlias = Literal["auto", HeadKind]
 LossName: TypeAlias = Literal["bce-dice", "focal-dice", "lovasz", "cldice"]
 SamplingName: TypeAlias = Literal["area", "classes"]
+StretchName: TypeAlias = Literal["percentiles", "deviations"]
 ClassWeights: TypeAlias = Literal["none", "balanced"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 

@@ -79,7 +79,7 @@ def read_class_file(path: str) -> ClassFile:
                 path,
                 f"has {source.count} bands",
                 "A raster of labels has one, with class numbers",
-                f"Take it out with: gdal_translate -b 1 {path} classes.tif",
+                f"Take it out with: gdal_translate -b 1 {path} class_numbers.tif",
             )
         grid, _ = grid_of(source, path)
         nodata = source.nodata

@@ -11,18 +11,22 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from geocobot.bands import BandRange
-from geocobot.errors import BandError, PixelSizeError
+from geocobot.config.values import StretchName
+from geocobot.errors import BandError, ConfigError, PixelSizeError
 from geocobot.grid import GeoGrid
 from geocobot.io.scene import Scene
 
 _PERCENTILES = (2.0, 98.0)
+_DEVIATIONS = 2.0
 _BLOCK_PX = 256
 _MAX_BLOCKS = 48  # 3.1 million pixels: 75 MB in float64 with three bands
 _PIXEL_SIZE_TOLERANCE = 0.10
 
 
-def measure_ranges(scenes: Sequence[Scene], seed: int = 0) -> tuple[BandRange, ...]:
-    """Measure the 2nd to 98th percentile of the valid pixels, band by band.
+def measure_ranges(
+    scenes: Sequence[Scene], seed: int = 0, stretch: StretchName = "percentiles"
+) -> tuple[BandRange, ...]:
+    """Measure which values of the valid pixels are dark and bright, band by band.
 
     Reads at most 48 windows of 256 px with data, drawn from all scenes together, so that time
     and memory do not grow with them. A band without contrast gets a range around its value.
@@ -30,6 +34,7 @@ def measure_ranges(scenes: Sequence[Scene], seed: int = 0) -> tuple[BandRange, .
     Args:
         scenes: at least one; all with the same bands and data type.
         seed: of the draw.
+        stretch: the 2nd to 98th percentile, or two standard deviations about the mean.
 
     Returns:
         One range per entry of the scenes' `bands`.
@@ -42,8 +47,38 @@ def measure_ranges(scenes: Sequence[Scene], seed: int = 0) -> tuple[BandRange, .
         _check_same(other, first)
     sample = _sample(scenes, seed)
     return tuple(
-        BandRange(number, name, first.dtype, *_range_of(values))
+        BandRange(number, name, first.dtype, *_range_of(values, stretch))
         for number, name, values in zip(first.bands, first.band_names, sample, strict=True)
+    )
+
+
+def fixed_ranges(scenes: Sequence[Scene], limits: Sequence[float]) -> tuple[BandRange, ...]:
+    """The same ranges whatever the pixels are.
+
+    Args:
+        scenes: at least one; all with the same bands and data type.
+        limits: low and high for all bands, or for one after the other.
+
+    Raises:
+        BandError: the scenes differ in bands or data type.
+        ConfigError: there are not two limits, or two per band, or a high is not above its low.
+    """
+    first = scenes[0]
+    for other in scenes[1:]:
+        _check_same(other, first)
+    n_bands = len(first.bands)
+    given = tuple(limits) * n_bands if len(limits) == 2 else tuple(limits)
+    pairs = list(zip(given[::2], given[1::2], strict=False))
+    if len(given) != 2 * n_bands or not all(_are_apart(*pair) for pair in pairs):
+        raise ConfigError(
+            "--value-range",
+            f"is {','.join(f'{value:g}' for value in limits)}",
+            f"It has a low and a higher high for all bands, or so for each of {n_bands}",
+            "Write it as 0,3000, or leave it out to have the values measured",
+        )
+    return tuple(
+        BandRange(number, name, first.dtype, *pair)
+        for number, name, pair in zip(first.bands, first.band_names, pairs, strict=True)
     )
 
 
@@ -182,9 +217,15 @@ def _draw_blocks(scenes: Sequence[Scene], seed: int) -> Iterator[tuple[Scene, Wi
         yield scenes[i], Window(col * _BLOCK_PX, row * _BLOCK_PX, _BLOCK_PX, _BLOCK_PX)
 
 
-def _range_of(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+def _range_of(
+    values: npt.NDArray[np.float64], stretch: StretchName = "percentiles"
+) -> tuple[float, float]:
     """Low and high of one band's values (N,), apart even in float32."""
-    low, high = (float(v) for v in np.percentile(values, _PERCENTILES))
+    if stretch == "percentiles":
+        low, high = (float(v) for v in np.percentile(values, _PERCENTILES))
+    else:
+        reach = _DEVIATIONS * float(values.std())
+        low, high = float(values.mean()) - reach, float(values.mean()) + reach
     if not _are_apart(low, high):
         low, high = float(values.min()), float(values.max())
     if not _are_apart(low, high):

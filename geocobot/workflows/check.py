@@ -138,7 +138,8 @@ def _conclude(options: TrainOptions, found: Inspected) -> CheckResult:
         SceneFacts.of(scene, survey, is_learned=k < found.n_learned)
         for k, (scene, survey) in enumerate(zip_longest(found.scenes, surveys))
     )
-    features, classes = None, ()
+    features: FeatureFacts | None = None
+    classes: tuple[ClassFacts, ...] = ()
     if isinstance(found.labels, FeatureLabels):
         features = FeatureFacts.of(found.labels, found.scenes)
     if ground is not None:

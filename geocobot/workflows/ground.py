@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 from geocobot.bands import BandRange
 from geocobot.classes import BACKGROUND
@@ -22,7 +23,7 @@ from geocobot.io.labels import LabelRaster, Labels
 from geocobot.io.misplaced import in_words
 from geocobot.io.scene import Scene
 from geocobot.io.source import N_INPUT_BANDS, check_path
-from geocobot.io.statistics import check_pixel_size, fit_scene, measure_ranges
+from geocobot.io.statistics import check_pixel_size, fit_scene, fixed_ranges, measure_ranges
 from geocobot.io.widths import Widths
 from geocobot.progress import Progress
 from geocobot.workflows.given import choose_validation
@@ -31,6 +32,9 @@ _log = logging.getLogger("geocobot.workflows")
 
 MUCH_BLACK = 0.05
 """Share of a scene that is 0 in every band; shadows and water hardly ever are."""
+
+
+BandRanges: TypeAlias = tuple[BandRange, ...]
 
 
 @dataclass(frozen=True)
@@ -182,13 +186,33 @@ def _label_choice(options: InputOptions) -> LabelChoice:
     )
 
 
-def survey_ground(inputs: Inputs, seed: int, progress: Progress) -> Ground:
+def choose_ranges(scenes: Sequence[Scene], options: InputOptions, seed: int) -> BandRanges:
+    """Which values are dark and bright, measured or as they are given.
+
+    Args:
+        scenes: to learn from.
+        options: say how.
+        seed: of the draw of pixels that are measured.
+
+    Raises:
+        BandError: no scene has a pixel with data, or they differ in bands or type.
+        ConfigError: the given values are none.
+    """
+    if options.value_range is None:
+        return measure_ranges(scenes, seed, options.stretch)
+    return fixed_ranges(scenes, options.value_range)
+
+
+def survey_ground(
+    inputs: Inputs, seed: int, progress: Progress, ranges: BandRanges | None = None
+) -> Ground:
     """Read every scene once, and look where the labels are.
 
     Args:
         inputs: scenes and labels.
         seed: of the draw of pixels that are measured.
         progress: is told of every block.
+        ranges: one per band, where they are not to be measured as percentiles.
 
     Raises:
         UnreadableFileError: a scene cannot be read to its end.
@@ -196,7 +220,7 @@ def survey_ground(inputs: Inputs, seed: int, progress: Progress) -> Ground:
         EmptyLabelsError: no pixel with data is labelled.
     """
     scenes, rasters = inputs.scenes, inputs.rasters
-    ranges = measure_ranges(scenes[: inputs.n_learned], seed)
+    ranges = ranges or measure_ranges(scenes[: inputs.n_learned], seed)
     for scene in scenes:
         fit_scene(scene, ranges, scenes[0].grid.ground_pixel_m)
     surveys = tuple(
@@ -238,11 +262,11 @@ def _check_labelled(ground: Ground) -> None:
     """Refuse labels that cover no pixel with data; warn of classes and scenes that have none."""
     found = [set(survey.class_numbers) - {BACKGROUND} for survey in ground.surveys]
     if not any(found):
-        outside = "" if ground.labels.area is None else ", lie outside --labelled-area"
+        or_outside = "" if ground.labels.area is None else ", lie outside --labelled-area"
         raise EmptyLabelsError(
             ground.labels.name,
             f"labels no pixel with data on {in_words([s.name for s in ground.scenes])}: the "
-            f"features lie on nodata{outside}, only touch the edge or are smaller than a pixel",
+            f"features lie on nodata{or_outside}, only touch the edge or are smaller than a pixel",
             "Training needs labelled pixels",
             "Look at scene and labels in QGIS; a wrong nodata value is corrected with --nodata",
         )

@@ -36,6 +36,7 @@ from geocobot.workflows.device import choose_compute
 from geocobot.workflows.forecast import Forecast, forecast
 from geocobot.workflows.ground import (
     Ground,
+    choose_ranges,
     open_scenes,
     place_labels,
     read_chosen_labels,
@@ -52,7 +53,8 @@ _POINTLESS = (
     PixelSizeError,
     SplitError,
 )
-"""What makes training pointless as the data are; other errors are slips of the command."""
+"""What makes training pointless as the data are, unless an option is to blame; other errors are
+slips of the command."""
 
 
 @dataclass
@@ -94,6 +96,8 @@ def inspect(options: TrainOptions, progress: Progress) -> Inspected:
     try:
         _go_through(options, found, progress)
     except _POINTLESS as error:
+        if error.subject.startswith("--"):
+            raise
         found.findings.say("stop", str(error))
     return found
 
@@ -106,7 +110,8 @@ def _go_through(options: TrainOptions, found: Inspected, progress: Progress) -> 
         found.labels = read_chosen_labels(options, found.scenes)
         inputs = place_labels(found.scenes, found.n_learned, found.labels, options.val_area)
         started = time.perf_counter()
-        found.ground = survey_ground(inputs, options.seed, progress)
+        ranges = choose_ranges(found.scenes[: found.n_learned], options, options.seed)
+        found.ground = survey_ground(inputs, options.seed, progress, ranges)
         surveyed_s = time.perf_counter() - started
     found.shift = _clearest_shift(found.ground)
     with found.findings.listening(logging.WARNING):

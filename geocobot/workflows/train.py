@@ -38,7 +38,7 @@ from geocobot.workflows.defaults import (
 )
 from geocobot.workflows.device import choose_compute
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
-from geocobot.workflows.ground import Ground, read_inputs, survey_ground
+from geocobot.workflows.ground import Ground, choose_ranges, read_inputs, survey_ground
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
 from geocobot.workflows.validation import judge_blocks
 
@@ -137,7 +137,8 @@ def train(
     # Before the survey, which takes long: the weights of the base may be missing.
     segmenter = _build(options, adapter, len(inputs.labels.classes), progress)
     refuse_features(options, segmenter)
-    ground = survey_ground(inputs, options.seed, progress)
+    ranges = choose_ranges(inputs.scenes[: inputs.n_learned], options, options.seed)
+    ground = survey_ground(inputs, options.seed, progress, ranges)
     epochs_given = options.epochs is not None
     options = fill_in(options, compute.device, ground.surveys, ground.validation)
     splits = split_scenes(ground.surveys, _patch_px(options), options.seed, ground.validation)

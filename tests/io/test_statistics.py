@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocobot.bands import BandRange, normalize
-from geocobot.errors import BandError, PixelSizeError
+from geocobot.errors import BandError, ConfigError, PixelSizeError
 from geocobot.io.scene import Scene
 from geocobot.io.statistics import (
     _range_of,
     check_pixel_size,
     fit_scene,
+    fixed_ranges,
     measure_ranges,
     open_scene_for,
 )
@@ -42,6 +43,34 @@ class TestMeasure:
         image[:, :32] = np.random.default_rng(0).integers(100, 200, (3, 32, 64))
         for measured in measure_ranges([Scene.open(scene_factory(image=image, nodata=-9999))]):
             assert 100 <= measured.low < measured.high <= 200
+
+    def test_two_standard_deviations_about_the_mean(self, scene_factory):
+        image = np.random.default_rng(0).normal(500, 40, (3, 200, 200)).astype("float32")
+        image[1] += 1000
+        ranges = measure_ranges([Scene.open(scene_factory(image=image))], stretch="deviations")
+        for measured, plane in zip(ranges, image.astype(np.float64), strict=True):
+            low, high = plane.mean() - 2 * plane.std(), plane.mean() + 2 * plane.std()
+            assert (measured.low, measured.high) == (pytest.approx(low), pytest.approx(high))
+
+    @pytest.mark.parametrize("limits", [(0, 3000), (0, 3000, 5, 10, -2, 1.5)])
+    def test_given_ranges_are_taken_as_they_are(self, scene_factory, limits):
+        scene = Scene.open(scene_factory(dtype="uint16", descriptions=("r", "g", "b")))
+        ranges = fixed_ranges([scene], limits)
+        pairs = [(r.low, r.high) for r in ranges]
+        assert pairs == ([(0, 3000)] * 3 if len(limits) == 2 else [(0, 3000), (5, 10), (-2, 1.5)])
+        assert [(r.band, r.name, r.dtype) for r in ranges][2] == (3, "b", "uint16")
+
+    @pytest.mark.parametrize(
+        "limits", [(3000, 0), (5, 5), (0,), (0, 1, 0, 1), (0, 1, 2), (np.nan, 1)]
+    )
+    def test_given_ranges_that_are_none_are_refused(self, scene_factory, limits):
+        with pytest.raises(ConfigError, match=r"--value-range is .* or so for each of 3"):
+            fixed_ranges([Scene.open(scene_factory())], limits)
+
+    def test_given_ranges_of_scenes_that_differ_are_refused(self, scene_factory):
+        scenes = [Scene.open(scene_factory()), Scene.open(scene_factory("b.tif", dtype="int16"))]
+        with pytest.raises(BandError, match="All scenes of a training need the same"):
+            fixed_ranges(scenes, (0, 1))
 
     def test_large_scene_is_sampled_by_seed(self, scene_factory):
         rng = np.random.default_rng(0)

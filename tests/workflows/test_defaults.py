@@ -102,8 +102,18 @@ def test_what_was_said_is_kept() -> None:
         batch_size=1,
         epochs=3,
         max_minutes=2.0,
+        workers=3,
     )
     assert fill_in(said, CPU, []) == said
+
+
+def test_a_gpu_has_workers_and_leaves_a_processor_to_the_trainer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for cpus, expected in ((16, 4), (5, 4), (3, 2), (1, 0), (None, 0)):
+        monkeypatch.setattr("os.cpu_count", lambda n=cpus: n)
+        assert fill_in(options(base="vit_b"), GPU, []).workers == expected
+        assert fill_in(options(base="tiny"), CPU, []).workers == 0
 
 
 def test_a_crop_is_no_larger_than_a_patch_that_was_asked_for() -> None:

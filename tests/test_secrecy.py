@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geocobot.config import TrainOptions
+from geocobot.errors import UnreadableFileError
+from geocobot.secrecy import without_secrets
+from geocobot.settings import to_flags, to_yaml
+
+WORD = st.text("abcdefXYZ0123456789-_.~%", min_size=3, max_size=12)
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("given_text", "shown"),
+    [
+        (f"https://anna:{SECRET}@host.org/a.tif", "https://***@host.org/a.tif"),
+        (f"/vsicurl/https://{SECRET}@host.org/a.tif", "/vsicurl/https://***@host.org/a.tif"),
+        (f"https://host.org/a.tif?token={SECRET}&x=1", "https://host.org/a.tif?token=***&x=1"),
+        (f"a.tif?x=1&X-Amz-Signature={SECRET}", "a.tif?x=1&X-Amz-Signature=***"),
+        (f"a.tif?sv=2020&sig={SECRET}' is odd", "a.tif?sv=2020&sig=***' is odd"),
+        (f"a.tif?api_key={SECRET}, b.tif", "a.tif?api_key=***, b.tif"),
+        (f"ftp://u:{SECRET}@h/a and ftp://u:{SECRET}@h/b", "ftp://***@h/a and ftp://***@h/b"),
+    ],
+)
+def test_secrets_in_addresses_are_hidden(given_text, shown):
+    assert without_secrets(given_text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "roads.shp has no CRS",
+        "mail anna@host.org about https://host.org/a.tif",
+        "s3://bucket/folder/a@2x.tif",
+        "https://host.org/a.tif?bbox=1,2,3,4&bands=2",
+        "C:\\data\\a.tif",
+    ],
+)
+def test_all_else_stays(text):
+    assert without_secrets(text) == text
+
+
+@given(WORD, WORD, st.sampled_from(["http", "https", "ftp", "s3"]))
+def test_no_password_survives(user, password, scheme):
+    shown = without_secrets(f"cannot read {scheme}://{user}:{password}@host/x.tif (HTTP 401)")
+    assert shown == f"cannot read {scheme}://***@host/x.tif (HTTP 401)"
+    assert without_secrets(shown) == shown
+
+
+def test_errors_hold_no_secret_in_any_part():
+    address = f"https://anna:{SECRET}@host.org/a.tif"
+    error = UnreadableFileError(address, f"is not {address}", f"{address} has", f"Try {address}")
+    for held in (error, pickle.loads(pickle.dumps(error))):
+        assert SECRET not in repr(vars(held)) + str(held) + repr(held.args)
+        assert "https://***@host.org/a.tif" in str(held)
+
+
+def test_written_options_hold_no_secret():
+    options = TrainOptions(raster=(f"https://anna:{SECRET}@h/a.tif",), labels=("roads.shp",))
+    assert SECRET not in to_yaml(options)
+    assert to_flags(options)[:2] == ["--raster", "https://***@h/a.tif"]
