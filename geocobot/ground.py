@@ -24,15 +24,18 @@ def ground_size_m(crs: CRS, transform: Affine, row: float, col: float) -> tuple[
     y = transform.e * rows + transform.f
     lon, lat = degrees_of(crs, x, y)
     # Degrees are not looked at by PROJ where there is nothing to transform.
-    if not (np.isfinite([lon, lat]).all() and np.abs(lat).max() <= _POLE_DEGREES):
-        raise CrsError(
-            "raster",
-            f"has pixels at x {x[0]:.6g}, y {y[0]:.6g}, which its CRS {crs.name} does not reach",
-            "geocobot needs the place of a pixel on the earth",
-            "Check the CRS in QGIS (Layer > Set CRS) and save again",
-        )
-    _, _, dist = geod_of(crs).inv(lon[[0, 2]], lat[[0, 2]], lon[[1, 3]], lat[[1, 3]])
-    return float(dist[0]), float(dist[1])
+    reached = np.isfinite([lon, lat]).all() and np.abs(lat).max() <= _POLE_DEGREES
+    if reached:
+        _, _, dist = geod_of(crs).inv(lon[[0, 2]], lat[[0, 2]], lon[[1, 3]], lat[[1, 3]])
+        if min(dist) > 0:
+            return float(dist[0]), float(dist[1])
+    raise CrsError(
+        "raster",
+        f"has pixels at x {x[0]:.6g}, y {y[0]:.6g}, "
+        + ("which have no size there" if reached else f"which its CRS {crs.name} does not reach"),
+        "geocobot needs the place of a pixel on the earth",
+        "Check the CRS in QGIS (Layer > Set CRS) and save again",
+    )
 
 
 def degrees_of(

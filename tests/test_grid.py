@@ -189,6 +189,16 @@ class TestGround:
         with pytest.raises(CrsError, match="which its CRS WGS 84 / UTM zone 33N does not reach"):
             _ = grid.ground_pixel_m
 
+    def test_degrees_beyond_a_pole(self):
+        grid = GeoGrid(CRS(4326), Affine(1, 0, 5e5, 0, -1, 5e6), (10, 10))
+        with pytest.raises(CrsError, match="which its CRS WGS 84 does not reach"):
+            _ = grid.ground_pixel_m
+
+    def test_pixels_without_a_size(self):
+        grid = GeoGrid(CRS(3857), Affine(1, 0, 1e12, 0, -1, -1e12), (10, 10))
+        with pytest.raises(CrsError, match="which have no size there"):
+            _ = grid.ground_pixel_m
+
     def test_ellipsoid(self):
         assert geod_of(CRS(4326)).a == 6_378_137
         assert geod_of(CRS(4267)).a == pytest.approx(6_378_206.4)

@@ -34,6 +34,7 @@ _COLLECTIONS = (
     GeometryType.GEOMETRYCOLLECTION,
 )
 _MARGIN_PX = 2
+_BOUNDLESS = 1e150
 
 
 def clean_parts(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
@@ -162,10 +163,10 @@ def _local_crs(grid: GeoGrid) -> CRS:
 
 
 def _all_finite(shapes: Any) -> npt.NDArray[np.bool_]:
-    """Which shapes (N,) have no NaN and no infinity among their coordinates."""
+    """Which shapes (N,) have no NaN among their coordinates, nor any whose square is infinite."""
     xy, owner = shapely.get_coordinates(shapes, return_index=True)
     finite = np.ones(len(shapes), dtype=np.bool_)
-    finite[owner[~np.isfinite(xy).all(axis=1)]] = False
+    finite[owner[~(np.abs(xy) < _BOUNDLESS).all(axis=1)]] = False
     return finite
 
 
