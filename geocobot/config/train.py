@@ -221,8 +221,8 @@ class TrainOptions(InputOptions):
         group="Training",
     )
     sampling: SamplingName = option(
-        "Where training patches lie: everywhere alike, or around each class, background included, "
-        "as often as around any other.",
+        "Where training patches lie: everywhere alike; around each class, background included, as "
+        "often as around any other; or every second one where the epochs before erred most.",
         "area",
         group="Training",
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from lightning import LightningDataModule
 from rasterio.windows import Window
 from torch.utils.data import DataLoader, Sampler
 
 from geocobot.bands import BandRange
+from geocobot.config.values import SamplingName
 from geocobot.data.augmentation import DICE, augment
 from geocobot.data.collection import ChainedSampler, MixedSampler, SampleKey, SceneCollection
 from geocobot.data.dataset import Sample, SceneDataset
@@ -49,7 +51,7 @@ class SceneDataModule(LightningDataModule):
         steps_per_epoch: batches per epoch; default as many as show the training area about
             once, and at least `MIN_STEPS_PER_EPOCH`.
         augmented: whether training patches are turned and relit.
-        balanced: whether training patches show each class as often as any other.
+        sampling: where training patches lie, see `PatchSampler`.
         crop_px: side of the training patches; default the split's. Smaller ones make more steps
             per minute, larger ones show more context; what does not fit into the training
             regions is made smaller. Validation samples are as large at least, the ground around
@@ -70,7 +72,7 @@ class SceneDataModule(LightningDataModule):
         seed: int = 0,
         steps_per_epoch: int | None = None,
         augmented: bool = True,
-        balanced: bool = False,
+        sampling: SamplingName = "area",
         crop_px: int | None = None,
     ) -> None:
         super().__init__()
@@ -98,12 +100,13 @@ class SceneDataModule(LightningDataModule):
                     seed=seed,
                     stream=k,
                     survey=survey,
-                    balanced=balanced,
+                    sampling=sampling,
                 ),
             )
             for k, (_, _, _, survey) in enumerate(parts)
             if regions[k]
         ]
+        self._hard_places = {k: s.hard_places for k, s in patches if s.hard_places is not None}
         self.train_sampler = MixedSampler(patches, length=length, seed=seed, augmented=augmented)
         self.val_sampler = self._blocks(splits)
         self._train_area_px = sum(split.train_area_px for split in splits)
@@ -131,6 +134,31 @@ class SceneDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:  # noqa: ARG002 # Lightning's
         """Augment a batch of training patches on the device; leave others as they are."""
         return augment(batch) if DICE in batch else batch
+
+    @property
+    def wants_errors(self) -> bool:
+        """Whether `note_errors` makes a difference."""
+        return bool(self._hard_places)
+
+    def note_errors(self, batch: Sample, errors: Sequence[float]) -> None:
+        """Remember how badly the patches of a batch were mapped; the next epoch draws by it.
+
+        Args:
+            batch: of the training loader.
+            errors: one per patch, at least 0.
+        """
+        shown = zip(batch["scene"].tolist(), batch["window"].tolist(), errors, strict=True)
+        for scene, window, error in shown:
+            self._hard_places[scene].note(Window(*window), error)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What a resumed run has to know: the errors so far."""
+        return {str(k): torch.from_numpy(p.errors.copy()) for k, p in self._hard_places.items()}
+
+    def load_state_dict(self, state_dict: dict[str, torch.Tensor]) -> None:
+        """Go on with the errors of the interrupted run."""
+        for k, places in self._hard_places.items():
+            places.errors[:] = state_dict[str(k)].numpy()
 
     def _blocks(self, splits: Sequence[Split]) -> ChainedSampler:
         """Every validation block, with what the model is used to see around it."""

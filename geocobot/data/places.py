@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from rasterio.windows import Window
 
 from geocobot.data.survey import Survey
@@ -23,10 +24,7 @@ class LabelledPlaces:
 
     def __init__(self, survey: Survey, regions: Sequence[Window]) -> None:
         self._cell_px = survey.cell_px
-        reached = np.zeros(survey.cells.shape[1:], dtype=np.bool_)
-        for region in regions:
-            reached[_cells_of(region, survey)] = True
-        self._rows, self._cols = np.nonzero(reached)
+        self._rows, self._cols = np.nonzero(reached_cells(survey, regions))
         counts = survey.cells[:, self._rows, self._cols].astype(np.float64)
         seen = counts.sum(axis=1) > 0
         self.class_numbers = tuple(n for n, s in zip(survey.class_numbers, seen, strict=True) if s)
@@ -52,6 +50,14 @@ class LabelledPlaces:
             int(self._cols[cell]) * self._cell_px + col,
             int(self._rows[cell]) * self._cell_px + row,
         )
+
+
+def reached_cells(survey: Survey, regions: Sequence[Window]) -> npt.NDArray[np.bool_]:
+    """Which cells (R, C) of a survey any of the regions touches."""
+    reached = np.zeros(survey.cells.shape[1:], dtype=np.bool_)
+    for region in regions:
+        reached[_cells_of(region, survey)] = True
+    return reached
 
 
 def patch_around(

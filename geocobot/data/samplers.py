@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torchgeo.samplers
 from rasterio.windows import Window
 
+from geocobot.config.values import SamplingName
 from geocobot.data.dataset import GeoSlices, SceneDataset, index_of
+from geocobot.data.hardness import HardPlaces
 from geocobot.data.places import LabelledPlaces, patch_around
 from geocobot.data.rectangles import contains
 from geocobot.data.survey import Survey
@@ -24,6 +27,7 @@ _RandomSampler: Any = getattr(_torchgeo, "RandomPatchSampler", None) or _torchge
 _GridSampler: Any = getattr(_torchgeo, "GriddedPatchSampler", None) or _torchgeo.GridGeoSampler
 
 _REDRAWS = 50
+_HARD_SHARE = 0.5
 _PATCH_DICE = 1  # first word of the entropy; `collection` draws from 2 and 3
 # Far above the noise of float64 coordinates (1e-6 px), below the tolerance of `window_for`.
 _SLACK_PX = 0.04
@@ -33,7 +37,7 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
     """Random patches within the regions of a dataset, new ones in every epoch.
 
     Every position that a patch can take in the regions is equally likely, where regions overlap
-    too, unless classes are balanced. TorchGeo's own draw leaves the region to the global
+    too, unless `sampling` says otherwise. TorchGeo's own draw leaves the region to the global
     generator, never reaches the last row and column (0.8) or keeps half a diagonal from every
     edge (0.10).
 
@@ -45,8 +49,9 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
         stream: tells samplers of one run and one seed apart.
         survey: where the scene has labelled pixels; patches without any are drawn again, and
             around a labelled one where chance does not find any.
-        balanced: whether patches lie around a pixel of each class of the survey, background
-            included, as often as of any other.
+        sampling: where patches lie. "classes": around a pixel of each class of the survey,
+            background included, as often as of any other; "hard": every second one around a
+            place of `hard_places`, the more often the larger its error.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
         seed: int = 0,
         stream: int = 0,
         survey: Survey | None = None,
-        balanced: bool = False,
+        sampling: SamplingName = "area",
     ) -> None:
         super().__init__(dataset, size=size_px, length=length)
         self.grid = dataset.grid
@@ -68,11 +73,14 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
         self.stream = stream
         self.survey = survey
         self.places = None if survey is None else LabelledPlaces(survey, self.regions)
-        self.balanced = balanced
+        self.sampling = sampling
         self.epoch = 0
         self._patches = length
-        if balanced and survey is None:
-            raise ValueError("classes are balanced by a survey, and there is none")
+        if sampling != "area" and survey is None:
+            raise ValueError(f"patches are drawn by {sampling} with a survey, and there is none")
+        self.hard_places = (
+            HardPlaces(survey, self.regions) if sampling == "hard" and survey is not None else None
+        )
         self._positions = np.array(
             [(r.width - size_px + 1) * (r.height - size_px + 1) for r in self.regions], dtype=float
         )
@@ -89,8 +97,16 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
     def __iter__(self) -> Iterator[GeoSlices]:
         """Yield the epoch's patches as TorchGeo slices."""
         rng = np.random.default_rng((_PATCH_DICE, self.seed, self.epoch, self.stream))
+        # Once: what is noted while an epoch runs counts from the next one on, however far ahead
+        # of the trainer workers draw.
+        hard = None if self.hard_places is None else self.hard_places.weights()
         for _ in range(self._patches):
-            drawn = self._draw_balanced(rng) if self.balanced else self._draw_labelled(rng)
+            if self.sampling == "classes":
+                drawn = self._draw_balanced(rng)
+            elif hard is not None and rng.random() < _HARD_SHARE:
+                drawn = self._draw_hard(rng, hard)
+            else:
+                drawn = self._draw_labelled(rng)
             yield slices_of(self.grid, drawn)
 
     def __len__(self) -> int:
@@ -113,6 +129,13 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
             return self._draw(rng)
         chosen = self.places.class_numbers[int(rng.integers(len(self.places.class_numbers)))]
         return self._draw_around(rng, chosen) or self._draw_labelled(rng)
+
+    def _draw_hard(self, rng: np.random.Generator, weights: npt.NDArray[np.float64]) -> Window:
+        """Draw a patch around a place by its error."""
+        assert self.hard_places is not None
+        pixel = self.hard_places.draw(rng, weights)
+        found = patch_around(rng, pixel, self.regions, self.size_px)
+        return found or self._draw_labelled(rng)
 
     def _draw_around(self, rng: np.random.Generator, class_number: int | None) -> Window | None:
         """Draw a patch around a labelled pixel; None where there is none."""

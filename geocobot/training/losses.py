@@ -92,6 +92,24 @@ class SegmentationLoss:
         return (1 - _CLDICE_SHARE) * dice + _CLDICE_SHARE * lines
 
 
+def sample_errors(logits: Tensor, label: Tensor, valid: Tensor) -> Tensor:
+    """How badly each sample of a batch is mapped: cross-entropy averaged over its labelled pixels.
+
+    Args:
+        logits: (B, K, H, W) float.
+        label: (B, H, W) integer class numbers, `IGNORE` where nobody labelled.
+        valid: (B, H, W) bool, True where there is data.
+
+    Returns:
+        (B,) float32; 0 where no pixel is labelled.
+    """
+    known = (valid & (label != IGNORE))[:, None].float()
+    targets = binary_targets(label, logits.shape[1])
+    errors = F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
+    per_pixel = errors.mean(dim=1, keepdim=True) * known
+    return per_pixel.sum(dim=(1, 2, 3)) / known.sum(dim=(1, 2, 3)).clamp(min=1)
+
+
 def balanced_weights(shares: Sequence[float]) -> tuple[float, ...]:
     """Weights of the classes' own pixels, by how rare these are.
 

@@ -8,10 +8,11 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from geocobot.data.module import SceneDataModule
 from geocobot.errors import ConfigError
 from geocobot.training.averaging import WeightAverage
 from geocobot.training.groups import GroupSettings
-from geocobot.training.losses import SegmentationLoss
+from geocobot.training.losses import SegmentationLoss, sample_errors
 from geocobot.training.objectives import Batch, make_objective
 from geocobot.training.schedule import RunClock
 from geocobot.training.thresholds import ScoreHistograms, Tuning
@@ -64,6 +65,7 @@ class SegmentationTask(LightningModule):
         self.histograms = ScoreHistograms(n_classes)
         self.tuning: Tuning | None = None
         self.best_iou, self.best_error = -1.0, 0.0
+        self._noted: list[tuple[dict[str, Tensor], Tensor]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 # Lightning's
         """Compute the loss of a batch.
@@ -71,7 +73,7 @@ class SegmentationTask(LightningModule):
         Raises:
             ConfigError: the loss is not a number any more.
         """
-        loss = self.objective.loss(batch)
+        loss = self._learn(batch)
         if not torch.isfinite(loss):
             raise ConfigError(
                 "training",
@@ -84,6 +86,28 @@ class SegmentationTask(LightningModule):
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log("learning_rate", rate, on_step=True, on_epoch=False, batch_size=size)
         return loss
+
+    def _learn(self, batch: Batch) -> Tensor:
+        """The loss of a batch; the errors of its patches are kept where somebody wants them."""
+        if self._errors_wanted_by() is None:
+            return self.objective.loss(batch)
+        logits, loss = self.objective.judge(batch)
+        errors = sample_errors(logits.detach(), batch["label"], batch["valid"])
+        self._noted.append(({name: batch[name] for name in ("scene", "window")}, errors))
+        return loss
+
+    def _errors_wanted_by(self) -> SceneDataModule | None:
+        """The data module, if it draws patches by their errors."""
+        module: Any = getattr(self.trainer, "datamodule", None)
+        return module if isinstance(module, SceneDataModule) and module.wants_errors else None
+
+    def on_train_epoch_end(self) -> None:
+        """Tell the errors of the epoch, waiting for a GPU once."""
+        module = self._errors_wanted_by()
+        if module is not None:
+            for places, errors in self._noted:
+                module.note_errors(places, errors.tolist())
+            self._noted.clear()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 # Lightning's
         """Take the step into the average."""

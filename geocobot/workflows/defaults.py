@@ -116,6 +116,8 @@ def refuse_misfits(options: TrainOptions) -> None:
             "Every box has one mask of its own, and all of them weigh the same",
             "Leave one of the two out",
         )
+    if options.sampling == "hard":
+        _refuse_hard(options)
     if options.prompt == "none" and options.box_jitter_px is not None:
         raise ConfigError(
             f"--box-jitter-px {options.box_jitter_px:g}",
@@ -123,6 +125,20 @@ def refuse_misfits(options: TrainOptions) -> None:
             "It moves the sides of the boxes that --prompt boxes gives",
             "Leave it out, or add --prompt boxes",
         )
+
+
+def _refuse_hard(options: TrainOptions) -> None:
+    """Refuse hard patches where there is no error of a patch, or patches have to come again."""
+    others = {
+        "--prompt boxes": (options.prompt == "boxes", "Errors are those of boxes there"),
+        "--adapter none": (options.adapter == "none", "Patches of a frozen backbone come again"),
+        "--pool-epochs": (options.pool_epochs is not None, "It shows the same patches again"),
+    }
+    for flag, (is_given, why) in others.items():
+        if is_given:
+            raise ConfigError(
+                "--sampling hard", f"is asked for with {flag}", why, "Leave one of the two out"
+            )
 
 
 def choose_loss(

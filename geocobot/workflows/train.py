@@ -224,7 +224,7 @@ def _make_datamodule(
         workers=options.workers or 0,
         pin_memory=pin_memory,
         seed=options.seed,
-        balanced=options.sampling == "classes",
+        sampling=options.sampling,
         crop_px=options.crop_size,
     )
 

@@ -12,6 +12,7 @@ from pyproj import CRS
 from rasterio.windows import Window
 
 from geocobot.data.dataset import SceneDataset
+from geocobot.data.hardness import HardPlaces
 from geocobot.data.rectangles import contains
 from geocobot.data.samplers import PatchSampler, TileSampler, slices_of, windows_of
 from geocobot.grid import GeoGrid, TilePlan
@@ -161,22 +162,69 @@ def test_balanced_patches_show_every_class_as_often(make_survey):
     dataset = dataset_on("Sentinel", (1280, 1280))
     rare = Window(960, 320, 32, 32)
 
-    def share(*, balanced: bool) -> float:
+    def share(sampling: str) -> float:
         sampler = PatchSampler(
-            dataset, size_px=64, length=600, seed=0, survey=survey, balanced=balanced
+            dataset, size_px=64, length=600, seed=0, survey=survey, sampling=sampling
         )
         windows = windows_of(sampler, dataset.grid)
         assert windows == windows_of(sampler, dataset.grid)
         return sum(intersect(w, rare) is not None for w in windows) / len(windows)
 
-    assert share(balanced=False) < 0.03
-    assert 0.28 < share(balanced=True) < 0.39
+    assert share("area") < 0.03
+    assert 0.28 < share("classes") < 0.39
 
 
-def test_balance_needs_a_survey():
+@pytest.mark.parametrize("sampling", ["classes", "hard"])
+def test_draws_by_what_is_there_need_a_survey(sampling):
     dataset = dataset_on("Sentinel", (128, 128))
-    with pytest.raises(ValueError, match="balanced by a survey"):
-        PatchSampler(dataset, size_px=64, length=1, balanced=True)
+    with pytest.raises(ValueError, match=f"drawn by {sampling} with a survey"):
+        PatchSampler(dataset, size_px=64, length=1, sampling=sampling)
+
+
+def test_hard_places_are_shown_more_often_from_the_next_epoch_on(make_survey):
+    survey = make_survey((1280, 1280))
+    dataset = dataset_on("Sentinel", (1280, 1280))
+    sampler = PatchSampler(dataset, size_px=64, length=800, seed=0, survey=survey, sampling="hard")
+    plain = PatchSampler(dataset, size_px=64, length=800, seed=0, survey=survey)
+    hard = Window(960, 320, 64, 64)
+
+    def share() -> float:
+        windows = windows_of(sampler, dataset.grid)
+        return sum(intersect(w, hard) is not None for w in windows) / len(windows)
+
+    # As long as nothing is known, patches lie where those of any other sampling do.
+    assert windows_of(sampler, dataset.grid) == windows_of(plain, dataset.grid)
+    sampler.hard_places.note(Window(0, 0, 1280, 1280), 0.01)
+    assert share() < 0.05
+    running = iter(sampler)
+    drawn = [next(running) for _ in range(400)]
+    sampler.hard_places.note(hard, 40.0)
+    drawn += list(running)
+    late = windows_of(drawn[400:], dataset.grid)
+    assert sum(intersect(w, hard) is not None for w in late) / len(late) < 0.05
+    # Half of the draws go by the error, and nearly all of it is there.
+    assert 0.35 < share() < 0.55
+    assert windows_of(sampler, dataset.grid) == windows_of(sampler, dataset.grid)
+
+
+def test_what_is_remembered_of_a_place(make_survey):
+    survey = make_survey((128, 128))
+    places = HardPlaces(survey, [Window(0, 0, 128, 128)])
+    assert places.weights() is None
+    assert len(places.errors) == 16
+    places.note(Window(0, 0, 64, 64), 1.0)
+    places.note(Window(0, 0, 32, 64), 3.0)
+    assert np.nansum(places.errors) == pytest.approx(2 * 2.0 + 2 * 1.0)
+    weights = places.weights()
+    assert weights.sum() == pytest.approx(1)
+    # Where nothing was shown yet, the mean is expected.
+    assert sorted(set(np.round(weights * 24, 6))) == [1.0, 1.5, 2.0]
+    places.note(Window(0, 0, 128, 128), 0.0)
+    rng = np.random.default_rng(0)
+    drawn = [places.draw(rng, places.weights()) for _ in range(400)]
+    assert all(0 <= col < 128 and 0 <= row < 128 for col, row in drawn)
+    in_hard = sum(col < 32 and row < 64 for col, row in drawn) / 400
+    assert in_hard == pytest.approx(2 * 1.0 / (2 * 1.0 + 2 * 0.5 + 12 * 0.01875), abs=0.08)
 
 
 def test_a_scene_without_labels_ends_the_redraws(make_survey):

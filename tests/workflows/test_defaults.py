@@ -107,6 +107,22 @@ def test_what_was_said_is_kept() -> None:
     assert fill_in(said, CPU, []) == said
 
 
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ({"prompt": "boxes"}, "--prompt boxes. Errors are those of boxes"),
+        ({"adapter": "none"}, "--adapter none. Patches of a frozen backbone come again"),
+        ({"pool_epochs": 2}, "--pool-epochs. It shows the same patches"),
+    ],
+)
+def test_hard_patches_are_refused_where_they_have_no_say(
+    others: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"--sampling hard is asked for with {said}"):
+        refuse_misfits(options(sampling="hard", **others))
+    refuse_misfits(options(sampling="hard"))
+
+
 def test_a_gpu_has_workers_and_leaves_a_processor_to_the_trainer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
