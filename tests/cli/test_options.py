@@ -12,11 +12,17 @@ from typer.testing import CliRunner
 
 from geocobot.cli.app import app
 from geocobot.cli.options import command_with_options, gather
-from geocobot.config import DemoOptions, PredictOptions, PretrainOptions, TrainOptions
+from geocobot.config import (
+    CheckOptions,
+    DemoOptions,
+    PredictOptions,
+    PretrainOptions,
+    TrainOptions,
+)
 from geocobot.errors import ConfigError, MissingFileError
 from geocobot.settings import make_options, to_yaml
 
-KINDS = [TrainOptions, PredictOptions, DemoOptions, PretrainOptions]
+KINDS = [TrainOptions, PredictOptions, CheckOptions, DemoOptions, PretrainOptions]
 FLAG_VALUES = {str: "text", int: "3", float: "0.5"}
 NEEDED = ["--raster", "scene.tif", "--labels", "roads.shp"]
 
@@ -56,7 +62,7 @@ def test_every_option_can_be_said_on_the_command_line(kind: type[Any]) -> None:
         if get_origin(said) is tuple:
             item = get_args(said)[0]
             choices = get_args(item) if get_origin(item) is Literal else ()
-            flag: Any = [",".join(choices) or ("1,2" if item is int else "text")]
+            flag: Any = [",".join(choices) or ("1,2" if item in {int, float} else "text")]
         elif said is bool:
             flag = False
         else:
@@ -77,6 +83,10 @@ def test_unsaid_options_keep_their_defaults() -> None:
 def test_numbers_take_commas_and_repeats() -> None:
     assert options_of("--bands", "3,2,1")["bands"] == ["3", "2", "1"]
     assert options_of("--bands", "3", "--bands", "nir")["bands"] == ["3", "nir"]
+
+
+def test_a_range_of_values_may_be_negative() -> None:
+    assert options_of("--value-range", "-25,0.5")["value_range"] == [-25.0, 0.5]
 
 
 def test_names_take_commas_and_repeats() -> None:
