@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import contextlib
+import gc
+import multiprocessing
 import pickle
+import tracemalloc
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -208,6 +214,47 @@ def test_every_window_came_out_of_a_torchgeo_sampler(make_module, monkeypatch):
         assert delivered == expected
         assert {k for k, _ in recorded} == {kind}
         recorded.clear()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux does")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_ten_thousand_patches_leak_neither_files_nor_memory(make_module, workers):
+    module = make_module(steps_per_epoch=100, batch_size=10, crop_px=32, workers=workers)
+    loader = module.train_dataloader()
+
+    def open_files() -> dict[str, int]:
+        """Open descriptors of this process and its workers by the file they lead to."""
+        processes = ["self", *(str(p.pid) for p in multiprocessing.active_children())]
+        found: Counter[str] = Counter()
+        for process in processes:
+            for entry in Path(f"/proc/{process}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    found[str(entry.readlink())] += 1
+        return found
+
+    def show(epochs: range) -> int:
+        """Patches of so many epochs; bytes that Python holds afterwards."""
+        for epoch in epochs:
+            module.train_sampler.set_epoch(epoch)
+            for batch in loader:
+                module.on_after_batch_transfer(batch, 0)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = show(range(2))
+        files = open_files()
+        after = show(range(2, 10))
+    finally:
+        tracemalloc.stop()
+    assert after - before < 500_000
+    scenes = {name: n for name, n in open_files().items() if name.endswith(".tif")}
+    assert scenes == {name: n for name, n in files.items() if name.endswith(".tif")}
+    # One handle per process that reads: this one has surveyed, the workers cut patches.
+    assert set(scenes.values()) == {1 + workers}
+    assert sum(open_files().values()) <= sum(files.values()) + 2
 
 
 def test_an_epoch_shows_the_training_area_about_once(make_module):
