@@ -12,13 +12,14 @@ import shapely
 
 from geocobot.classes import BACKGROUND
 from geocobot.data.survey import Survey
-from geocobot.grid import GeoGrid
+from geocobot.grid import GeoGrid, geod_of
 from geocobot.io.crs import crs_label
 from geocobot.io.labels import FeatureLabels, Labels
 from geocobot.io.scene import Scene
 from geocobot.io.shapes import LINES, POINTS, bounds_in
 
 _KINDS = ("lines", "points", "polygons")
+_EQUAL_AREA = "EPSG:6933"  # cylindrical, on WGS 84, true for areas from pole to pole
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class FeatureFacts:
         duplicates: how many have the same geometry as one before them.
         widths_m: full widths of lines on the ground.
         lengths_m: of lines, geodesic.
-        areas_m2: of polygons, geodesic.
+        areas_m2: of polygons on the ellipsoid.
     """
 
     crs: str
@@ -108,15 +109,14 @@ class FeatureFacts:
         is_line, is_point = np.isin(types, LINES), np.isin(types, POINTS)
         is_polygon = ~is_line & ~is_point
         counts = dict(zip(_KINDS, (m.sum() for m in (is_line, is_point, is_polygon)), strict=True))
-        areas, lengths = _geodesic(features)
         return cls(
             crs=crs_label(features.crs),
             kinds={kind: int(n) for kind, n in counts.items() if n},
             outside=int((~_on_any(features, [scene.grid for scene in scenes])).sum()),
             duplicates=_duplicates(shapes),
             widths_m=Range.of(2 * features["reach_m"].to_numpy(np.float64)[is_line]),
-            lengths_m=Range.of(lengths[is_line]),
-            areas_m2=Range.of(areas[is_polygon]),
+            lengths_m=Range.of(_lengths_m(features[is_line])),
+            areas_m2=Range.of(_areas_m2(features[is_polygon])),
         )
 
     def rows(self) -> dict[str, str]:
@@ -179,15 +179,20 @@ def _features_by_class(labels: Labels) -> dict[int, int] | None:
     return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 
 
-def _geodesic(
-    features: gpd.GeoDataFrame,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Areas in m2 (N,) and lengths in metres (N,) on the ellipsoid."""
+def _areas_m2(features: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
+    """Areas (N,) on the ellipsoid, by an equal-area projection of it."""
+    return np.asarray(features.geometry.to_crs(_EQUAL_AREA).area, dtype=np.float64)
+
+
+def _lengths_m(features: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
+    """Geodesic lengths (N,) of lines; of other kinds, of their outlines."""
     degrees = features.geometry.to_crs("EPSG:4326")
-    geod = degrees.crs.get_geod()
-    measured = [geod.geometry_area_perimeter(shape) for shape in degrees]
-    lines = [geod.geometry_length(shape) for shape in degrees]
-    return np.abs([area for area, _ in measured]), np.array(lines, dtype=np.float64)
+    xy, owner = shapely.get_coordinates(np.asarray(degrees.array), return_index=True)
+    together = owner[1:] == owner[:-1]
+    start, end = xy[:-1][together], xy[1:][together]
+    _, _, steps = geod_of(degrees.crs).inv(*start.T, *end.T)
+    lengths = np.bincount(owner[1:][together], weights=steps, minlength=len(features))
+    return np.asarray(lengths, dtype=np.float64)
 
 
 def _on_any(features: gpd.GeoDataFrame, grids: Sequence[GeoGrid]) -> npt.NDArray[np.bool_]:
