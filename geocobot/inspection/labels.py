@@ -32,7 +32,8 @@ class Range:
 
     @classmethod
     def of(cls, values: npt.NDArray[np.float64]) -> Range | None:
-        """The range of figures (N,); None where there are none."""
+        """The range of figures (N,), what is no number left out; None where there are none."""
+        values = values[np.isfinite(values)]
         if not len(values):
             return None
         return cls(float(values.min()), float(np.median(values)), float(values.max()))
@@ -181,7 +182,8 @@ def _features_by_class(labels: Labels) -> dict[int, int] | None:
 
 def _areas_m2(features: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
     """Areas (N,) on the ellipsoid, by an equal-area projection of it."""
-    return np.asarray(features.geometry.to_crs(_EQUAL_AREA).area, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # of what PROJ cannot place
+        return np.asarray(features.geometry.to_crs(_EQUAL_AREA).area, dtype=np.float64)
 
 
 def _lengths_m(features: gpd.GeoDataFrame) -> npt.NDArray[np.float64]:
