@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _HIDDEN = "***"
 _USER = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^/\s'\"@]+)@", re.IGNORECASE)
@@ -20,3 +21,12 @@ def without_secrets(text: str) -> str:
     """
     text = _USER.sub(rf"\g<scheme>{_HIDDEN}@", text)
     return _QUERY.sub(rf"\g<name>{_HIDDEN}", text)
+
+
+def values_without_secrets(value: Any) -> Any:
+    """A value with what `without_secrets` makes of each text in it; tuples become lists."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, list | tuple):
+        return [values_without_secrets(item) for item in value]
+    return value

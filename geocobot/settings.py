@@ -18,7 +18,7 @@ from geocobot.config import (
     TrainOptions,
 )
 from geocobot.errors import ConfigError, MissingFileError
-from geocobot.secrecy import without_secrets
+from geocobot.secrecy import values_without_secrets, without_secrets
 
 Options = TypeVar(
     "Options",
@@ -197,8 +197,8 @@ def to_yaml(options: AnyOptions) -> str:
     Without consent to replace or to resume, which holds for one call and not for its repetition,
     and without passwords in addresses: the file goes along with results.
     """
-    plain = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(options).items()}
-    return without_secrets(dump_yaml({n: v for n, v in plain.items() if n not in _CONSENTS}))
+    plain = {n: values_without_secrets(v) for n, v in asdict(options).items()}
+    return dump_yaml({n: v for n, v in plain.items() if n not in _CONSENTS})
 
 
 def to_flags(options: AnyOptions) -> list[str]:
@@ -224,8 +224,11 @@ def to_flags(options: AnyOptions) -> list[str]:
 
 
 def _as_word(value: Any) -> str:
-    """A value as one types it."""
-    return f"{value:g}" if isinstance(value, float) else without_secrets(str(value))
+    """A value as one types it, and as it is read again."""
+    if not isinstance(value, float):
+        return without_secrets(str(value))
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def dump_yaml(plain: Mapping[str, Any]) -> str:

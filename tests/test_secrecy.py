@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from geocobot.config import TrainOptions
 from geocobot.errors import UnreadableFileError
 from geocobot.secrecy import without_secrets
-from geocobot.settings import to_flags, to_yaml
+from geocobot.settings import make_options, read_yaml, to_flags, to_yaml
+from geocobot.workflows.run_folder import RunFolder
 
 WORD = st.text("abcdefXYZ0123456789-_.~%", min_size=3, max_size=12)
 SECRET = "hunter2"
@@ -58,6 +59,35 @@ def test_errors_hold_no_secret_in_any_part():
     for held in (error, pickle.loads(pickle.dumps(error))):
         assert SECRET not in repr(vars(held)) + str(held) + repr(held.args)
         assert "https://***@host.org/a.tif" in str(held)
+
+
+def test_a_run_that_can_be_resumed_holds_no_secret(tmp_path):
+    def begin(token: str, *, resume: bool) -> RunFolder:
+        run = RunFolder.claim(tmp_path / "run", resume=resume, overwrite=False)
+        address = f"https://anna:{SECRET}@h/a.tif?token={token}"
+        run.begin(TrainOptions(raster=(address,), labels=("roads.shp",)), "same")
+        return run
+
+    run = begin("first", resume=False)
+    written = [path.read_text() for path in run.partial.rglob("*") if path.is_file()]
+    assert written
+    assert all(SECRET not in text and "first" not in text for text in written)
+    (run.partial / "checkpoints").mkdir()
+    (run.partial / "checkpoints" / "last.ckpt").touch()
+    begin("renewed", resume=True)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_typed_as_they_are(number):
+    options = TrainOptions(raster=("a.tif",), labels=("b.shp",), nodata=number)
+    words = to_flags(options)
+    assert float(words[words.index("--nodata") + 1]) == number
+
+
+def test_options_without_secrets_are_read_as_they_were_written(tmp_path):
+    options = TrainOptions(raster=('it\'s "a".tif',), labels=("b.shp",), bands=(3, 2, 1))
+    (tmp_path / "o.yaml").write_text(to_yaml(options), encoding="utf-8")
+    assert make_options(TrainOptions, read_yaml(tmp_path / "o.yaml"), "a test") == options
 
 
 def test_written_options_hold_no_secret():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from geocobot.adapters.config import AdapterConfig
-from geocobot.config import TrainOptions
+from geocobot.config import PredictOptions, TrainOptions
 from geocobot.data.module import SceneDataModule
 from geocobot.io.scene import Scene
 from geocobot.models.precision import Compute
@@ -18,8 +18,6 @@ from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.training.losses import SegmentationLoss
 from geocobot.training.objectives import make_objective
 
-_TILES = 4  # at a time, as `geocobot predict` has them
-_OVERLAP = 0.25
 _FLOAT_BYTES = 4
 _GIB = 2**30
 # Before its first step and after its last one: imports, the first fit, judging, writing.
@@ -106,7 +104,7 @@ def forecast(
     trained = sum(p.numel() for p in segmenter.parameters() if p.requires_grad)
     model_mb = trained * _FLOAT_BYTES / 1e6
     pixels = sum(scene.grid.height * scene.grid.width for scene in scenes)
-    pixels_per_s = (crop_px * (1 - _OVERLAP)) ** 2 / tile_s
+    pixels_per_s = (crop_px * (1 - PredictOptions.overlap)) ** 2 / tile_s
     pixel_m2 = scenes[0].grid.ground_pixel_m2
     widest = max(scene.grid.width for scene in scenes)
     # Scores and weights of two rows of tiles.
@@ -183,7 +181,7 @@ def _time_step(
 def _time_tile(segmenter: Segmenter, compute: Compute, side_px: int) -> float:
     """Seconds per tile of a batch, the second of two."""
     segmenter.eval()
-    tiles = torch.rand(_TILES, 3, side_px, side_px, device=compute.device)
+    tiles = torch.rand(PredictOptions.batch_size, 3, side_px, side_px, device=compute.device)
     seconds = 0.0
     for _ in range(2):
         started = time.perf_counter()
@@ -191,7 +189,7 @@ def _time_tile(segmenter: Segmenter, compute: Compute, side_px: int) -> float:
             segmenter(tiles)
         _wait(compute.device)
         seconds = time.perf_counter() - started
-    return seconds / _TILES
+    return seconds / PredictOptions.batch_size
 
 
 def _wait(device: torch.device) -> None:

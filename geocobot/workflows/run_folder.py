@@ -16,6 +16,7 @@ from geocobot.config import PretrainOptions, TrainOptions
 from geocobot.errors import OutputError, ResumeError
 from geocobot.io.mounts import check_no_mount
 from geocobot.io.output import check_output_folder, put_folder
+from geocobot.secrecy import values_without_secrets
 from geocobot.settings import to_yaml
 from geocobot.training.trainer import has_checkpoint, remove_checkpoints
 
@@ -161,6 +162,7 @@ class RunFolder:
 
 
 def _fixed(options: RunOptions) -> dict[str, Any]:
-    """The options that make a run what it is, as JSON gives them back."""
-    kept = {name: v for name, v in asdict(options).items() if name not in _FREE_TO_CHANGE}
+    """The options that make a run what it is, as JSON gives them back, without passwords."""
+    given = asdict(options).items()
+    kept = {n: values_without_secrets(v) for n, v in given if n not in _FREE_TO_CHANGE}
     return dict(json.loads(json.dumps(kept)))
