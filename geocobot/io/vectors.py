@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,10 +15,10 @@ import pyogrio
 from pyogrio.errors import CRSError as OgrCrsError
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from pyproj.exceptions import CRSError as ProjError
+from shapely.errors import ShapelyError
 
 from geocobot.errors import (
     ConfigError,
-    CrsError,
     FieldError,
     LayerError,
     MissingFileError,
@@ -25,9 +26,13 @@ from geocobot.errors import (
 )
 from geocobot.io.files import PARQUET_ENDINGS, VECTOR_FOLDER
 from geocobot.io.source import GDAL_NAME
+from geocobot.io.vector_errors import bad_crs, first_line, solid, unreadable
 
 _LOG = logging.getLogger("geocobot.io")
 _SHAPEFILE_CODE = 9994
+_OTHER_ENCODING = "ISO-8859-1"  # what knows every byte
+_UNKNOWN_KIND = "Unknown WKB type"
+_UNREADABLE = (DataSourceError, DataLayerError, FeatureError, GeometryError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,7 @@ def _check_whole(path: str | Path) -> None:
             header = source.read(28)
             size = source.seek(0, os.SEEK_END)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     declared = 2 * int.from_bytes(header[24:28], "big")
     if int.from_bytes(header[:4], "big") == _SHAPEFILE_CODE and size < declared:
         raise UnreadableFileError(
@@ -123,33 +128,61 @@ def _check_whole(path: str | Path) -> None:
 
 
 def _read_ogr(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
-    """Read with GDAL."""
+    """Read with GDAL; texts that are not in the encoding that the file names, in Windows' own."""
+    try:
+        return _decode_ogr(source, None)
+    except UnicodeDecodeError:
+        _LOG.warning(
+            "%s: its texts are not UTF-8, as it says; they are read as %s. Look at the names of "
+            "the classes.",
+            Path(source.path).name,
+            _OTHER_ENCODING,
+        )
+        return _decode_ogr(source, _OTHER_ENCODING)
+
+
+def _decode_ogr(source: VectorSource, encoding: str | None) -> tuple[gpd.GeoDataFrame, str]:
+    """Read with GDAL, texts in an encoding; None for the one that the file names."""
     path = source.path
     try:
         chosen, name = _choose_layer(source)
-        info = pyogrio.read_info(path, layer=chosen)
+        info = pyogrio.read_info(path, layer=chosen, encoding=encoding)
         if info["features"]:  # an empty GeoJSON has no fields either
             _check_fields(source, [str(f) for f in info["fields"]])
     except OgrCrsError as error:
-        raise _bad_crs(path, error) from error
-    except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
-        raise _unreadable(path, error) from error
+        raise bad_crs(path, error) from error
+    except _UNREADABLE as error:
+        raise unreadable(path, error) from error
     try:
-        frame = pyogrio.read_dataframe(
-            path,
-            layer=chosen,
-            # GDAL finds nothing in a shapefile by a field that is not read.
-            columns=source.columns if source.where is None else None,
-            where=source.where,
-            force_2d=True,
-            on_invalid="fix",
-        )
+        frame = _read_features(source, chosen, encoding)
     except OgrCrsError as error:
-        raise _bad_crs(path, error) from error
-    except (DataSourceError, DataLayerError, FeatureError, GeometryError, ValueError) as error:
+        raise bad_crs(path, error) from error
+    except UnicodeDecodeError:
+        raise
+    except (*_UNREADABLE, ValueError) as error:
         _check_condition(source, chosen, error)
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return frame.reindex(columns=[*source.columns, frame.geometry.name]), name
+
+
+def _read_features(source: VectorSource, layer: str, encoding: str | None) -> gpd.GeoDataFrame:
+    """The features of a layer, broken geometry mended as far as it goes."""
+    read = partial(
+        pyogrio.read_dataframe,
+        source.path,
+        layer=layer,
+        encoding=encoding,
+        # GDAL finds nothing in a shapefile by a field that is not read.
+        columns=source.columns if source.where is None else None,
+        where=source.where,
+        force_2d=True,
+    )
+    try:
+        return read(on_invalid="raise")
+    except ShapelyError as error:
+        if _UNKNOWN_KIND in str(error):
+            raise solid(source.path) from error
+        return read(on_invalid="fix")
 
 
 def _check_condition(source: VectorSource, layer: str, error: Exception) -> None:
@@ -162,13 +195,13 @@ def _check_condition(source: VectorSource, layer: str, error: Exception) -> None
         return
     try:
         pyogrio.read_dataframe(source.path, layer=layer, columns=[])
-    except (DataSourceError, DataLayerError, FeatureError, GeometryError, ValueError):
+    except (*_UNREADABLE, ValueError):
         return
     names = [str(f) for f in pyogrio.read_info(source.path, layer=layer)["fields"]]
     raise ConfigError(
         "--where",
         f"is {source.where!r}, which {Path(source.path).name} cannot be asked "
-        f"({_first_line(error)})",
+        f"({first_line(error)})",
         "It is a condition in SQL, such as \"year > 2019 AND kind = 'road'\"; "
         + (f"fields are {', '.join(names)}" if names else "the layer has no fields"),
         "Try it in QGIS first (Layer > Filter)",
@@ -231,9 +264,9 @@ def _read_parquet(source: VectorSource) -> gpd.GeoDataFrame:
             "Run: pip install pyarrow, or save the labels as GeoPackage",
         ) from error
     except ProjError as error:
-        raise _bad_crs(path, error) from error
+        raise bad_crs(path, error) from error
     except (ValueError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     geometry = frame.geometry.name
     _check_fields(source, [str(c) for c in frame.columns if c != geometry])
     return frame[[*source.columns, geometry]]
@@ -249,29 +282,3 @@ def _check_fields(source: VectorSource, known: Sequence[str]) -> None:
                 f"Its fields are {', '.join(known)}" if known else "It has no fields at all",
                 f"Choose one of them with {flag}" if known else f"Leave {flag} out",
             )
-
-
-def _bad_crs(path: str | Path, error: Exception) -> CrsError:
-    """What to do about a file that cannot be read because of what it says of its CRS."""
-    return CrsError(
-        path,
-        f"declares a CRS that cannot be read ({_first_line(error)})",
-        "geocobot needs to know where labels lie",
-        "Save them again in QGIS with the right CRS; beside a shapefile, delete the .prj file and "
-        "pass --labels-crs",
-    )
-
-
-def _unreadable(path: str | Path, error: Exception) -> UnreadableFileError:
-    """What the library said, in one sentence."""
-    return UnreadableFileError(
-        path,
-        f"cannot be read ({_first_line(error)})",
-        "geocobot reads Shapefile, GeoPackage, GeoJSON, FlatGeobuf and what else GDAL knows",
-        "Check that it is a vector file and complete; export it again from its source",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    """The first of what a library said."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
