@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -27,6 +28,7 @@ PACKAGE_FOLDER = Path(__file__).parent / "pretrained"
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0
+_NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def cache_folder() -> Path:
@@ -169,6 +171,14 @@ def _check_sha256(sha256: str, source: WeightsSource, path: Path) -> None:
 def _unreachable(source: WeightsSource, path: Path, error: Exception) -> CheckpointError:
     """The error for a download that did not happen."""
     reason = getattr(error, "reason", None) or error
+    if isinstance(error, OSError) and error.errno in _NO_PLACE:
+        return CheckpointError(
+            path,
+            f"cannot be written ({error.strerror})",
+            f"The weights of {source.size_bytes / 1e9:.1f} GB are kept there, downloaded once",
+            "Free some space, let GEOCOBOT_HOME name another folder, or choose --base tiny, which "
+            "needs no download",
+        )
     return CheckpointError(
         source.file_name,
         f"is not at {path}, and {source.url} cannot be downloaded there ({reason})",

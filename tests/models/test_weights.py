@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import logging
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -143,6 +145,22 @@ def test_an_interrupt_leaves_nothing(mini, cache, monkeypatch):
 
     monkeypatch.setattr(weights, "_download", interrupted)
     with pytest.raises(KeyboardInterrupt):
+        fetch_weights(mini)
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+def test_a_cache_without_room_or_permission(mini, cache, monkeypatch, code):
+    def stopped(_source, path, _progress):
+        path.write_bytes(b"half")
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(weights, "_download", stopped)
+    with pytest.raises(
+        CheckpointError,
+        match=rf"sam_mini.pth cannot be written \({os.strerror(code)}\)\. The weights of 0.0 GB.*"
+        "Free some space, let GEOCOBOT_HOME name another folder",
+    ):
         fetch_weights(mini)
     assert list(cache.iterdir()) == []
 
