@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from geocobot.errors import GridMismatchError
-from geocobot.grid import Strip, TilePlan
+from geocobot.tiling import Strip, TilePlan
 
 if TYPE_CHECKING:  # NumPy only at run time: torch ends in `tiles`
     from geocobot.inference.tiles import TileLogits

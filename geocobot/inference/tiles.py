@@ -16,8 +16,8 @@ from geocobot.data.dataset import Sample, SceneDataset
 from geocobot.data.loader import make_loader
 from geocobot.data.samplers import TileSampler
 from geocobot.errors import DeviceError, ModelFileError
-from geocobot.grid import TilePlan
 from geocobot.models.precision import Compute
+from geocobot.tiling import TilePlan
 
 Predictor: TypeAlias = Callable[..., torch.Tensor]
 """Image (B, C, H, W) float32 as `bands.normalize` makes it, and whatever else of a batch it is

@@ -17,9 +17,10 @@ from rasterio.windows import Window
 
 from geocobot.classes import IGNORE, ClassSpec
 from geocobot.errors import OutputError
-from geocobot.grid import GeoGrid, Strip
+from geocobot.grid import GeoGrid
 from geocobot.io.source import reason
 from geocobot.io.unfinished import reveal
+from geocobot.tiling import Strip
 
 BLOCK_PX = 256
 """Side of the file's blocks; so many rows wait in memory until their blocks are whole."""

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from geocobot.classes import BACKGROUND, IGNORE, ClassSpec, classify
 from geocobot.errors import GridMismatchError
-from geocobot.grid import GeoGrid, Strip
+from geocobot.grid import GeoGrid
+from geocobot.tiling import Strip
 from geocobot.vectorize.holes import HoleFilling
 
 

@@ -9,8 +9,9 @@ import geopandas as gpd
 
 from geocobot.classes import ClassSpec
 from geocobot.errors import ConfigError
-from geocobot.grid import GeoGrid, Strip
+from geocobot.grid import GeoGrid
 from geocobot.ground import ground_size_m
+from geocobot.tiling import Strip
 from geocobot.vectorize.attributes import as_frame
 from geocobot.vectorize.blocks import Block, recut
 from geocobot.vectorize.holes import HoleFilling

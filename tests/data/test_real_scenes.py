@@ -11,10 +11,10 @@ from geocobot.data.rectangles import area
 from geocobot.data.samplers import TileSampler, windows_of
 from geocobot.data.split import choose_patch_px, split_scenes
 from geocobot.data.survey import survey_scene
-from geocobot.grid import TilePlan
 from geocobot.io.label_files import LabelChoice, read_labels
 from geocobot.io.scene import Scene
 from geocobot.io.statistics import measure_ranges
+from geocobot.tiling import TilePlan
 from geocobot.windows import grown, intersect
 
 CASES = {

@@ -15,8 +15,9 @@ from geocobot.data.dataset import SceneDataset
 from geocobot.data.hardness import HardPlaces
 from geocobot.data.rectangles import contains
 from geocobot.data.samplers import PatchSampler, TileSampler, slices_of, windows_of
-from geocobot.grid import GeoGrid, TilePlan
+from geocobot.grid import GeoGrid
 from geocobot.io.scene import Scene
+from geocobot.tiling import TilePlan
 from geocobot.windows import intersect
 
 DEGREES = CRS.from_epsg(4326)

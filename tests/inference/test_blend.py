@@ -11,9 +11,10 @@ from pyproj import CRS
 from rasterio.windows import Window
 
 from geocobot.errors import GridMismatchError
-from geocobot.grid import GeoGrid, TilePlan
+from geocobot.grid import GeoGrid
 from geocobot.inference.blend import STRIP_ROWS, axis_weights, blend, sigmoid
 from geocobot.inference.tiles import TileLogits
+from geocobot.tiling import TilePlan
 
 
 def make_grid(height, width):

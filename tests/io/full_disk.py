@@ -25,10 +25,11 @@ from pyproj import CRS
 
 from geocobot.classes import name_classes
 from geocobot.errors import OutputError
-from geocobot.grid import GeoGrid, Strip
+from geocobot.grid import GeoGrid
 from geocobot.io.output import new_file
 from geocobot.io.polygons import PolygonWriter
 from geocobot.io.scores import ClassWriter, ScoreWriter
+from geocobot.tiling import Strip
 
 CLASSES = name_classes(["road", "roof"])
 GRID = GeoGrid(CRS("EPSG:32631"), Affine(0.5, 0, 5e5, 0, -0.5, 5e6), (600, 300))

@@ -14,8 +14,9 @@ from pyproj import CRS
 
 from geocobot.classes import ClassSpec, name_classes
 from geocobot.errors import OutputError
-from geocobot.grid import GeoGrid, Strip
+from geocobot.grid import GeoGrid
 from geocobot.io.scores import NODATA, SCORE_SCALE, ClassWriter, ScoreWriter, encode_scores
+from geocobot.tiling import Strip
 
 CLASSES = name_classes(["road", "roof"])
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pyproj import CRS
 
 from geocobot.classes import ClassSpec, name_classes
-from geocobot.grid import GeoGrid, Strip
+from geocobot.grid import GeoGrid
+from geocobot.tiling import Strip
 from geocobot.vectorize.polygonize import CleanOptions, polygonize
 
 CLASSES = name_classes(["road", "roof"])

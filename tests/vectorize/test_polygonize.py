@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pyproj import CRS
 
 from geocobot.errors import ConfigError, GridMismatchError
-from geocobot.grid import GeoGrid, Strip
+from geocobot.grid import GeoGrid
+from geocobot.tiling import Strip
 from geocobot.vectorize.polygonize import CleanOptions, polygonize
 
 from .rasters import (

@@ -15,12 +15,12 @@ import torch
 from geocobot.classes import ClassSpec, name_classes
 from geocobot.config import DemoOptions, PredictOptions, TrainOptions
 from geocobot.errors import CheckpointError, ConfigError, DeviceError, OutputError
-from geocobot.grid import Strip
 from geocobot.io.label_files import read_labels
 from geocobot.io.scene import Scene
 from geocobot.io.scores import ScoreWriter
 from geocobot.settings import read_yaml, to_yaml
 from geocobot.synthetic.place import make_place, write_place
+from geocobot.tiling import Strip
 from geocobot.workflows import demo as workflow
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"

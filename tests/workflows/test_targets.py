@@ -12,7 +12,8 @@ from pyproj import CRS
 
 from geocobot.classes import name_classes
 from geocobot.errors import OutputError
-from geocobot.grid import GeoGrid, Strip
+from geocobot.grid import GeoGrid
+from geocobot.tiling import Strip
 from geocobot.workflows.targets import check_targets, choose_targets, open_targets
 
 GRID = GeoGrid(CRS("EPSG:32633"), Affine(1, 0, 5e5, 0, -1, 5e6), (20, 30))

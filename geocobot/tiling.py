@@ -1,0 +1,104 @@
+"""Tiles that cover a grid, and the finished rows that come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from geocobot.errors import GridMismatchError
+from geocobot.grid import GeoGrid
+
+
+@dataclass(frozen=True)
+class TileRow:
+    """Tiles with the same first row.
+
+    Attributes:
+        windows: tiles from west to east, in pixels of the plan's grid; they may overhang it.
+        final_row: first row of the grid that a later tile row can still touch; the rows above
+            it are final once this tile row is done.
+    """
+
+    windows: tuple[Window, ...]
+    final_row: int
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """All tiles of a scene, top to bottom, with what is still to come.
+
+    Attributes:
+        grid: the grid that the windows belong to.
+        windows: tiles sorted by row, then by column; together they cover the grid.
+        overlap_px: width of the ramp over which neighbouring tiles are blended.
+    """
+
+    grid: GeoGrid
+    windows: tuple[Window, ...]
+    overlap_px: int
+
+    @classmethod
+    def of(cls, grid: GeoGrid, windows: Iterable[Window], overlap_px: int) -> TilePlan:
+        """Sort windows in any order into a plan.
+
+        Raises:
+            GridMismatchError: the windows leave a part of the grid uncovered.
+        """
+        ordered = tuple(sorted(windows, key=lambda w: (w.row_off, w.col_off)))
+        plan = cls(grid, ordered, overlap_px)
+        plan._check_cover()
+        return plan
+
+    def rows(self) -> Iterator[TileRow]:
+        """Tile rows from top to bottom."""
+        groups = [tuple(g) for _, g in groupby(self.windows, key=lambda w: w.row_off)]
+        for i, windows in enumerate(groups):
+            below = groups[i + 1][0].row_off if i + 1 < len(groups) else self.grid.height
+            yield TileRow(windows, final_row=min(max(below, 0), self.grid.height))
+
+    def _check_cover(self) -> None:
+        """Refuse windows that leave a gap between tile rows or within one."""
+        covered_to = 0
+        for row in self.rows():
+            top = row.windows[0].row_off
+            right = 0
+            for window in row.windows:
+                if window.col_off > right:
+                    break
+                right = max(right, window.col_off + window.width)
+            if top > covered_to or right < self.grid.width:
+                break
+            covered_to = max(covered_to, min(top + w.height for w in row.windows))
+        if covered_to < self.grid.height:
+            raise GridMismatchError(
+                "tiles",
+                f"leave pixels of the {self.grid.height} x {self.grid.width} px scene uncovered "
+                f"from row {covered_to} on",
+                "Every pixel needs a tile",
+                "Choose an overlap smaller than the tile",
+            )
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Finished full-width rows of the scores raster.
+
+    Attributes:
+        row_off: first row, in pixels of the scene's grid.
+        scores: (K, h, W) float32, 0 to 1, one plane per class; 0 where not valid.
+        valid: (h, W) bool, True where the scene has data.
+    """
+
+    row_off: int
+    scores: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+
+    @property
+    def height(self) -> int:
+        """Rows in the strip."""
+        return int(self.valid.shape[0])
