@@ -39,7 +39,7 @@ from geocobot.data.split import Split, split_scenes
 from geocobot.evaluation.pixels import Confusion, PixelScores
 from geocobot.inference.blend import blend
 from geocobot.inference.tiles import plan_tiles, predict_tiles
-from geocobot.io.statistics import open_scene_for
+from geocobot.io.fitting import open_scene_for
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import SilentProgress

@@ -62,6 +62,7 @@ class InputKeywords(TypedDict, total=False):
     val_area: Paths | None
     bands: Iterable[int | str] | None
     nodata: float | None
+    resolution: float | None
     stretch: StretchName
     value_range: Iterable[float] | None
 
@@ -114,6 +115,7 @@ class TrainKeywords(InputKeywords, total=False):
     head_rate: float | None
     adapter_rate: float | None
     relation_rate: float | None
+    projection_rate: float | None
     weight_decay: float
     adapter_decay: float
     relation_decay: float
@@ -141,6 +143,7 @@ class PredictKeywords(TypedDict, total=False):
     checkpoint: PathLike | None
     bands: Iterable[int | str] | None
     nodata: float | None
+    resolution: float | None
     overlap: float
     threshold: float | None
     min_area: float

@@ -186,6 +186,7 @@ def swapped(kit: Kit) -> Path:
     return kit.labels(flipped)
 
 
+SOLID = "((500000 4999900 0, 500000 4999910 0, 500010 4999900 0, 500000 4999900 0))"
 DEGREES = gpd.GeoSeries(ROOFS, crs="EPSG:32633").to_crs("EPSG:4326").tolist()
 
 CASES = [
@@ -227,7 +228,10 @@ CASES = [
     scenes("scenes with different pixel sizes", "pixels of", {
         "res": 2.0, "shape_hw": (256, 256), "origin_xy": (WEST + 256, NORTH)}),
     option("a band that is not there", "has no band 7", "--bands", "1,2,7", code=1),
-    option("two bands where three are needed", "names 2 bands", "--bands", "1,2"),
+    Case("more bands than a model reads", 1, "A model reads 14 at most", lambda kit: [
+        "--raster", kit.good_scene(bands=15), "--labels", kit.good_labels(), "--bands", "all"]),
+    option("pixels much finer than the scene's", "asks for pixels of 0.1 m", "--resolution", "0.1"),
+    option("pixels larger than the scene", "no pixel with data", "--resolution", "500", code=1),
     option("a range that is none", "It has a low and a higher high", "--value-range", "9,3"),
     option("no number where one is needed", "nodata", "--nodata", "none"),
     labels("labels that are not there", "does not exist", lambda kit: kit.folder / "a.shp", code=2),
@@ -246,6 +250,8 @@ CASES = [
     labels("geometry without size", "has no usable feature", lambda kit: kit.labels(
         [shapely.Polygon([(WEST, NORTH), (WEST + 9, NORTH), (WEST, NORTH)])])),
     labels("coordinates that are no numbers", "has no usable feature", no_numbers),
+    labels("solids in place of areas", "-nlt MULTIPOLYGON", lambda kit: kit.text(
+        "b.csv", f'id,WKT\n1,"TIN Z ({SOLID})"\n'), "--labels-crs", "EPSG:32633", code=2),
     labels("coordinates beyond the earth", "nothing of it lies on", lambda kit: kit.labels(
         [shapely.box(1e30, 1e30, 2e30, 2e30)])),
     labels("labels without CRS", "has no CRS (roofs.prj is missing)", lambda kit: kit.labels(

@@ -92,14 +92,22 @@ class InputOptions:
         group="Validation",
     )
     bands: tuple[int | str, ...] | None = option(
-        "Three bands for red, green and blue by number or name, such as 3,2,1 or B4,B3,B2; default "
-        "the first three.",
+        "Bands by number or name, such as 3,2,1 or B4,B3,B2: the model sees the first three as "
+        "red, green and blue; more, up to 14, join them by a projection that is learned; all "
+        "takes all. Default the first three.",
         None,
         group="Raster",
         names="BAND,BAND,BAND",
     )
     nodata: float | None = option(
         "Value without data, where the raster declares none.", None, group="Raster"
+    )
+    resolution: float | None = option(
+        "Read scenes in pixels of so many metres on the ground, resampled on the fly; default "
+        "their own.",
+        None,
+        group="Raster",
+        least=1e-9,
     )
     stretch: StretchName = option(
         "Which values are dark and bright: the 2nd and 98th percentile of each band, or two "

@@ -39,6 +39,13 @@ class PredictOptions:
         names="BAND,BAND,BAND",
     )
     nodata: float | None = repeated(TrainOptions, "nodata")
+    resolution: float | None = option(
+        "Show the scene to the model in pixels of so many metres on the ground, as it was trained "
+        "on, where the scene's are larger or smaller; the results have the scene's own pixels.",
+        None,
+        group="Raster",
+        least=1e-9,
+    )
     overlap: float = option(
         "Share of a tile that overlaps its neighbor, 0 to 0.5.",
         0.25,

@@ -16,6 +16,7 @@ from geocobot.config.values import (
     DEFAULT_CPU_MINUTES,
     DEFAULT_DROPOUTS,
     DEFAULT_EPOCHS,
+    DEFAULT_PROJECTION_RATE,
     DEFAULT_RANKS,
     DEFAULT_WEIGHT_DECAY,
     FEATURE_CACHE_GB,
@@ -196,6 +197,13 @@ class TrainOptions(InputOptions):
     )
     relation_rate: float | None = option(
         "Peak learning rate of COBOT's shared matrices and mixing; default that of the adapters.",
+        None,
+        group="Training",
+        least=1e-9,
+    )
+    projection_rate: float | None = option(
+        f"Peak learning rate of the projection of more than three bands; default "
+        f"{DEFAULT_PROJECTION_RATE:g}.",
         None,
         group="Training",
         least=1e-9,

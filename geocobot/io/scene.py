@@ -86,8 +86,9 @@ class Scene:
 
         Args:
             path: file name, URL or GDAL name.
-            bands: numbers from 1, or names, of the bands to read; default the first three that are
-                not alpha. One band is read three times, of two the second one twice.
+            bands: numbers from 1, or names, of the bands to read; "all" alone for all; default the
+                first three that are not alpha. If there is one, it is read three times, of two the
+                second one twice.
             nodata: value without data; replaces what the file declares.
 
         Raises:
@@ -146,15 +147,15 @@ class Scene:
             row, col = int(inside.row_off - window.row_off), int(inside.col_off - window.col_off)
             rows = slice(row, row + int(inside.height))
             cols = slice(col, col + int(inside.width))
-            image[:, rows, cols], valid[rows, cols] = self._read_inside(inside)
+            image[:, rows, cols], valid[rows, cols] = self.read_inside(inside)
         return Patch(image, valid, window)
 
     def close(self) -> None:
         """Close this process's handles; the next read opens the file again."""
         self._handles.close()
 
-    def _read_inside(self, window: Window) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
-        """Image and validity of a window that lies on the grid."""
+    def read_inside(self, window: Window) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
+        """Image (C, H, W) and validity (H, W) of a window that lies on the grid."""
         source = self._handles.get(partial(open_dataset, self.path))
         if self.flipped:
             row_off = self.grid.height - window.row_off - window.height

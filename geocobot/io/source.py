@@ -25,7 +25,13 @@ from geocobot.grid import GeoGrid
 _LOG = logging.getLogger("geocobot.io")
 
 N_INPUT_BANDS = 3
-"""Bands that a model reads: SAM was trained on red, green and blue."""
+"""Bands that a model reads at least: SAM was trained on red, green and blue."""
+
+MAX_BANDS = 14
+"""Bands that a model reads at most."""
+
+ALL_BANDS = "all"
+"""In place of names of bands: every one that is not alpha."""
 
 # https://..., /vsizip/..., NETCDF:"file.nc":variable; one letter and a colon is a Windows drive.
 GDAL_NAME = re.compile(r"/vsi|[A-Za-z][A-Za-z0-9_+.-]+:")
@@ -122,17 +128,18 @@ def choose_bands(
         path: its name, for messages.
         alpha: number of its alpha band.
         bands: numbers asked for, from 1, or names: the file's descriptions, or the colors that it
-            says its bands have. By default one band is read three times, of two the second one
-            twice.
+            says its bands have; `ALL_BANDS` alone for all. By default the first three. Where the
+            file has fewer, one band is read three times, of two the second one twice.
 
     Raises:
-        BandError: a band does not exist, is alpha, or holds no plain numbers.
+        BandError: a band does not exist, is alpha, or holds no plain numbers, or there are more
+            than a model reads.
     """
     data_bands = [b for b in range(1, source.count + 1) if b != alpha]
     if not data_bands:
         raise _no_band(source, path)
-    if bands is None:
-        chosen = data_bands[:N_INPUT_BANDS]
+    if bands is None or list(bands) == [ALL_BANDS]:
+        chosen = data_bands if bands else data_bands[:N_INPUT_BANDS]
         if len(chosen) < N_INPUT_BANDS:
             chosen += [chosen[-1]] * (N_INPUT_BANDS - len(chosen))
             _LOG.info(
@@ -145,6 +152,13 @@ def choose_bands(
     else:
         chosen = [_band_number(source, path, band) for band in bands]
         _check_bands(source, path, alpha, chosen)
+    if len(chosen) > MAX_BANDS:
+        raise BandError(
+            path,
+            f"is to be read with {len(chosen)} bands",
+            f"A model reads {MAX_BANDS} at most",
+            "Choose among them with --bands",
+        )
     _check_values(source, path, chosen)
     return tuple(chosen)
 

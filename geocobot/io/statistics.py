@@ -1,10 +1,8 @@
-"""Which values of a scene are dark and bright, and whether a scene fits a model."""
+"""Which values of scenes are dark and bright."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +10,13 @@ from rasterio.windows import Window
 
 from geocobot.bands import BandRange
 from geocobot.config.values import StretchName
-from geocobot.errors import BandError, ConfigError, PixelSizeError
-from geocobot.grid import GeoGrid
+from geocobot.errors import BandError, ConfigError
 from geocobot.io.scene import Scene
 
 _PERCENTILES = (2.0, 98.0)
 _DEVIATIONS = 2.0
 _BLOCK_PX = 256
 _MAX_BLOCKS = 48  # 3.1 million pixels: 75 MB in float64 with three bands
-_PIXEL_SIZE_TOLERANCE = 0.10
 
 
 def measure_ranges(
@@ -79,100 +75,6 @@ def fixed_ranges(scenes: Sequence[Scene], limits: Sequence[float]) -> tuple[Band
     return tuple(
         BandRange(number, name, first.dtype, *pair)
         for number, name, pair in zip(first.bands, first.band_names, pairs, strict=True)
-    )
-
-
-def open_scene_for(
-    path: str | Path,
-    ranges: Sequence[BandRange],
-    ground_pixel_m: tuple[float, float],
-    *,
-    bands: Sequence[int | str] | None = None,
-    nodata: float | None = None,
-) -> Scene:
-    """Open a scene that a model is to map, with the bands the model reads.
-
-    Args:
-        path: file name, URL or GDAL name.
-        ranges: the model's bands.
-        ground_pixel_m: the model's pixel width and height on the ground.
-        bands: numbers or names to read instead of the model's, in the model's order.
-        nodata: value without data; replaces what the file declares.
-
-    Raises:
-        BandError: the scene has fewer bands than the model needs, or another data type.
-        PixelSizeError: its pixels are more than 10 % larger or smaller than the model's.
-        GeocobotError: whatever `Scene.open` finds.
-    """
-    wanted: list[int | str] = [r.band for r in ranges] if bands is None else list(bands)
-    try:
-        scene = Scene.open(path, bands=wanted, nodata=nodata)
-    except BandError as error:
-        raise BandError(
-            path, error.found, f"The model reads {_listed(ranges)}. {error.needed}", error.remedy
-        ) from None
-    fit_scene(scene, ranges, ground_pixel_m)
-    return scene
-
-
-def fit_scene(
-    scene: Scene, ranges: Sequence[BandRange], ground_pixel_m: tuple[float, float]
-) -> None:
-    """Check that a scene has what a model was trained on.
-
-    Args:
-        scene: opened with the bands to use.
-        ranges: the model's bands.
-        ground_pixel_m: the model's pixel width and height on the ground.
-
-    Raises:
-        BandError: another number of bands, or another data type.
-        PixelSizeError: its pixels are more than 10 % larger or smaller than the model's.
-    """
-    if len(scene.bands) != len(ranges):
-        raise BandError(
-            scene.path,
-            f"is read with {len(scene.bands)} bands",
-            f"The model reads {len(ranges)}: {_listed(ranges)}",
-            f"Pass {len(ranges)} numbers to --bands, in this order",
-        )
-    model_dtype = ranges[0].dtype
-    if scene.dtype != model_dtype:
-        raise BandError(
-            scene.path,
-            f"holds {scene.dtype} values",
-            f"The model was trained on {model_dtype}, and its normalization means nothing for "
-            f"others",
-            "Scale the scene as the training scene was, such as with: gdal_translate -ot "
-            f"<type> -scale {scene.path} scaled.tif, or train on a scene like this one",
-        )
-    check_pixel_size(scene.grid, ground_pixel_m, scene.path)
-
-
-def check_pixel_size(grid: GeoGrid, model_m: tuple[float, float], name: str) -> None:
-    """Check that pixels cover about as much ground as the model's.
-
-    Compared by the square root of their area, so that degrees, whose pixels grow narrower
-    towards the poles, are judged by how large things look in them.
-
-    Args:
-        grid: of the scene.
-        model_m: the model's pixel width and height on the ground.
-        name: the scene's name, for messages.
-
-    Raises:
-        PixelSizeError: more than 10 % larger or smaller.
-    """
-    scene_side_m, model_side_m = math.sqrt(grid.ground_pixel_m2), math.sqrt(math.prod(model_m))
-    if abs(scene_side_m / model_side_m - 1) <= _PIXEL_SIZE_TOLERANCE:
-        return
-    x, y = (size * model_side_m / scene_side_m for size in grid.res_xy)
-    raise PixelSizeError(
-        name,
-        f"has pixels of {scene_side_m:.3g} m on the ground",
-        f"The model was trained on {model_side_m:.3g} m, and things of another size in pixels "
-        f"look foreign to it (10 % off is allowed)",
-        f"Resample it once with: gdalwarp -r average -tr {x:.10g} {y:.10g} {name} resampled.tif",
     )
 
 
@@ -238,10 +140,3 @@ def _range_of(
 def _are_apart(low: float, high: float) -> bool:
     """Whether float32, with its seven digits, has values between the two."""
     return high - low > 1e-6 * max(abs(low), abs(high))
-
-
-def _listed(ranges: Sequence[BandRange]) -> str:
-    """The model's bands, for messages."""
-    return ", ".join(
-        r.name if r.name == f"band {r.band}" else f"band {r.band} ({r.name})" for r in ranges
-    )

@@ -50,6 +50,7 @@ class SegmenterConfig:
         adapter: the adapters in it.
         head: the head on it.
         encoder_trained: whether the encoder's own weights were trained too.
+        n_bands: of the images; more than three are projected to three.
     """
 
     base: str
@@ -57,6 +58,7 @@ class SegmenterConfig:
     adapter: AdapterConfig
     head: HeadConfig
     encoder_trained: bool
+    n_bands: int = 3
 
     @property
     def holds_encoder(self) -> bool:

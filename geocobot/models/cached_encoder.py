@@ -110,11 +110,11 @@ def reusing_features(segmenter: Segmenter, cache: FeatureCache) -> Iterator[Cach
         cache: where features are kept.
 
     Raises:
-        ValueError: something in the encoder is trained.
+        ValueError: something in the encoder, or before it, is trained.
     """
     encoder = segmenter.encoder
-    if not is_frozen(encoder):
-        raise ValueError("features of an encoder that is trained cannot be kept")
+    if not has_fixed_features(segmenter):
+        raise ValueError("features of an encoder cannot be kept where it or its input is trained")
     name = segmenter.config.base if segmenter.config else type(encoder).__name__
     cached = CachedEncoder(
         encoder, cache, identify(encoder, name), with_levels=_needs_levels(segmenter)
@@ -126,9 +126,10 @@ def reusing_features(segmenter: Segmenter, cache: FeatureCache) -> Iterator[Cach
         segmenter.encoder = encoder
 
 
-def is_frozen(encoder: nn.Module) -> bool:
-    """Whether nothing in an encoder is trained."""
-    return not any(parameter.requires_grad for parameter in encoder.parameters())
+def has_fixed_features(segmenter: Segmenter) -> bool:
+    """Whether an image has the same features throughout training."""
+    is_frozen = not any(parameter.requires_grad for parameter in segmenter.encoder.parameters())
+    return is_frozen and segmenter.projection is None
 
 
 def identify(encoder: nn.Module, name: str) -> str:

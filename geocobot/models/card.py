@@ -28,6 +28,7 @@ class ModelCard:
         classes: one per plane of logits, in that order, thresholds included.
         ranges: the input bands in order, with the values that become 0 and 1.
         ground_pixel_m: width and height of a training pixel on the ground.
+        resampled: whether scenes are read in pixels of that size, whatever their own are.
         patch_px: side of what a training step saw, and of the tiles to map with.
         metrics: results on validation data by name, such as {"iou": 0.71}.
         data_fingerprint: checksum of scenes and labels it was trained on.
@@ -40,6 +41,7 @@ class ModelCard:
     ranges: tuple[BandRange, ...]
     ground_pixel_m: tuple[float, float]
     patch_px: int
+    resampled: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
     data_fingerprint: str = ""
     geocobot_version: str = __version__

@@ -24,13 +24,15 @@ __all__ = ["ModelCard", "load_model", "model_state", "read_card", "save_model"]
 def model_state(segmenter: Segmenter) -> dict[str, Tensor]:
     """The tensors that a model file holds, by name.
 
-    Head and adapters, C and S once; the whole encoder where it was trained or started at random,
-    because then no other file could give it back.
+    Head, adapters, C and S once, and the projection of many bands; the whole encoder where it was
+    trained or started at random, because then no other file could give it back.
     """
     config = segmenter.config
     holds_encoder = config is not None and config.holds_encoder
     encoder = segmenter.encoder.state_dict() if holds_encoder else adapter_state(segmenter.encoder)
     parts = {"encoder": encoder, "head": segmenter.head.state_dict()}
+    if segmenter.projection is not None:
+        parts["projection"] = segmenter.projection.state_dict()
     return {
         f"{part}.{name}": tensor.detach()
         for part, state in parts.items()

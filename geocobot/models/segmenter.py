@@ -17,6 +17,7 @@ from geocobot.models.boxes import Boxes
 from geocobot.models.checkpoint import Checkpoint, load_checkpoint
 from geocobot.models.encoder import Features, SamEncoder
 from geocobot.models.heads import head_config, make_head, resolve_head
+from geocobot.models.projection import N_COLORS, BandProjection
 from geocobot.models.weights import resolve_start
 from geocobot.progress import Progress, SilentProgress
 
@@ -35,15 +36,22 @@ class Segmenter(nn.Module):
         head: features and the normalized image to (B, K, H, W) logits; with box prompts also
             `Boxes`, to (N, H, W) logits.
         config: what they were built from, for the model file; None for parts of other make.
+        projection: (B, C, H, W) images to the three bands that the encoder takes; None where they
+            have no more.
     """
 
     pixel_mean: Tensor
     pixel_std: Tensor
 
     def __init__(
-        self, encoder: nn.Module, head: nn.Module, config: SegmenterConfig | None = None
+        self,
+        encoder: nn.Module,
+        head: nn.Module,
+        config: SegmenterConfig | None = None,
+        projection: BandProjection | None = None,
     ) -> None:
         super().__init__()
+        self.projection = projection
         self.encoder = encoder
         self.head = head
         self.config = config
@@ -51,6 +59,11 @@ class Segmenter(nn.Module):
         std = torch.tensor(_PIXEL_STD).view(3, 1, 1)
         self.register_buffer("pixel_mean", mean, persistent=False)
         self.register_buffer("pixel_std", std, persistent=False)
+
+    @property
+    def n_bands(self) -> int:
+        """Bands of the images."""
+        return N_COLORS if self.projection is None else self.projection.weight.shape[1]
 
     @property
     def encoder_trained(self) -> bool:
@@ -71,7 +84,7 @@ class Segmenter(nn.Module):
         """Segment images.
 
         Args:
-            image: (B, 3, H, W) float, 0..1, 0.5 where not valid; H and W multiples of 16.
+            image: (B, C, H, W) float, 0..1, 0.5 where not valid; H and W multiples of 16.
             prompts: one set of N boxes, if the head wants to be asked with boxes.
 
         Returns:
@@ -88,13 +101,15 @@ class Segmenter(nn.Module):
         """Do the part of `forward` that no prompt has a say in.
 
         Returns:
-            The features and the normalized image, for the head.
+            The features and the normalized image (B, 3, H, W), for the head.
         """
-        if image.shape[1] != 3 or image.shape[2] % PATCH_PX or image.shape[3] % PATCH_PX:
+        if image.shape[1] != self.n_bands or image.shape[2] % PATCH_PX or image.shape[3] % PATCH_PX:
             raise ValueError(
-                f"image is {tuple(image.shape)}; needed is (B, 3, H, W), H and W multiples of "
-                f"{PATCH_PX}"
+                f"image is {tuple(image.shape)}; needed is (B, {self.n_bands}, H, W), H and W "
+                f"multiples of {PATCH_PX}"
             )
+        if self.projection is not None:
+            image = self.projection(image)
         normalized = (image - self.pixel_mean) / self.pixel_std
         return self.encoder(normalized), normalized
 
@@ -109,6 +124,7 @@ def build_segmenter(
     start: StartName = "pretrained",
     checkpoint: str | Path | None = None,
     train_encoder: bool | None = None,
+    n_bands: int = N_COLORS,
     seed: int = 0,
     recompute: bool = False,
     progress: Progress | None = None,
@@ -130,6 +146,7 @@ def build_segmenter(
             downloads.
         train_encoder: whether the encoder's own weights are trained; None decides as above. False
             keeps even a random encoder as it is, as a control.
+        n_bands: of the images, three at least; the first three are red, green and blue.
         seed: of everything that starts at random. The global generator is left as it is.
         recompute: whether the encoder saves memory in training, see `SamEncoder`.
         progress: shows the download.
@@ -159,6 +176,7 @@ def build_segmenter(
         adapter=adapter,
         head=head_config(spec, n_classes, kind, start, prompt=prompt),
         encoder_trained=trained,
+        n_bands=n_bands,
     )
     return assemble(config, weights, seed=seed, recompute=recompute)
 
@@ -195,7 +213,8 @@ def assemble(
         adapters = adapter_state(encoder)
         for parameter in (p for name, p in own if name not in adapters):
             parameter.requires_grad_()
-    return Segmenter(encoder, head, config)
+    projection = BandProjection(config.n_bands) if config.n_bands > N_COLORS else None
+    return Segmenter(encoder, head, config, projection)
 
 
 def _trains_encoder(start: StartName, adapter: AdapterConfig, asked: bool | None) -> bool:

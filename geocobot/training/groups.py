@@ -10,9 +10,10 @@ from torch import nn
 
 from geocobot.adapters.cobot import HamiltonLinear, PlainLinear, Relation
 from geocobot.adapters.part import AdapterPart
-from geocobot.config.values import DEFAULT_WEIGHT_DECAY
+from geocobot.config.values import DEFAULT_PROJECTION_RATE, DEFAULT_WEIGHT_DECAY
+from geocobot.models.projection import BandProjection
 
-GroupName: TypeAlias = Literal["head", "encoder", "adapter", "relation"]
+GroupName: TypeAlias = Literal["head", "encoder", "adapter", "relation", "projection"]
 
 FROM_SCRATCH_RATE = 1e-3
 """Peak learning rate where the encoder starts at random and is trained."""
@@ -31,8 +32,9 @@ _ENCODER = "encoder"
 class GroupSettings:
     """Peak learning rate and weight decay of every group.
 
-    Groups are the head, the encoder's own weights, its adapters, and the relation: COBOT's C, S
-    and W, which the authors' medical code trains a hundred times faster than the rest.
+    Groups are the head, the encoder's own weights, its adapters, the projection of many bands, and
+    the relation: COBOT's C, S and W, which the authors' medical code trains a hundred times faster
+    than the rest.
 
     Attributes:
         learning_rate: of every group that has no rate of its own.
@@ -40,6 +42,8 @@ class GroupSettings:
         head_rate: of the head; None as the rest.
         adapter_rate: of the adapters; None as the rest.
         relation_rate: of the relation; None as the adapters.
+        projection_rate: of the projection, which has a few dozen weights that matter where they
+            are as large as 1, and does not decay; None for the default.
         weight_decay: of matrices and kernels of head and encoder.
         adapter_decay: of the adapters' matrices; their coefficients gamma rest at 1 and not at 0.
         relation_decay: of the relation.
@@ -50,6 +54,7 @@ class GroupSettings:
     head_rate: float | None = None
     adapter_rate: float | None = None
     relation_rate: float | None = None
+    projection_rate: float | None = None
     weight_decay: float = DEFAULT_WEIGHT_DECAY
     adapter_decay: float = 0.0
     relation_decay: float = 0.0
@@ -61,6 +66,7 @@ class GroupSettings:
             "encoder": (self.encoder_rate,),
             "adapter": (self.adapter_rate,),
             "relation": (self.relation_rate, self.adapter_rate),
+            "projection": (self.projection_rate, DEFAULT_PROJECTION_RATE),
         }
         return next((r for r in rates[group] if r is not None), self.learning_rate)
 
@@ -98,7 +104,7 @@ def parameter_groups(model: nn.Module, settings: GroupSettings) -> list[dict[str
         Groups for an optimizer, named in "name"; none is empty.
     """
     decays = set(_decaying(model))
-    places = {id(p): place for place, p in _adapter_places(model)}
+    places = {id(p): place for place, p in _places(model)}
     sorted_: dict[tuple[GroupName, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -125,9 +131,11 @@ def _decaying(model: nn.Module) -> Iterator[int]:
             yield from (id(p) for p in module.parameters(recurse=False) if p.dim() > 1)
 
 
-def _adapter_places(model: nn.Module) -> Iterator[tuple[GroupName, nn.Parameter]]:
-    """The adapters' parameters, those of the relation last."""
+def _places(model: nn.Module) -> Iterator[tuple[GroupName, nn.Parameter]]:
+    """The parameters of projection and adapters, those of the relation last."""
     for module in model.modules():
+        if isinstance(module, BandProjection):
+            yield from (("projection", p) for p in module.parameters())
         if isinstance(module, AdapterPart):
             yield from (("adapter", p) for p in module.parameters())
     for module in model.modules():

@@ -64,6 +64,7 @@ def choose_groups(options: TrainOptions, segmenter: nn.Module) -> GroupSettings:
         head_rate=options.head_rate,
         adapter_rate=options.adapter_rate,
         relation_rate=options.relation_rate,
+        projection_rate=options.projection_rate,
         weight_decay=options.weight_decay,
         adapter_decay=options.adapter_decay,
         relation_decay=options.relation_decay,

@@ -14,7 +14,7 @@ from geocobot.config.values import FEATURE_CACHE_GB, POOL_EPOCHS
 from geocobot.data.module import SceneDataModule
 from geocobot.errors import ConfigError
 from geocobot.models.bases import find_base
-from geocobot.models.cached_encoder import is_frozen, kept_bytes, reusing_features
+from geocobot.models.cached_encoder import has_fixed_features, kept_bytes, reusing_features
 from geocobot.models.feature_cache import FeatureCache
 from geocobot.models.segmenter import Segmenter
 from geocobot.models.weights import cache_folder
@@ -31,13 +31,15 @@ def refuse_features(options: TrainOptions, segmenter: Segmenter) -> None:
     """Refuse to keep features that change with every step.
 
     Raises:
-        ConfigError: they are asked for, and the encoder or its adapters are trained.
+        ConfigError: they are asked for, and the encoder, its adapters or what it is shown learns.
     """
-    if options.feature_cache_gb and not is_frozen(segmenter.encoder):
+    if options.feature_cache_gb and not has_fixed_features(segmenter):
         learns = f"--adapter {options.adapter}"
         if segmenter.starts_at_random:
             has_weights = find_base(options.base).has_weights
             learns = "--start random" if has_weights else f"--base {options.base}"
+        elif options.adapter == "none":
+            learns = f"the projection of {segmenter.n_bands} bands"
         raise ConfigError(
             f"--feature-cache-gb {options.feature_cache_gb:g}",
             f"is given, but {learns} learns",
@@ -60,7 +62,7 @@ def choose_features(
         datamodule: is told when its patches come again.
         device: where to compute.
     """
-    if is_frozen(segmenter.encoder):
+    if has_fixed_features(segmenter):
         options = _sized(options, segmenter, datamodule, FEATURE_CACHE_GB[device.type])
     if options.pool_epochs is not None:
         datamodule.repeat_after(options.pool_epochs)

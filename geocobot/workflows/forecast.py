@@ -96,7 +96,7 @@ def forecast(
         n_classes: planes of logits.
         surveyed_s: what reading scenes and labels has taken.
     """
-    segmenter = _build(options, n_classes).to(compute.device)
+    segmenter = _build(options, n_classes, len(scenes[0].bands)).to(compute.device)
     crop_px, batch_size = datamodule.crop_px, datamodule.batch_size
     step_s = _time_step(segmenter, compute, batch_size, crop_px, n_classes)
     memory_gib = _peak_gib(compute)
@@ -130,7 +130,7 @@ def forecast(
     )
 
 
-def _build(options: TrainOptions, n_classes: int) -> Segmenter:
+def _build(options: TrainOptions, n_classes: int, n_bands: int) -> Segmenter:
     """The network that would be trained, from random weights, which need no download."""
     assert options.head != "auto"
     return build_segmenter(
@@ -140,6 +140,7 @@ def _build(options: TrainOptions, n_classes: int) -> Segmenter:
         head=options.head,
         start="random",
         train_encoder=options.start == "random",
+        n_bands=n_bands,
     )
 
 
@@ -160,7 +161,7 @@ def _time_step(
     shape = (batch_size, side_px, side_px)
     device = compute.device
     batch = {
-        "image": torch.rand(batch_size, 3, side_px, side_px, device=device),
+        "image": torch.rand(batch_size, segmenter.n_bands, side_px, side_px, device=device),
         "label": torch.randint(n_classes + 1, shape, device=device),
         "valid": torch.ones(shape, dtype=torch.bool, device=device),
     }
@@ -181,7 +182,8 @@ def _time_step(
 def _time_tile(segmenter: Segmenter, compute: Compute, side_px: int) -> float:
     """Seconds per tile of a batch, the second of two."""
     segmenter.eval()
-    tiles = torch.rand(PredictOptions.batch_size, 3, side_px, side_px, device=compute.device)
+    shape = (PredictOptions.batch_size, segmenter.n_bands, side_px, side_px)
+    tiles = torch.rand(shape, device=compute.device)
     seconds = 0.0
     for _ in range(2):
         started = time.perf_counter()

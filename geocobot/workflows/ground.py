@@ -15,15 +15,16 @@ from geocobot.classes import BACKGROUND
 from geocobot.config.inputs import InputOptions
 from geocobot.data.split import Validation
 from geocobot.data.survey import Survey, survey_scene
-from geocobot.errors import BandError, ConfigError, EmptyLabelsError
+from geocobot.errors import ConfigError, EmptyLabelsError
 from geocobot.io.area import read_area
 from geocobot.io.files import find_rasters
+from geocobot.io.fitting import bring_together, fit_bands
 from geocobot.io.label_files import LabelChoice, read_labels
 from geocobot.io.labels import LabelRaster, Labels
 from geocobot.io.misplaced import in_words
 from geocobot.io.scene import Scene
-from geocobot.io.source import N_INPUT_BANDS, check_path
-from geocobot.io.statistics import check_pixel_size, fit_scene, fixed_ranges, measure_ranges
+from geocobot.io.source import ALL_BANDS, N_INPUT_BANDS, check_path
+from geocobot.io.statistics import fixed_ranges, measure_ranges
 from geocobot.io.widths import Widths
 from geocobot.progress import Progress
 from geocobot.workflows.given import choose_validation
@@ -84,15 +85,11 @@ class Ground(Inputs):
         return digest.hexdigest()
 
 
-def _check_bands(bands: tuple[int | str, ...] | None) -> None:
-    """Refuse what the model cannot read."""
-    if bands is not None and len(bands) != N_INPUT_BANDS:
-        raise BandError(
-            "--bands",
-            f"names {len(bands)} band{'s' if len(bands) != 1 else ''}",
-            f"The model reads {N_INPUT_BANDS}",
-            "Name as many; one may be repeated, such as --bands 1,2,2",
-        )
+def _enough_bands(bands: tuple[int | str, ...] | None) -> tuple[int | str, ...] | None:
+    """The bands asked for; the last one again and again where a model needs more."""
+    if bands is None or bands == (ALL_BANDS,):
+        return bands
+    return bands + bands[-1:] * (N_INPUT_BANDS - len(bands))
 
 
 def read_inputs(options: InputOptions) -> Inputs:
@@ -111,18 +108,16 @@ def open_scenes(options: InputOptions) -> tuple[tuple[Scene, ...], int]:
     Raises:
         GeocobotError: scenes or bands cannot be used.
     """
-    _check_bands(options.bands)
+    bands = _enough_bands(options.bands)
     learned = find_rasters(options.raster)
     judged = find_rasters(options.val_raster or (), "--val-raster")
     _refuse_both(learned, judged)
     for path in judged:
         check_path(path, "--val-raster")
     scenes = tuple(
-        Scene.open(path, bands=options.bands, nodata=options.nodata) for path in (*learned, *judged)
+        Scene.open(path, bands=bands, nodata=options.nodata) for path in (*learned, *judged)
     )
-    for scene in scenes[1:]:
-        check_pixel_size(scene.grid, scenes[0].grid.ground_pixel_m, scene.path)
-    return scenes, len(learned)
+    return bring_together(scenes, options.resolution), len(learned)
 
 
 def read_chosen_labels(options: InputOptions, scenes: Sequence[Scene]) -> Labels:
@@ -222,7 +217,7 @@ def survey_ground(
     scenes, rasters = inputs.scenes, inputs.rasters
     ranges = ranges or measure_ranges(scenes[: inputs.n_learned], seed)
     for scene in scenes:
-        fit_scene(scene, ranges, scenes[0].grid.ground_pixel_m)
+        fit_bands(scene, ranges)
     surveys = tuple(
         survey_scene(scene, raster, progress) for scene, raster in zip(scenes, rasters, strict=True)
     )

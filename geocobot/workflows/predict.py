@@ -15,10 +15,12 @@ from geocobot.config import PredictOptions
 from geocobot.data.dataset import SceneDataset
 from geocobot.errors import ModelFileError
 from geocobot.inference.blend import blend
+from geocobot.inference.restore import restore
 from geocobot.inference.tiles import Predictor, TileLogits, plan_tiles, predict_tiles
 from geocobot.io.files import find_rasters
+from geocobot.io.fitting import check_resolution, open_scene_for
+from geocobot.io.resampled import ResampledScene
 from geocobot.io.scene import Scene
-from geocobot.io.statistics import open_scene_for
 from geocobot.models.card import ModelCard, read_card
 from geocobot.models.modelfile import load_model
 from geocobot.models.precision import Compute
@@ -64,12 +66,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     compute = choose_compute(options.device, options.precision)
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
-    scenes = [
-        open_scene_for(
-            raster, card.ranges, card.ground_pixel_m, bands=options.bands, nodata=options.nodata
-        )
-        for raster in rasters
-    ]
+    scenes = _open_scenes(rasters, card, options)
     segmenter, card = load_model(options.model, checkpoint=options.checkpoint, progress=progress)
     if card.segmenter.adapter.merges:
         merge(segmenter.encoder, keep=False)
@@ -105,6 +102,7 @@ def map_scene(
     start_s = time.perf_counter()
     release_large_arrays()
     classes = _with_threshold(card.classes, options.threshold)
+    native = scene.native if isinstance(scene, ResampledScene) else scene
     dataset = SceneDataset(scene, card.ranges)
     loader, plan = plan_tiles(
         dataset,
@@ -118,11 +116,13 @@ def map_scene(
     with (
         progress.task(f"Mapping {scene.name}", len(plan.windows)) as task,
         closing(scene),
-        open_targets(targets, scene.grid, classes, overwrite=options.overwrite) as files,
+        open_targets(targets, native.grid, classes, overwrite=options.overwrite) as files,
     ):
         tiles = predict_tiles(segmenter, loader, compute, n_classes=len(classes))
-        strips = files.record(blend(_counted(tiles, task), plan))
-        for frame in polygonize(strips, scene.grid, classes, _cleaning(options)):
+        strips = blend(_counted(tiles, task), plan)
+        if isinstance(scene, ResampledScene):
+            strips = restore(strips, scene)
+        for frame in polygonize(files.record(strips), native.grid, classes, _cleaning(options)):
             files.polygons.append(frame)
             tally.add(frame)
         files.write_config(to_yaml(_resolved(options, scene, targets, compute)))
@@ -141,6 +141,23 @@ def map_scene(
         tiles=len(plan.windows),
         seconds=time.perf_counter() - start_s,
     )
+
+
+def _open_scenes(rasters: Sequence[str], card: ModelCard, options: PredictOptions) -> list[Scene]:
+    """The scenes as the model is to see them."""
+    if options.resolution is not None:
+        check_resolution(options.resolution, card.ground_pixel_m, options.model)
+    return [
+        open_scene_for(
+            raster,
+            card.ranges,
+            card.ground_pixel_m,
+            bands=options.bands,
+            nodata=options.nodata,
+            resampling=card.resampled or options.resolution is not None,
+        )
+        for raster in rasters
+    ]
 
 
 def _refuse_prompts(card: ModelCard, model: str) -> None:

@@ -25,6 +25,7 @@ from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
 from geocobot.training.fit import FitResult, FitSettings, fit
 from geocobot.training.losses import SegmentationLoss
+from geocobot.workflows.band_statistics import STATISTICS_NAME, keep_ranges, recall_ranges
 from geocobot.workflows.defaults import (
     choose_adapter,
     choose_base,
@@ -38,7 +39,7 @@ from geocobot.workflows.defaults import (
 )
 from geocobot.workflows.device import choose_compute
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
-from geocobot.workflows.ground import Ground, choose_ranges, read_inputs, survey_ground
+from geocobot.workflows.ground import Ground, Inputs, choose_ranges, read_inputs, survey_ground
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
 from geocobot.workflows.validation import judge_blocks
 
@@ -135,9 +136,11 @@ def train(
     options = replace(choose_base(options, compute.device), out=str(run.target))
     options = choose_head(choose_start(options))
     # Before the survey, which takes long: the weights of the base may be missing.
-    segmenter = _build(options, adapter, len(inputs.labels.classes), progress)
+    segmenter = _build(options, adapter, inputs, progress)
     refuse_features(options, segmenter)
-    ranges = choose_ranges(inputs.scenes[: inputs.n_learned], options, options.seed)
+    learned = inputs.scenes[: inputs.n_learned]
+    kept = recall_ranges(run.partial / STATISTICS_NAME, learned, options) if run.resumed else None
+    ranges = kept or choose_ranges(learned, options, options.seed)
     ground = survey_ground(inputs, options.seed, progress, ranges)
     epochs_given = options.epochs is not None
     options = fill_in(options, compute.device, ground.surveys, ground.validation)
@@ -149,6 +152,7 @@ def train(
     loss = choose_loss(options, ground.surveys, splits, ground.labels.classes)
     options = choose_features(options, segmenter, datamodule, compute.device)
     run.begin(options, ground.fingerprint)
+    keep_ranges(run.partial / STATISTICS_NAME, learned, options, ranges)
     with run.kept() if resumable else nullcontext():
         settings = _settings(options, compute, segmenter, run, loss)
         with keeping_features(options, segmenter):
@@ -171,7 +175,14 @@ def train(
             )
         # Tiles as large as what was trained on: a network that saw little around a pixel makes
         # less of more, up to 0.08 of IoU at four times the side (benchmarks/README.md).
-        card = _make_card(segmenter, ground, datamodule.crop_px, classes=classes, scores=scores)
+        card = _make_card(
+            segmenter,
+            ground,
+            datamodule.crop_px,
+            resampled=options.resolution is not None,
+            classes=classes,
+            scores=scores,
+        )
         save_model(run.partial / MODEL_NAME, segmenter, card, options.model_dtype)
         _write_metrics(run.partial / METRICS_NAME, scores, fitted, classes, options.prompt)
         write_split(run.partial / SPLIT_NAME, [(s.name, s.grid) for s in ground.scenes], splits)
@@ -192,18 +203,19 @@ def _patch_px(options: TrainOptions) -> int:
 
 
 def _build(
-    options: TrainOptions, adapter: AdapterConfig, n_classes: int, progress: Progress
+    options: TrainOptions, adapter: AdapterConfig, inputs: Inputs, progress: Progress
 ) -> Segmenter:
     """Build the adapted base with its head."""
     assert options.head != "auto"
     return build_segmenter(
         options.base,
-        n_classes,
+        len(inputs.labels.classes),
         adapter,
         head=options.head,
         prompt=options.prompt,
         start=options.start,
         checkpoint=options.checkpoint,
+        n_bands=len(inputs.scenes[0].bands),
         seed=options.seed,
         recompute=options.recompute,
         progress=progress,
@@ -266,6 +278,7 @@ def _make_card(
     ground: Ground,
     tile_px: int,
     *,
+    resampled: bool,
     classes: tuple[ClassSpec, ...],
     scores: PixelScores,
 ) -> ModelCard:
@@ -277,6 +290,7 @@ def _make_card(
         ranges=ground.ranges,
         ground_pixel_m=ground.scenes[0].grid.ground_pixel_m,
         patch_px=tile_px,
+        resampled=resampled,
         metrics={f"iou {c.name}": c.iou for c in scores.classes if c.iou is not None},
         data_fingerprint=ground.fingerprint,
     )

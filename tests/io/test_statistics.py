@@ -1,4 +1,4 @@
-"""Band ranges, and whether a scene fits a model."""
+"""Band ranges."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocobot.bands import BandRange, normalize
-from geocobot.errors import BandError, ConfigError, PixelSizeError
+from geocobot.errors import BandError, ConfigError
 from geocobot.io.scene import Scene
 from geocobot.io.statistics import (
     _range_of,
-    check_pixel_size,
-    fit_scene,
     fixed_ranges,
     measure_ranges,
-    open_scene_for,
 )
 
 
@@ -150,66 +147,3 @@ class TestMeasure:
             for measured in measure_ranges([scene]):
                 assert measured.low > -9999
                 assert measured.high > measured.low
-
-
-class TestFit:
-    def test_the_training_scene_fits(self, scene_factory):
-        path = scene_factory()
-        scene = open_scene_for(path, ranges_of(), (1.0, 1.0))
-        assert scene.bands == (1, 2, 3)
-
-    def test_bands_are_those_of_the_model(self, scene_factory):
-        path = scene_factory(bands=5)
-        assert open_scene_for(path, ranges_of(bands=(5, 3, 1)), (1, 1)).bands == (5, 3, 1)
-        scene = open_scene_for(path, ranges_of(bands=(5, 3, 1)), (1, 1), bands=[2, 2, 4], nodata=9)
-        assert scene.bands == (2, 2, 4)
-        assert scene.nodata == 9
-
-    def test_fewer_bands_than_the_model_needs(self, scene_factory):
-        ranges = (*ranges_of(bands=(1, 2)), BandRange(7, "nir", "uint8", 0, 9))
-        with pytest.raises(
-            BandError, match=r"has no band 7\. The model reads band 1, band 2, band 7 \(nir\)"
-        ):
-            open_scene_for(scene_factory(), ranges, (1, 1))
-
-    def test_wrong_number_of_bands_asked_for(self, scene_factory):
-        with pytest.raises(BandError, match=r"is read with 2 bands.*The model reads 3: band 1"):
-            open_scene_for(scene_factory(), ranges_of(), (1, 1), bands=[1, 2])
-
-    def test_other_type(self, scene_factory):
-        scene = Scene.open(scene_factory(dtype="uint16"))
-        with pytest.raises(BandError, match=r"holds uint16 values.*trained on uint8.*gdal_trans"):
-            fit_scene(scene, ranges_of(), (1.0, 1.0))
-
-    @pytest.mark.parametrize("res", [0.905, 1.0, 1.095])
-    def test_pixels_within_ten_percent(self, scene_factory, res):
-        fit_scene(Scene.open(scene_factory(res=res)), ranges_of(), (1.0, 1.0))
-
-    @pytest.mark.parametrize("res", [0.5, 0.89, 1.11, 30])
-    def test_pixels_of_another_size(self, scene_factory, res):
-        scene = Scene.open(scene_factory(res=res))
-        with pytest.raises(
-            PixelSizeError, match=r"trained on 1 m.*gdalwarp -r average -tr (1|0\.99)"
-        ):
-            fit_scene(scene, ranges_of(), (1.0, 1.0))
-
-    def test_the_remedy_works(self, scene_factory):
-        scene = Scene.open(
-            scene_factory(crs="EPSG:4326", origin_xy=(10.0, 50.0), res=1e-5, shape_hw=(64, 64))
-        )
-        with pytest.raises(PixelSizeError, match=r"-tr \S+ \S+") as caught:
-            check_pixel_size(scene.grid, (0.3, 0.3), "scene.tif")
-        x, y = (float(v) for v in caught.value.remedy.split("-tr ")[1].split()[:2])
-        assert x == pytest.approx(y)
-        again = Scene.open(
-            scene_factory("again.tif", crs="EPSG:4326", origin_xy=(10.0, 50.0), res=x)
-        )
-        check_pixel_size(again.grid, (0.3, 0.3), "again.tif")
-        assert again.grid.ground_pixel_m2 == pytest.approx(0.09, rel=1e-3)
-
-    def test_ground_not_crs_metres_count(self, scene_factory):
-        # EPSG:3857 doubles lengths at 60 degrees: 2 of its metres are 1 m.
-        scene = Scene.open(scene_factory(crs="EPSG:3857", origin_xy=(0, 8_399_737.9), res=2.0))
-        check_pixel_size(scene.grid, (1.0, 1.0), "scene.tif")
-        with pytest.raises(PixelSizeError, match=r"has pixels of (1|0\.999|1\.00) m on the ground"):
-            check_pixel_size(scene.grid, (2.0, 2.0), "scene.tif")

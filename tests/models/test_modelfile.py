@@ -68,6 +68,29 @@ def saved(lora, tmp_path):
     return path
 
 
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_model_of_many_bands(mini, tmp_path, method):
+    segmenter = stir(build_segmenter("mini", 2, AdapterConfig(method), n_bands=8))
+    ranges = tuple(BandRange(band, f"band {band}", "uint16", 0, 3000) for band in range(1, 9))
+    path = tmp_path / "eight.safetensors"
+    save_model(path, segmenter, replace(make_card(segmenter), ranges=ranges))
+    again, card = load_model(path)
+    assert card.segmenter.n_bands == len(card.ranges) == 8
+    image = torch.rand(1, 8, 64, 64)
+    assert torch.equal(again(image), segmenter(image))
+
+
+def test_a_file_from_before_there_were_more_bands(saved):
+    tensors = load_file(saved)
+    with safe_open(saved, "numpy") as file:
+        content = json.loads(file.metadata()["geocobot"])
+    del content["segmenter"]["n_bands"], content["resampled"]
+    save_file(tensors, saved, {"geocobot": json.dumps(content)})
+    segmenter, card = load_model(saved)
+    assert segmenter.n_bands == 3
+    assert not card.resampled
+
+
 def rewrite(path, change, tensors=None):
     """Write the file again with another card or other tensors."""
     with safe_open(path, framework="numpy") as file:

@@ -11,7 +11,7 @@ from geocobot.errors import CheckpointError, ConfigError
 from geocobot.models import bases
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
 from geocobot.models.boxes import Boxes
-from geocobot.models.cached_encoder import is_frozen
+from geocobot.models.cached_encoder import has_fixed_features
 from geocobot.models.dense_head import DenseHead
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.models.weights import sha256_of
@@ -148,7 +148,7 @@ def test_a_random_encoder_can_be_kept_as_it_is(small, method, caplog):
     assert "small has no pretrained weights: its encoder stays as it is" in caplog.text
     assert segmenter.starts_at_random
     assert not segmenter.encoder_trained
-    assert is_frozen(segmenter.encoder) == (method == "none")
+    assert has_fixed_features(segmenter) == (method == "none")
     adapters = adapter_state(segmenter.encoder)
     trained = {n for n, p in segmenter.encoder.named_parameters() if p.requires_grad}
     assert trained == adapters.keys()

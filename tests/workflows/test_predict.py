@@ -33,7 +33,7 @@ from geocobot.errors import (
     PixelSizeError,
     UnreadableFileError,
 )
-from geocobot.io.statistics import open_scene_for
+from geocobot.io.fitting import open_scene_for
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
 from geocobot.models.card import ModelCard
 from geocobot.models.modelfile import save_model

@@ -360,6 +360,19 @@ def test_an_interrupted_run_is_not_thrown_away_unasked(interrupted: TrainOptions
         train(interrupted)
 
 
+def test_a_resumed_run_measures_nothing_again(
+    interrupted: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose_ranges(*_: Any) -> Any:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(train_module, "choose_ranges", choose_ranges)
+    resumed = train(replace(interrupted, resume=True))
+    kept = json.loads((resumed.folder / "statistics.json").read_text())
+    ranges = read_card(resumed.model).ranges
+    assert [(b["low"], b["high"]) for b in kept["bands"]] == [(r.low, r.high) for r in ranges]
+
+
 def test_another_run_is_not_resumed(interrupted: TrainOptions) -> None:
     with pytest.raises(ResumeError, match=r"line_width \(was 16.0\).*--overwrite"):
         train(replace(interrupted, resume=True, line_width=10.0))

@@ -1,0 +1,164 @@
+"""Whether a scene fits a model, and scenes fit each other: bands, data type and pixel size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from geocobot.bands import BandRange
+from geocobot.errors import BandError, PixelSizeError
+from geocobot.io.resampled import resampled
+from geocobot.io.scene import Scene
+
+_TOLERANCE = 0.10
+"""Pixels whose size differs by so much show things in about the same size."""
+
+_RESOLUTION = "--resolution"
+
+
+def open_scene_for(
+    path: str | Path,
+    ranges: Sequence[BandRange],
+    ground_pixel_m: tuple[float, float],
+    *,
+    bands: Sequence[int | str] | None = None,
+    nodata: float | None = None,
+    resampling: bool = False,
+) -> Scene:
+    """Open a scene that a model is to map, with the bands the model reads.
+
+    Args:
+        path: file name, URL or GDAL name.
+        ranges: the model's bands.
+        ground_pixel_m: the model's pixel width and height on the ground.
+        bands: numbers or names to read instead of the model's, in the model's order.
+        nodata: value without data; replaces what the file declares.
+        resampling: whether it is read in pixels of the model's size, whatever its own are.
+
+    Raises:
+        BandError: the scene has fewer bands than the model needs, or another data type.
+        PixelSizeError: its pixels are more than 10 % larger or smaller than the model's, and it
+            is not to be resampled.
+        ConfigError: its pixels are so large that resampling would show nothing new.
+        GeocobotError: whatever `Scene.open` finds.
+    """
+    wanted: list[int | str] = [r.band for r in ranges] if bands is None else list(bands)
+    try:
+        scene = Scene.open(path, bands=wanted, nodata=nodata)
+    except BandError as error:
+        raise BandError(
+            path, error.found, f"The model reads {_listed(ranges)}. {error.needed}", error.remedy
+        ) from None
+    fit_bands(scene, ranges)
+    if resampling:
+        return resampled(scene, ground_pixel_m, _RESOLUTION)
+    side_m = _side_m(ground_pixel_m)
+    if not is_close(_side_m(scene.grid.ground_pixel_m), side_m):
+        raise _odd_size(scene, f"The model was trained on {side_m:.3g} m", side_m)
+    return scene
+
+
+def fit_bands(scene: Scene, ranges: Sequence[BandRange]) -> None:
+    """Check that a scene has the bands that a model was trained on.
+
+    Args:
+        scene: opened with the bands to use.
+        ranges: the model's bands.
+
+    Raises:
+        BandError: another number of bands, or another data type.
+    """
+    if len(scene.bands) != len(ranges):
+        raise BandError(
+            scene.path,
+            f"is read with {len(scene.bands)} bands",
+            f"The model reads {len(ranges)}: {_listed(ranges)}",
+            f"Pass {len(ranges)} numbers to --bands, in this order",
+        )
+    model_dtype = ranges[0].dtype
+    if scene.dtype != model_dtype:
+        raise BandError(
+            scene.path,
+            f"holds {scene.dtype} values",
+            f"The model was trained on {model_dtype}, and its normalization means nothing for "
+            f"others",
+            "Scale the scene as the training scene was, such as with: gdal_translate -ot "
+            f"<type> -scale {scene.path} scaled.tif, or train on a scene like this one",
+        )
+
+
+def bring_together(scenes: Sequence[Scene], resolution_m: float | None) -> tuple[Scene, ...]:
+    """Scenes to train on in pixels of one size on the ground.
+
+    Args:
+        scenes: in the pixels of their files.
+        resolution_m: width and height on the ground of the pixels that they are to be read in;
+            None for their own.
+
+    Raises:
+        PixelSizeError: their own differ by more than 10 %.
+        ConfigError: those of a scene are so large that resampling would show nothing new.
+    """
+    if resolution_m is not None:
+        return tuple(resampled(s, (resolution_m, resolution_m), _RESOLUTION) for s in scenes)
+    first = scenes[0]
+    first_m = _side_m(first.grid.ground_pixel_m)
+    for scene in scenes[1:]:
+        side_m = _side_m(scene.grid.ground_pixel_m)
+        if not is_close(side_m, first_m):
+            raise _odd_size(scene, f"{first.path} has {first_m:.3g} m", max(side_m, first_m))
+    return tuple(scenes)
+
+
+def check_resolution(resolution_m: float, ground_pixel_m: tuple[float, float], model: str) -> None:
+    """Refuse to resample to pixels that a model does not know.
+
+    Args:
+        resolution_m: asked for.
+        ground_pixel_m: the model's pixel width and height on the ground.
+        model: the file's name.
+
+    Raises:
+        PixelSizeError: the two differ by more than 10 %.
+    """
+    side_m = _side_m(ground_pixel_m)
+    if not is_close(resolution_m, side_m):
+        raise PixelSizeError(
+            f"{_RESOLUTION} {resolution_m:g}",
+            f"is not what {model} was trained on",
+            f"Its pixels have {side_m:.3g} m, and things of another size in pixels look foreign "
+            f"to it",
+            f"Pass {_RESOLUTION} {side_m:.3g}",
+        )
+
+
+def is_close(side_m: float, model_m: float) -> bool:
+    """Whether pixels of one size can stand for those of another."""
+    return abs(side_m / model_m - 1) <= _TOLERANCE
+
+
+def _side_m(ground_pixel_m: tuple[float, float]) -> float:
+    """How large things look in pixels, by the square root of their area.
+
+    Degrees, whose pixels grow narrower towards the poles, are judged fairly by it.
+    """
+    return math.sqrt(math.prod(ground_pixel_m))
+
+
+def _odd_size(scene: Scene, needed: str, remedy_m: float) -> PixelSizeError:
+    """What to say of a scene whose pixels are of another size."""
+    return PixelSizeError(
+        scene.path,
+        f"has pixels of {_side_m(scene.grid.ground_pixel_m):.3g} m on the ground",
+        f"{needed}, and things of another size in pixels look foreign to a model (10 % off is "
+        f"allowed)",
+        f"Pass {_RESOLUTION} {remedy_m:.3g} to have it resampled on the fly",
+    )
+
+
+def _listed(ranges: Sequence[BandRange]) -> str:
+    """The model's bands, for messages."""
+    return ", ".join(
+        r.name if r.name == f"band {r.band}" else f"band {r.band} ({r.name})" for r in ranges
+    )

@@ -1,0 +1,167 @@
+"""Scenes read in pixels of another size than those of their files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from geocobot.errors import ConfigError
+from geocobot.io.scene import Scene
+from geocobot.resampling import reach_px, resample
+
+_SAME = 0.01
+"""Sizes that differ by less are the same."""
+
+_MOST_FINER = 4.0
+"""So many times as many pixels along a side as the file has; more show nothing new."""
+
+_MAX_READ_PX = 2**22  # of the file at a time: 50 MB in float32 with three bands
+
+
+@dataclass(frozen=True)
+class ResampledScene(Scene):
+    """A scene in pixels of another size, resampled while it is read.
+
+    What has no data in the file has no say in the result, and a pixel is valid where the file has
+    data within it, so that no pixel of the file that has data is left without a pixel here. GDAL's
+    own `WarpedVRT` decides by the nodata value of each band alone, and takes the overviews of the
+    file, which are not used here.
+
+    Attributes:
+        native: the scene in the pixels of its file.
+    """
+
+    native: Scene = field(kw_only=True)
+
+    @property
+    def scale_xy(self) -> tuple[float, float]:
+        """Pixels of the file per pixel of this scene."""
+        x, y = self.grid.res_xy
+        native_x, native_y = self.native.grid.res_xy
+        return x / native_x, y / native_y
+
+    def close(self) -> None:
+        """Close this process's handles; the next read opens the file again."""
+        self.native.close()
+
+    def read_inside(self, window: Window) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
+        """Image (C, H, W) and validity (H, W) of a window that lies on the grid."""
+        parts = [self._read_rows(rows) for rows in self._few_rows(window)]
+        images, valids = zip(*parts, strict=True)
+        return np.concatenate(images, axis=1), np.concatenate(valids)
+
+    def _few_rows(self, window: Window) -> Iterator[Window]:
+        """A window in parts that take little memory to read."""
+        scale_x, scale_y = self.scale_xy
+        row_px = (window.width * scale_x + 2 * reach_px(scale_x)) * max(scale_y, 1.0)
+        step = max(1, int(_MAX_READ_PX / row_px))
+        for row in range(0, window.height, step):
+            height = min(step, window.height - row)
+            yield Window(window.col_off, window.row_off + row, window.width, height)
+
+    def _read_rows(self, window: Window) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
+        """What `read_inside` gives, of a window that is read at once."""
+        cols = _Span(window.col_off, window.width, self.scale_xy[0])
+        rows = _Span(window.row_off, window.height, self.scale_xy[1])
+        patch = self.native.read(Window(cols.first, rows.first, cols.length, rows.length))
+        (left, right), (top, bottom) = cols.shown, rows.shown
+        image = resample(
+            patch.image, patch.valid, (left, top, right, bottom), (rows.size, cols.size)
+        )
+        valid = cols.any_of(rows.any_of(patch.valid, axis=0), axis=1)
+        return _as(image, self.dtype), valid
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Pixels along one axis, and what has to be read of the file for them.
+
+    Attributes:
+        offset: the first of them.
+        size: how many they are.
+        scale: pixels of the file per pixel.
+    """
+
+    offset: int
+    size: int
+    scale: float
+
+    @property
+    def first(self) -> int:
+        """First pixel of the file to read."""
+        return math.floor(self.offset * self.scale) - reach_px(self.scale)
+
+    @property
+    def length(self) -> int:
+        """How many to read."""
+        end = math.ceil((self.offset + self.size) * self.scale) + reach_px(self.scale)
+        return end - self.first
+
+    @property
+    def shown(self) -> tuple[float, float]:
+        """Where the pixels begin and end, in what is read."""
+        start, stop = self.offset * self.scale, (self.offset + self.size) * self.scale
+        return start - self.first, stop - self.first
+
+    def any_of(self, valid: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
+        """Whether a pixel of the file whose center a pixel holds has data.
+
+        A pixel finer than those of the file is held by one of them in its turn.
+
+        Args:
+            valid: of what is read.
+            axis: that is meant.
+        """
+        places = np.arange(self.offset, self.offset + self.size + 1)
+        if self.scale < 1:
+            holders = np.floor((places[:-1] + 0.5) * self.scale).astype(int)
+            return np.asarray(valid.take(holders - self.first, axis=axis))
+        starts = np.ceil(places * self.scale - 0.5).astype(int) - self.first
+        found = np.logical_or.reduceat(valid, starts, axis=axis)
+        return np.asarray(found.take(range(self.size), axis=axis))
+
+
+def _as(image: npt.NDArray[np.float32], dtype: str) -> npt.NDArray[np.generic]:
+    """The image in the data type of its file."""
+    if np.dtype(dtype).kind in "iu":
+        image = np.rint(image)
+    return image.astype(dtype)
+
+
+def resampled(scene: Scene, ground_xy_m: tuple[float, float], flag: str) -> Scene:
+    """A scene in pixels of another size, or itself where its own are as large.
+
+    Args:
+        scene: in the pixels of its file.
+        ground_xy_m: width and height of a pixel on the ground.
+        flag: what asks for it, for messages.
+
+    Raises:
+        ConfigError: the file's pixels are more than four times as large.
+    """
+    own_m = scene.grid.ground_pixel_m
+    x, y = (_rounded(wanted / own) for wanted, own in zip(ground_xy_m, own_m, strict=True))
+    if x == y == 1:
+        return scene
+    if min(x, y) < 1 / _MOST_FINER:
+        raise ConfigError(
+            flag,
+            f"asks for pixels of {min(ground_xy_m):.3g} m, and those of {scene.path} have "
+            f"{max(own_m):.3g} m",
+            f"Pixels are made up to {_MOST_FINER:g} times finer; more would show nothing new",
+            f"Choose {max(own_m) / _MOST_FINER:.3g} m or more, or a finer scene",
+        )
+    shared = {f.name: getattr(scene, f.name) for f in fields(Scene) if f.name != "_handles"}
+    shared["grid"] = scene.grid.rescaled((x, y))
+    return ResampledScene(**shared, native=scene)
+
+
+def _rounded(scale: float) -> float:
+    """A scale, or the whole multiple that it is but for a hair: map projections stretch."""
+    whole = round(scale) if scale >= 1 else 1 / round(1 / scale)
+    return whole if abs(scale / whole - 1) <= _SAME else scale
