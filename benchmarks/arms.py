@@ -38,7 +38,7 @@ from geocobot.data.module import SceneDataModule
 from geocobot.data.split import Split, split_scenes
 from geocobot.evaluation.pixels import Confusion, PixelScores
 from geocobot.inference.blend import blend
-from geocobot.inference.tiles import plan_tiles, predict_tiles
+from geocobot.inference.tiles import load_tiles, plan_tiles, predict_tiles
 from geocobot.io.fitting import open_scene_for
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
@@ -336,12 +336,10 @@ def score_part(trained: Trained, ground: Ground, part: Inputs, compute: Compute)
     """Scores of a part, tiled and blended as `geocobot predict` does."""
     pixel_m = ground.scenes[0].grid.ground_pixel_m
     scene = open_scene_for(part.scenes[0].path, ground.ranges, pixel_m)
-    loader, plan = plan_tiles(
-        SceneDataset(scene, ground.ranges),
-        size_px=trained.tile_px,
-        overlap_px=round(OVERLAP * trained.tile_px),
-        batch_size=4,
-    )
+    dataset = SceneDataset(scene, ground.ranges)
+    side_px = trained.tile_px
+    plan = plan_tiles(dataset, size_px=side_px, overlap_px=round(OVERLAP * side_px))
+    loader = load_tiles(dataset, plan, batch_size=4)
     tiles = predict_tiles(trained.segmenter, loader, compute, n_classes=len(trained.classes))
     strips = list(blend(tiles, plan))
     return Scored(

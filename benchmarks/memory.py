@@ -1,15 +1,17 @@
-"""Peak memory of a prediction against the height of the scene.
+"""Peak memory of a prediction against height and width of the scene.
 
-Claim: it does not grow. Every scene is mapped in a process of its own, with a stand-in for the
-model whose memory is known, through everything else that `geocobot predict` does: reading,
-blending, both rasters, polygons, GeoPackage. Two buffers of fixed size fill up first: GDAL's
-cache (64 MB, or one row of tiles) and the 20,000 polygons that are written at a time.
+Claim: it does not grow with the height, and 1.5 GiB are enough for 100,000 px of width. Every scene
+is mapped in a process of its own, with a stand-in for the model whose memory is known, through
+everything else that `geocobot predict` does: reading, blending, both rasters, polygons, GeoPackage.
+Two buffers of fixed size fill up first: GDAL's cache (64 MB, or one row of tiles) and the 20,000
+polygons that are written at a time.
 
-Usage: python benchmarks/memory.py [HEIGHT ...]
+Usage: python benchmarks/memory.py [--width 2000] [--tile 512] [HEIGHT ...]
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
@@ -23,24 +25,22 @@ import rasterio
 from affine import Affine
 from rasterio.windows import Window
 
-WIDTH = 2_000
 HEIGHTS = (4_000, 16_000, 64_000)
-TILE_PX = 512
 ROWS_AT_ONCE = 512
 
 
-def main(heights: list[int]) -> None:
+def main(heights: list[int], width: int, tile_px: int) -> None:
     """Measure each height in turn and print the ratio of the tallest to the shortest."""
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
         for height in heights:
             raster = Path(folder) / f"scene_{height}.tif"
-            write_scene(raster, height)
-            figures = measure(raster)
+            write_scene(raster, width, height)
+            figures = measure(raster, tile_px)
             raster.unlink()
             peaks.append(figures["peak_mb"] - figures["baseline_mb"])
             print(
-                f"{WIDTH} x {height:>6}: {figures['polygons']:>6} polygons, "
+                f"{width} x {height:>6}: {figures['polygons']:>6} polygons, "
                 f"{figures['seconds']:6.1f} s, peak {peaks[-1]:4.0f} MB above the imports' "
                 f"{figures['baseline_mb']:.0f} MB"
             )
@@ -50,10 +50,10 @@ def main(heights: list[int]) -> None:
     )
 
 
-def measure(raster: Path) -> dict[str, float]:
+def measure(raster: Path, tile_px: int) -> dict[str, float]:
     """Map one scene in a process of its own."""
     done = subprocess.run(
-        [sys.executable, __file__, "--map", str(raster)],
+        [sys.executable, __file__, "--map", str(raster), "--tile", str(tile_px)],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -62,14 +62,14 @@ def measure(raster: Path) -> dict[str, float]:
     return figures
 
 
-def write_scene(path: Path, height: int) -> None:
+def write_scene(path: Path, width: int, height: int) -> None:
     """Write blobs of about 40 px, a few hundred in every thousand rows, block row by block row."""
     rng = np.random.default_rng(0)
     with rasterio.open(
         path,
         "w",
         driver="GTiff",
-        width=WIDTH,
+        width=width,
         height=height,
         count=3,
         dtype="uint8",
@@ -82,12 +82,12 @@ def write_scene(path: Path, height: int) -> None:
     ) as sink:
         for row in range(0, height, ROWS_AT_ONCE):
             rows = min(ROWS_AT_ONCE, height - row)
-            coarse = rng.integers(0, 255, (3, ROWS_AT_ONCE // 32, WIDTH // 32 + 1), dtype=np.uint8)
-            image = np.kron(coarse, np.ones((32, 32), np.uint8))[:, :rows, :WIDTH]
-            sink.write(image, window=Window(0, row, WIDTH, rows))
+            coarse = rng.integers(0, 255, (3, ROWS_AT_ONCE // 32, width // 32 + 1), dtype=np.uint8)
+            image = np.kron(coarse, np.ones((32, 32), np.uint8))[:, :rows, :width]
+            sink.write(image, window=Window(0, row, width, rows))
 
 
-def map_one(raster: Path) -> None:
+def map_one(raster: Path, tile_px: int) -> None:
     """Map one scene and print what it took."""
     import torch
 
@@ -99,6 +99,8 @@ def map_one(raster: Path) -> None:
     from geocobot.models.architecture import HeadConfig, SegmenterConfig
     from geocobot.models.card import ModelCard
     from geocobot.models.precision import Compute
+    from geocobot.workflows.map_job import MapJob
+    from geocobot.workflows.mapping_run import MappingRun
     from geocobot.workflows.predict import map_scene
     from geocobot.workflows.targets import choose_targets
 
@@ -114,7 +116,7 @@ def map_one(raster: Path) -> None:
         classes=name_classes(["bright"]),
         ranges=tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3)),
         ground_pixel_m=(0.5, 0.5),
-        patch_px=TILE_PX,
+        patch_px=tile_px,
     )
     options = PredictOptions(
         raster=(str(raster),),
@@ -125,13 +127,13 @@ def map_one(raster: Path) -> None:
     )
     (targets,) = choose_targets(options.raster, options.out, save_scores=True, save_classes=True)
     start_s = time.perf_counter()
+    compute = Compute(torch.device("cpu"))
     result = map_scene(
-        Scene.open(raster),
+        MapJob.of(Scene.open(raster), targets, options, compute),
         lambda image: (image[:, :1] - 0.6) * 20,
         card,
-        targets,
-        options,
-        compute=Compute(torch.device("cpu")),
+        MappingRun.claim(targets, resume=False, overwrite=False),
+        compute=compute,
     )
     figures = {
         "baseline_mb": baseline_mb,
@@ -148,8 +150,21 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("heights", nargs="*", type=int, default=list(HEIGHTS))
+    parser.add_argument("--width", type=int, default=2_000)
+    parser.add_argument("--tile", type=int, default=512)
+    parser.add_argument("--map", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--map"]:
-        map_one(Path(sys.argv[2]))
+    given = parse()
+    if given.map is not None:
+        map_one(given.map, given.tile)
     else:
-        main([int(a) for a in sys.argv[1:]] or list(HEIGHTS))
+        main(given.heights, given.width, given.tile)

@@ -1,7 +1,7 @@
 """Train on one part of a real scene, judge another part, beside a per-pixel random forest.
 
 Usage: python benchmarks/real_scenes.py [vegas_roads vegas_multiclass kampala_buildings]
-       [--minutes M] [--start random] [--seed 0] [--out build/real_scenes]
+       [--minutes M] [--resolution METRES] [--start random] [--seed 0] [--out build/real_scenes]
 
 Every stage is the command that a user would type, in a process of its own, so that minutes and
 peak memory are the user's. Ours and the forest see the same training pixels and are judged on
@@ -69,6 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(CASES))
     parser.add_argument("--minutes", type=float, help="of training, in place of the default")
+    parser.add_argument("--resolution", type=float, help="of the pixels that the model sees")
     parser.add_argument("--start", choices=["pretrained", "random"], default="pretrained")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("build/real_scenes"))
@@ -76,6 +77,7 @@ def main() -> None:
     for name in given.names:
         how = ["--start", given.start]
         how += [] if given.minutes is None else ["--max-minutes", given.minutes]
+        how += [] if given.resolution is None else ["--resolution", given.resolution]
         report(name, measure(CASES[name], given.out / name, how, given.seed))
 
 

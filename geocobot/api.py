@@ -138,6 +138,7 @@ class PredictKeywords(TypedDict, total=False):
 
     out: PathLike | None
     overwrite: bool
+    resume: bool
     save_scores: bool
     save_classes: bool
     checkpoint: PathLike | None

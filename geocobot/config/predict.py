@@ -27,6 +27,7 @@ class PredictOptions:
         short="-o",
     )
     overwrite: bool = option("Replace existing output.", False, short="-f")
+    resume: bool = option("Go on with interrupted maps where they were.", False)
     save_scores: bool = option("Also write the scores as <out>_scores.tif.", False)
     save_classes: bool = option("Also write the classes as <out>_classes.tif.", False)
 

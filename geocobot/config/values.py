@@ -29,7 +29,7 @@ MAX_WIDTH_M = 10_000.0
 """Of a line or the radius of a point: more is a unit mistaken."""
 
 MAX_BOUNDARY_PX = 32
-DEFAULT_PROJECTION_RATE = 1e-2
+DEFAULT_PROJECTION_RATE = 2e-2
 DEFAULT_WEIGHT_DECAY = 0.05
 
 # The published widths. A LoRA site adds its delta as it is (COBOT's formula); AdaptFormer's authors

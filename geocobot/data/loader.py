@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, default_collate
 
-from geocobot.data.collection import SampleKey
-from geocobot.data.dataset import GeoSlices, Sample
+from geocobot.data.dataset import Sample
 from geocobot.errors import GeocobotError
 
 
 def make_loader(
     dataset: Dataset[Sample],
-    sampler: Sampler[SampleKey] | Sampler[GeoSlices],
+    sampler: Sampler[Any],
     *,
     batch_size: int,
     workers: int,
@@ -31,10 +30,28 @@ def make_loader(
         workers: processes that read; 0 reads in this process.
         pin_memory: whether batches come in memory that CUDA copies from faster.
     """
+    batches = BatchSampler(sampler, batch_size, drop_last=False)
+    return load_batches(dataset, batches, workers=workers, pin_memory=pin_memory)
+
+
+def load_batches(
+    dataset: Dataset[Sample],
+    batches: Iterable[list[Any]],
+    *,
+    workers: int,
+    pin_memory: bool = False,
+) -> DataLoader[Sample]:
+    """A loader as `make_loader` makes it, of batches that are given.
+
+    Args:
+        dataset: what to read.
+        batches: keys of the samples of each batch.
+        workers: processes that read; 0 reads in this process.
+        pin_memory: whether batches come in memory that CUDA copies from faster.
+    """
     return _Loader(
         _Answers(dataset),
-        batch_size=batch_size,
-        sampler=sampler,
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=pin_memory,

@@ -1,21 +1,25 @@
 """Overlapping tiles into finished rows, in memory that does not grow with the scene's height.
 
-Every tile is weighted by a raised cosine that falls off over the plan's overlap. The weights are
-whole numbers, so their sum is exact: where all tiles agree on a logit, it comes out unchanged.
+Every tile is weighted by a raised cosine that falls off over the plan's overlap: first the tiles of
+a row from west to east, then the rows from top to bottom. Logits and weights are whole numbers, so
+that neither the order of tiles nor who computed them can change a bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
 from geocobot.errors import GridMismatchError
-from geocobot.tiling import Strip, TilePlan
+from geocobot.inference.steps import NO_DATA, as_steps, score_steps, scores_of
+from geocobot.io.scores import NODATA
+from geocobot.tiling import Strip, TilePlan, TileRow
 
 if TYPE_CHECKING:  # NumPy only at run time: torch ends in `tiles`
     from geocobot.inference.tiles import TileLogits
@@ -23,17 +27,32 @@ if TYPE_CHECKING:  # NumPy only at run time: torch ends in `tiles`
 STRIP_ROWS = 256
 """Rows in a strip at most: finished rows are handed on in small pieces to keep memory low."""
 
-# 2**10 steps per axis: a product of two weights has 20 bits and a float32 logit 24, so that
-# float64 (53 bits) adds up 256 weighted copies of one logit without rounding.
 _WEIGHT_STEPS = 1024
+_ROWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class BlendedRow:
+    """A tile row across the whole scene: what is finished, and what waits for its neighbors.
+
+    Attributes:
+        row_off: first row, in pixels of the scene's grid.
+        above: (K, a, W) int16 logits in steps of the rows that the tile row above touches too.
+        own: (K, h, W) uint8 scores, as they are written, of the rows that no other row touches.
+        below: (K, b, W) int16 logits in steps of the rows that the tile row below touches too.
+    """
+
+    row_off: int
+    above: npt.NDArray[np.int16]
+    own: npt.NDArray[np.uint8]
+    below: npt.NDArray[np.int16]
 
 
 def blend(tiles: Iterable[TileLogits], plan: TilePlan) -> Iterator[Strip]:
     """Average overlapping tile logits into finished strips, top to bottom.
 
     A tile's weight depends on its window alone, never on `valid`, which belongs to the scene's
-    pixels and is the same in every tile. Within a tile row the tiles are added in the plan's
-    order, whatever order they come in: floating-point sums depend on it, and the result must not.
+    pixels and is the same in every tile.
 
     Args:
         tiles: tile rows top to bottom, any order within a row; windows in pixels of `plan.grid`,
@@ -42,27 +61,61 @@ def blend(tiles: Iterable[TileLogits], plan: TilePlan) -> Iterator[Strip]:
 
     Yields:
         Strips of at most `STRIP_ROWS` rows that cover `plan.grid` once, top first; `scores` is
-        the sigmoid of the blended logits.
+        the sigmoid of the blended logits, as coarse as it is written.
 
     Raises:
-        GridMismatchError: a tile is not in the plan, not in its row, or missing.
+        GridMismatchError: a tile is not in the plan, not in its row, or missing, or rows overlap
+            by more than half.
+    """
+    return merge_rows(blend_rows(tiles, plan), plan)
+
+
+def blend_rows(
+    tiles: Iterable[TileLogits], plan: TilePlan, rows: Iterable[int] | None = None
+) -> Iterator[BlendedRow]:
+    """Average the tiles of each row from west to east.
+
+    Args:
+        tiles: as for `blend`.
+        plan: all windows of the scene.
+        rows: numbers of the tile rows that come, ascending; default all.
+
+    Yields:
+        One for each row, in this order.
+
+    Raises:
+        GridMismatchError: as for `blend`.
     """
     coming = iter(tiles)
-    first = next(coming, None)
-    if first is None:
-        raise _missing(plan.windows[0])
-    band = _Band(plan, n_classes=first.logits.shape[0])
-    coming = chain([first], coming)
-    for row in plan.rows():
-        for tile in _in_plan_order(coming, row.windows):
-            band.add(tile)
-        yield from band.release(row.final_row)
+    layout = list(plan.rows())
+    for number in range(len(layout)) if rows is None else rows:
+        yield _blend_row(coming, plan, layout, number)
     extra = next(coming, None)
     if extra is not None:
         raise _not_planned(extra.window)
 
 
-def axis_weights(size_px: int, overlap_px: int) -> npt.NDArray[np.int64]:
+def merge_rows(rows: Iterable[BlendedRow], plan: TilePlan) -> Iterator[Strip]:
+    """Average rows where they overlap, and hand everything on in strips.
+
+    Args:
+        rows: all of the plan, top to bottom.
+        plan: whose rows they are.
+
+    Yields:
+        Strips, as `blend` has them.
+    """
+    layout = list(plan.rows())
+    waiting: BlendedRow | None = None
+    for number, row in enumerate(rows):
+        if waiting is not None:
+            weights = _row_weights(plan, layout, number - 1, row.above.shape[1])
+            yield from _pieces(row.row_off, _seam(waiting.below, row.above, weights))
+        yield from _pieces(row.row_off + row.above.shape[1], row.own)
+        waiting = row
+
+
+def axis_weights(size_px: int, overlap_px: int) -> npt.NDArray[np.int32]:
     """Weights of a tile along one axis: a raised cosine over the overlap, flat in between.
 
     Args:
@@ -74,96 +127,128 @@ def axis_weights(size_px: int, overlap_px: int) -> npt.NDArray[np.int64]:
         to 1024 within 1.
     """
     if overlap_px == 0:
-        return np.full(size_px, _WEIGHT_STEPS, dtype=np.int64)
+        return np.full(size_px, _WEIGHT_STEPS, dtype=np.int32)
     place = np.arange(size_px)
     from_edge = np.minimum(place, place[::-1]) + 0.5
     phase = np.minimum(from_edge / overlap_px, 1.0) * (np.pi / 2)
     weights: npt.NDArray[np.float64] = np.rint(_WEIGHT_STEPS * np.sin(phase) ** 2)
-    return weights.clip(min=1).astype(np.int64)
+    return weights.clip(min=1).astype(np.int32)
 
 
-def sigmoid(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    """Scores of logits of any shape, without overflow at either end."""
-    scores: npt.NDArray[np.float32] = (0.5 + 0.5 * np.tanh(0.5 * logits)).astype(np.float32)
+def _blend_row(
+    coming: Iterator[TileLogits], plan: TilePlan, layout: list[TileRow], number: int
+) -> BlendedRow:
+    """Take the tiles of a row and average them."""
+    grid, row = plan.grid, layout[number]
+    top, bottom = _extent(plan, row)
+    expected = {_key(window): window for window in row.windows}
+    sums: npt.NDArray[np.int32] | None = None
+    valid = np.zeros((bottom - top, grid.width), dtype=np.bool_)
+    weights = np.zeros(grid.width, dtype=np.int32)
+    for tile in islice(coming, len(row.windows)):
+        if expected.pop(_key(tile.window), None) is None:
+            raise _not_planned(tile.window)
+        if sums is None:
+            sums = np.zeros((tile.logits.shape[0], *valid.shape), dtype=np.int32)
+        on_grid = grid.clip(tile.window)
+        if on_grid is None:
+            continue
+        rows_in = slice(top - tile.window.row_off, bottom - tile.window.row_off)
+        cols_in = slice(
+            on_grid.col_off - tile.window.col_off,
+            on_grid.col_off - tile.window.col_off + on_grid.width,
+        )
+        cols = slice(on_grid.col_off, on_grid.col_off + on_grid.width)
+        own = axis_weights(int(tile.window.width), plan.overlap_px)[cols_in]
+        has_data = tile.valid[rows_in, cols_in]
+        steps = as_steps(tile.logits[:, rows_in, cols_in], has_data)
+        sums[:, :, cols] += np.where(has_data, steps, 0) * own
+        weights[cols] += own
+        valid[:, cols] |= has_data
+    if expected:
+        raise _missing(min(expected.values(), key=lambda w: w.col_off))
+    assert sums is not None
+    return _cut(_mean(sums, weights, valid), top, *_shared(plan, layout, number))
+
+
+def _extent(plan: TilePlan, row: TileRow) -> tuple[int, int]:
+    """First and last row but one that a tile row covers on the grid."""
+    top = max(0, int(row.windows[0].row_off))
+    lowest = max(int(w.row_off + w.height) for w in row.windows)
+    return top, min(lowest, plan.grid.height)
+
+
+def _shared(plan: TilePlan, layout: list[TileRow], number: int) -> tuple[int, int]:
+    """How many rows of a tile row the ones above and below touch too."""
+    top, bottom = _extent(plan, layout[number])
+    above = _extent(plan, layout[number - 1])[1] - top if number else 0
+    below = bottom - _extent(plan, layout[number + 1])[0] if number + 1 < len(layout) else 0
+    above, below = max(0, above), max(0, below)
+    if above + below > bottom - top:
+        raise GridMismatchError(
+            "tiles",
+            f"of row {number} share {above} rows with those above and {below} with those below, "
+            f"and have {bottom - top}",
+            "A pixel lies in two tile rows at most",
+            "Overlap tiles by half at most",
+        )
+    return above, below
+
+
+def _mean(
+    sums: npt.NDArray[np.int32], weights: npt.NDArray[np.int32], valid: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int16]:
+    """Weighted means (K, h, W) in steps, few rows at a time."""
+    means = np.empty(sums.shape, dtype=np.int16)
+    for row in range(0, len(valid), _ROWS_AT_ONCE):
+        rows = slice(row, row + _ROWS_AT_ONCE)
+        steps = np.rint(sums[:, rows] / weights).astype(np.int16)
+        means[:, rows] = np.where(valid[rows], steps, np.int16(NO_DATA))
+    return means
+
+
+def _cut(logits: npt.NDArray[np.int16], top: int, above: int, below: int) -> BlendedRow:
+    """A row by who else touches it; the parts keep nothing else in memory."""
+    end = logits.shape[1] - below
+    return BlendedRow(
+        top, logits[:, :above].copy(), score_steps(logits[:, above:end]), logits[:, end:].copy()
+    )
+
+
+def _row_weights(
+    plan: TilePlan, layout: list[TileRow], number: int, rows: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Weights (rows,) of a tile row and of the next one where they overlap."""
+    start = _extent(plan, layout[number + 1])[0]
+    found = []
+    for row in layout[number : number + 2]:
+        window = row.windows[0]
+        first = start - int(window.row_off)
+        found.append(axis_weights(int(window.height), plan.overlap_px)[first : first + rows])
+    return found[0], found[1]
+
+
+def _seam(
+    upper: npt.NDArray[np.int16],
+    lower: npt.NDArray[np.int16],
+    weights: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]],
+) -> npt.NDArray[np.uint8]:
+    """Scores (K, h, W), as they are written, of the rows that two tile rows share."""
+    scores = np.empty(upper.shape, dtype=np.uint8)
+    for row in range(0, upper.shape[1], _ROWS_AT_ONCE):
+        rows = slice(row, row + _ROWS_AT_ONCE)
+        first, second = (w[rows, None] for w in weights)
+        mean = np.rint((upper[:, rows] * first + lower[:, rows] * second) / (first + second))
+        # Data or none is the scene's, and the same in both.
+        scores[:, rows] = score_steps(mean.astype(np.int16))
     return scores
 
 
-class _Band:
-    """The rows that tiles can still touch: weighted sums, weights and validity.
-
-    Args:
-        plan: where the tiles lie.
-        n_classes: planes of logits.
-    """
-
-    def __init__(self, plan: TilePlan, n_classes: int) -> None:
-        height = _band_height(plan)
-        self._plan = plan
-        self._top = 0
-        self._sums = np.zeros((n_classes, height, plan.grid.width), dtype=np.float64)
-        self._weights = np.zeros((height, plan.grid.width), dtype=np.int32)
-        self._valid = np.zeros((height, plan.grid.width), dtype=np.bool_)
-
-    def add(self, tile: TileLogits) -> None:
-        """Add a tile's part of the grid."""
-        on_grid = self._plan.grid.clip(tile.window)
-        if on_grid is None:
-            return
-        in_tile = _slices(on_grid, tile.window.row_off, tile.window.col_off)
-        in_band = _slices(on_grid, self._top, 0)
-        overlap_px = self._plan.overlap_px
-        weights = np.outer(
-            axis_weights(int(tile.window.height), overlap_px)[in_tile[0]],
-            axis_weights(int(tile.window.width), overlap_px)[in_tile[1]],
-        )
-        self._sums[(slice(None), *in_band)] += tile.logits[(slice(None), *in_tile)] * weights
-        self._weights[in_band] += weights.astype(np.int32)
-        self._valid[in_band] |= tile.valid[in_tile]
-
-    def release(self, final_row: int) -> Iterator[Strip]:
-        """Hand out the rows above `final_row` and make room for as many below."""
-        done = final_row - self._top
-        if done <= 0:
-            return
-        for start in range(0, done, STRIP_ROWS):
-            part = slice(start, min(start + STRIP_ROWS, done))
-            # Copied: the band's own rows are overwritten by what comes next.
-            valid = self._valid[part].copy()
-            scores = sigmoid(self._sums[:, part] / self._weights[part])
-            scores *= valid
-            yield Strip(self._top + start, scores, valid)
-        kept = self._valid.shape[0] - done
-        for rows_last in (self._sums, self._weights[None], self._valid[None]):
-            rows_last[:, :kept] = rows_last[:, done:]
-            rows_last[:, kept:] = 0
-        self._top = final_row
-
-
-def _band_height(plan: TilePlan) -> int:
-    """Rows between the first unfinished row and the lowest tile, at most."""
-    height, top, bottom = 0, 0, 0
-    for row in plan.rows():
-        lowest = max(int(w.row_off + w.height) for w in row.windows)
-        bottom = max(bottom, min(lowest, plan.grid.height))
-        height = max(height, bottom - top)
-        top = row.final_row
-    return height
-
-
-def _in_plan_order(tiles: Iterator[TileLogits], windows: Sequence[Window]) -> Iterator[TileLogits]:
-    """Sort one row of tiles, holding back only those that come too early."""
-    early: dict[tuple[int, ...], TileLogits] = {}
-    missing = {_key(w) for w in windows}
-    for window in windows:
-        while _key(window) not in early:
-            tile = next(tiles, None)
-            if tile is None:
-                raise _missing(window)
-            if _key(tile.window) not in missing:
-                raise _not_planned(tile.window)
-            missing.remove(_key(tile.window))
-            early[_key(tile.window)] = tile
-        yield early.pop(_key(window))
+def _pieces(row_off: int, steps: npt.NDArray[np.uint8]) -> Iterator[Strip]:
+    """Rows as strips."""
+    for row in range(0, steps.shape[1], STRIP_ROWS):
+        part = steps[:, row : row + STRIP_ROWS]
+        yield Strip(row_off + row, scores_of(part), part[0] != NODATA)
 
 
 def _missing(window: Window) -> GridMismatchError:
@@ -185,12 +270,6 @@ def _not_planned(window: Window) -> GridMismatchError:
         "Tiles are blended row by row, each once",
         "Predict with the windows of the plan, top to bottom",
     )
-
-
-def _slices(window: Window, row_off: int, col_off: int) -> tuple[slice, slice]:
-    """The window's rows and columns, counted from another origin."""
-    row, col = int(window.row_off - row_off), int(window.col_off - col_off)
-    return slice(row, row + int(window.height)), slice(col, col + int(window.width))
 
 
 def _key(window: Window) -> tuple[int, ...]:

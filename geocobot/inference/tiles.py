@@ -13,8 +13,8 @@ from rasterio.windows import Window
 from torch.utils.data import DataLoader
 
 from geocobot.data.dataset import Sample, SceneDataset
-from geocobot.data.loader import make_loader
-from geocobot.data.samplers import TileSampler
+from geocobot.data.loader import load_batches
+from geocobot.data.samplers import TileSampler, slices_of
 from geocobot.errors import DeviceError, ModelFileError
 from geocobot.models.precision import Compute
 from geocobot.tiling import TilePlan
@@ -39,34 +39,48 @@ class TileLogits:
     window: Window
 
 
-def plan_tiles(
-    dataset: SceneDataset,
-    *,
-    size_px: int,
-    overlap_px: int,
-    batch_size: int = 1,
-    workers: int = 0,
-    pin_memory: bool = False,
-) -> tuple[DataLoader[Sample], TilePlan]:
+def plan_tiles(dataset: SceneDataset, *, size_px: int, overlap_px: int) -> TilePlan:
     """Cut a scene into overlapping tiles.
 
     Args:
         dataset: the scene, without labels.
         size_px: tile side.
-        overlap_px: how far a tile reaches into its neighbor; below `size_px`.
-        batch_size: tiles per batch.
-        workers: processes that read tiles; 0 reads them in this one. The batches are the same.
-        pin_memory: whether batches come in memory that CUDA copies from faster.
-
-    Returns:
-        A loader of batches in the plan's order, top to bottom and west to east, and the plan.
+        overlap_px: how far a tile reaches into its neighbor; half the side at most.
     """
     sampler = TileSampler(dataset, size_px=size_px, stride_px=size_px - overlap_px)
     windows = [dataset.window_of(slices) for slices in sampler]
-    loader = make_loader(
-        dataset, sampler, batch_size=batch_size, workers=workers, pin_memory=pin_memory
-    )
-    return loader, TilePlan.of(dataset.grid, windows, overlap_px)
+    return TilePlan.of(dataset.grid, windows, overlap_px)
+
+
+def load_tiles(
+    dataset: SceneDataset,
+    plan: TilePlan,
+    *,
+    rows: Iterable[int] | None = None,
+    batch_size: int = 1,
+    workers: int = 0,
+    pin_memory: bool = False,
+) -> DataLoader[Sample]:
+    """Read the tiles of a plan, top to bottom and west to east.
+
+    A batch never goes on in the next tile row, so that a row's batches are the same whichever rows
+    come before it.
+
+    Args:
+        dataset: the scene, without labels.
+        plan: its tiles.
+        rows: numbers of the tile rows that are wanted; default all.
+        batch_size: tiles per batch; the last one of a row may be smaller.
+        workers: processes that read tiles; 0 reads them in this one. The batches are the same.
+        pin_memory: whether batches come in memory that CUDA copies from faster.
+    """
+    layout = list(plan.rows())
+    batches = [
+        [slices_of(plan.grid, window) for window in layout[row].windows[k : k + batch_size]]
+        for row in (range(len(layout)) if rows is None else rows)
+        for k in range(0, len(layout[row].windows), batch_size)
+    ]
+    return load_batches(dataset, batches, workers=workers, pin_memory=pin_memory)
 
 
 def predict_tiles(
@@ -83,8 +97,8 @@ def predict_tiles(
 
     Args:
         segmenter: the model; a module is moved to the device and set to evaluation.
-        loader: batches of `SceneDataset` samples: "image" (B, C, H, W) float32, "valid"
-            (B, H, W) bool, "window" (B, 4) int64.
+        loader: batches of `SceneDataset` samples, each of tiles of one row: "image" (B, C, H, W)
+            float32, "valid" (B, H, W) bool, "window" (B, 4) int64.
         compute: where, and how exactly.
         n_classes: K, planes of the logits.
         shown: the parts of a batch that the model gets, in this order.

@@ -87,7 +87,7 @@ def new_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def new_files(
-    paths: Sequence[str | Path], *, overwrite: bool = False
+    paths: Sequence[str | Path], *, overwrite: bool = False, folder: Path | None = None
 ) -> Iterator[tuple[Path, ...]]:
     """Write files that belong together: all appear under their names at the end, or none.
 
@@ -97,17 +97,17 @@ def new_files(
     Args:
         paths: the files to come, none twice; missing parent folders are made.
         overwrite: whether existing files may be replaced.
+        folder: where they are written, on the same disk; default beside each.
 
     Yields:
-        A hidden path for each, in the same folder with the same extension, to be written by the
-        block.
+        A hidden path for each, with the same extension, to be written by the block.
 
     Raises:
         OutputError: see `check_output`; also if a finished file cannot be renamed.
     """
     for path in paths:
         check_output(path, overwrite)
-    files = [Unfinished.beside(path) for path in paths]
+    files = [Unfinished.beside(path, folder) for path in paths]
     try:
         for file in files:
             _make_parents(file.target, file.path)

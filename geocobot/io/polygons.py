@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ from geocobot.errors import OutputError
 from geocobot.io.output import new_files
 from geocobot.io.styles import embed_style, geopackage_layer, qml_of
 from geocobot.io.unfinished import delete_file, reveal, write_text
+from geocobot.io.vector_errors import unreadable
 
 logger = logging.getLogger("geocobot.io")
 
@@ -35,6 +37,7 @@ _SCHEMA = {
     "area_m2": "float64",
     "perimeter_m": "float64",
 }
+_READ_ERRORS = (DataSourceError, DataLayerError, ValueError)
 _WRITE_ERRORS = (DataSourceError, DataLayerError, FieldError, OSError)
 
 
@@ -67,6 +70,25 @@ def style_beside(path: str | Path) -> Path | None:
     return None if target.suffix.lower() == ".gpkg" else target.with_suffix(".qml")
 
 
+def read_areas(path: Path) -> pd.DataFrame:
+    """The columns class_id and area_m2 of a file that `PolygonWriter` wrote.
+
+    Raises:
+        UnreadableFileError: it cannot be read any more.
+    """
+    columns = ["class_id", "area_m2"]
+    if path.suffix.lower() == ".parquet":
+        return pd.read_parquet(path, columns=columns)
+    layer = geopackage_layer(path.stem) if path.suffix.lower() == ".gpkg" else None
+    try:
+        frame: pd.DataFrame = pyogrio.read_dataframe(
+            path, layer=layer, columns=columns, read_geometry=False
+        )
+    except _READ_ERRORS as error:
+        raise unreadable(path, error) from error
+    return frame
+
+
 class PolygonWriter:
     """Writes the polygons of one scene; the file appears when the `with` block ends well.
 
@@ -85,6 +107,7 @@ class PolygonWriter:
         overwrite: whether existing files may be replaced.
         unfinished: where to write file and style, if somebody else gives them their names;
             messages name `path`.
+        moment: what a GeoPackage says of when it was written; default now.
 
     Raises:
         OutputError: see `check_format`.
@@ -100,6 +123,7 @@ class PolygonWriter:
         style_path: str | Path | None = None,
         overwrite: bool = False,
         unfinished: Sequence[Path] = (),
+        moment: datetime | None = None,
     ) -> None:
         check_format(path)
         self._path = Path(path)
@@ -110,6 +134,7 @@ class PolygonWriter:
         self._style_path = style_beside(path) if style_path is None else Path(style_path)
         self._overwrite = overwrite
         self._unfinished = tuple(unfinished)
+        self._moment = moment or datetime.now(UTC)
         self._finish = _FINISHERS[self._path.suffix.lower()]
         self._waiting: list[gpd.GeoDataFrame] = []
         self._stack = ExitStack()
@@ -167,7 +192,8 @@ class PolygonWriter:
         with self._stack:
             self._flush()
             try:
-                self._finish(self)
+                with _written_at(self._moment):
+                    self._finish(self)
             except _WRITE_ERRORS as cause:
                 raise self._cannot_write(cause) from cause
             if self._style_target is not None and self._style_path is not None:
@@ -192,21 +218,22 @@ class PolygonWriter:
             },
         }
         try:
-            pyogrio.write_dataframe(
-                frame[[*_SCHEMA, frame.geometry.name]],
-                self._stage,
-                layer=self._stage_layer,
-                driver="GPKG",
-                geometry_type="Polygon",
-                append=append,
-                **({} if append else creation),
-            )
+            with _written_at(self._moment):
+                pyogrio.write_dataframe(
+                    frame[[*_SCHEMA, frame.geometry.name]],
+                    self._stage,
+                    layer=self._stage_layer,
+                    driver="GPKG",
+                    geometry_type="Polygon",
+                    append=append,
+                    **({} if append else creation),
+                )
         except _WRITE_ERRORS as cause:
             raise self._cannot_write(cause) from cause
 
     def _finish_gpkg(self) -> None:
         """Add the style."""
-        embed_style(self._stage, self._stage_layer, self._classes)
+        embed_style(self._stage, self._stage_layer, self._classes, self._moment)
 
     def _finish_flatgeobuf(self) -> None:
         """Convert, with a spatial index."""
@@ -267,6 +294,18 @@ _FINISHERS: dict[str, Callable[[PolygonWriter], None]] = {
     ".parquet": PolygonWriter._finish_parquet,  # noqa: SLF001
     ".geojson": PolygonWriter._finish_geojson,  # noqa: SLF001
 }
+
+
+@contextmanager
+def _written_at(moment: datetime) -> Iterator[None]:
+    """Let GDAL write this moment into GeoPackages, in place of its own clock."""
+    name = "OGR_CURRENT_DATE"
+    before = pyogrio.get_gdal_config_option(name)
+    pyogrio.set_gdal_config_options({name: moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({name: before})
 
 
 def _description(classes: Sequence[ClassSpec]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -95,7 +95,7 @@ def geopackage_layer(name: str) -> str:
     return f"map_{name}" if is_reserved or name.lower() == STYLE_TABLE else name
 
 
-def embed_style(path: Path, layer: str, classes: Sequence[ClassSpec]) -> None:
+def embed_style(path: Path, layer: str, classes: Sequence[ClassSpec], moment: datetime) -> None:
     """Make the classes' style the default one of a GeoPackage layer.
 
     The table is registered as attributes without geometry, as QGIS does it itself, so that QGIS
@@ -105,6 +105,7 @@ def embed_style(path: Path, layer: str, classes: Sequence[ClassSpec]) -> None:
         path: an existing GeoPackage.
         layer: name of its layer of polygons.
         classes: names and colors of the legend.
+        moment: when the style was made.
     """
     row = {
         "f_table_catalog": "",
@@ -118,7 +119,7 @@ def embed_style(path: Path, layer: str, classes: Sequence[ClassSpec]) -> None:
         "description": "Classes of geocobot",
         "owner": "",
         "ui": "",
-        "update_time": pd.Timestamp(datetime.now(UTC)).floor("ms"),
+        "update_time": pd.Timestamp(moment).floor("ms"),
     }
     pyogrio.write_dataframe(
         pd.DataFrame([row]), path, layer=STYLE_TABLE, driver="GPKG", append=True

@@ -37,10 +37,13 @@ class Unfinished:
     old: Path
 
     @classmethod
-    def beside(cls, path: str | Path) -> Unfinished:
-        """Choose hidden names in the same folder."""
+    def beside(cls, path: str | Path, folder: Path | None = None) -> Unfinished:
+        """Choose hidden names in the same folder, or in another one on the same disk."""
         target = Path(path).resolve()
-        return cls(path, target, temporary_beside(target), temporary_beside(target))
+        temporary = temporary_beside(target)
+        if folder is not None:
+            temporary = folder.resolve() / temporary.name
+        return cls(path, target, temporary, temporary_beside(target))
 
     def reach_disk(self) -> None:
         """Wait until the finished file is on the disk.

@@ -10,8 +10,8 @@ from typing import Any
 
 from geocobot.bands import BandRange
 from geocobot.config import TrainOptions
+from geocobot.io.identity import scene_identity
 from geocobot.io.scene import Scene
-from geocobot.secrecy import without_secrets
 from geocobot.workflows.ground import BandRanges
 
 STATISTICS_NAME = "statistics.json"
@@ -54,22 +54,8 @@ def recall_ranges(path: Path, scenes: Sequence[Scene], options: TrainOptions) ->
 def _occasion(scenes: Sequence[Scene], options: TrainOptions) -> dict[str, Any]:
     """All that the ranges follow from."""
     return {
-        "scenes": [_identity(scene) for scene in scenes],
+        "scenes": [scene_identity(scene) for scene in scenes],
         "stretch": options.stretch,
         "value_range": options.value_range,
         "seed": options.seed,
-    }
-
-
-def _identity(scene: Scene) -> dict[str, Any]:
-    """A scene, and by what a change of its file shows; nothing does where it is remote."""
-    path = Path(scene.path)
-    found = path.stat() if path.is_file() else None
-    return {
-        "path": without_secrets(scene.path),
-        "bytes": None if found is None else found.st_size,
-        "modified_ns": None if found is None else found.st_mtime_ns,
-        "size_px": scene.grid.shape,
-        "bands": scene.bands,
-        "nodata": [None if value is None else repr(value) for value in scene.band_nodata],
     }

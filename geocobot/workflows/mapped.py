@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import geopandas as gpd
+import pandas as pd
 
 from geocobot.classes import ClassSpec
 
@@ -39,6 +39,7 @@ class SceneResult:
         totals: one per class of the model.
         tiles: how many the model could have seen, tiles without data included.
         seconds: from the first tile to the finished files.
+        is_recalled: whether it was there already, made by the same command.
     """
 
     raster: Path
@@ -49,6 +50,7 @@ class SceneResult:
     totals: tuple[ClassTotal, ...]
     tiles: int
     seconds: float
+    is_recalled: bool = False
 
     @property
     def n_polygons(self) -> int:
@@ -60,9 +62,12 @@ class SceneResult:
         found = ", ".join(
             f"{t.polygons} {t.name} ({_area(t.area_m2)})" for t in self.totals if t.polygons
         )
+        how = f"in {self.seconds:.1f} s ({self.tiles} tiles)"
+        if self.is_recalled:
+            how = "(finished before)"
         lines = [
-            f"{self.raster.name}: {self.n_polygons} polygons in {self.seconds:.1f} s "
-            f"({self.tiles} tiles)" + (f": {found}" if found else ""),
+            f"{self.raster.name}: {self.n_polygons} polygons {how}"
+            + (f": {found}" if found else ""),
             f"  polygons  {self.polygons}",
         ]
         extra = {"scores": self.scores, "classes": self.classes, "options": self.config}
@@ -99,11 +104,11 @@ class Tally:
     def __init__(self, classes: Sequence[ClassSpec]) -> None:
         self._totals = {c.number: ClassTotal(c.name, 0, 0.0) for c in classes}
 
-    def add(self, frame: gpd.GeoDataFrame) -> None:
-        """Count one chunk of polygons."""
-        for number, area_m2 in frame.groupby("class_id")["area_m2"]:
-            total = self._totals[int(number)]
-            self._totals[int(number)] = replace(
+    def add(self, frame: pd.DataFrame) -> None:
+        """Count one chunk of polygons, by their columns class_id and area_m2."""
+        for number, total in self._totals.items():
+            area_m2 = frame["area_m2"][frame["class_id"] == number]
+            self._totals[number] = replace(
                 total,
                 polygons=total.polygons + len(area_m2),
                 area_m2=total.area_m2 + float(area_m2.sum()),

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 from geocobot.adapters.merge import merge
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
 from geocobot.data.dataset import SceneDataset
 from geocobot.errors import ModelFileError
-from geocobot.inference.blend import blend
+from geocobot.inference.blend import BlendedRow, blend_rows, merge_rows
+from geocobot.inference.journal import RowJournal
 from geocobot.inference.restore import restore
-from geocobot.inference.tiles import Predictor, TileLogits, plan_tiles, predict_tiles
+from geocobot.inference.tiles import (
+    Predictor,
+    TileLogits,
+    load_tiles,
+    plan_tiles,
+    predict_tiles,
+)
 from geocobot.io.files import find_rasters
 from geocobot.io.fitting import check_resolution, open_scene_for
 from geocobot.io.resampled import ResampledScene
@@ -26,11 +33,14 @@ from geocobot.models.modelfile import load_model
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import check_limits, to_yaml
+from geocobot.tiling import TilePlan
 from geocobot.vectorize.polygonize import CleanOptions, polygonize
 from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.device import choose_compute
+from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.mapped import ClassTotal, PredictResult, SceneResult, Tally
-from geocobot.workflows.targets import Targets, check_targets, choose_targets, open_targets
+from geocobot.workflows.mapping_run import MappingRun
+from geocobot.workflows.targets import check_targets, choose_targets, open_targets
 
 __all__ = ["ClassTotal", "PredictResult", "SceneResult", "map_scene", "predict"]
 
@@ -43,7 +53,8 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     """Map scenes with a trained model.
 
     Everything that can be wrong with options, scenes and outputs is found out before the model
-    is loaded. The files of a scene appear together when all of them are finished.
+    is loaded. The files of a scene appear together when all of them are finished. An interrupted
+    map keeps its finished tile rows in `<result>.partial`, and goes on there with `resume`.
 
     Args:
         options: what to map, with what, and where to put it.
@@ -62,27 +73,41 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         save_classes=options.save_classes,
     )
     inputs = [*rasters, options.model, *filter(None, [options.checkpoint])]
-    check_targets(targets, inputs, overwrite=options.overwrite)
+    check_targets(targets, inputs)
+    claim = partial(MappingRun.claim, resume=options.resume, overwrite=options.overwrite)
+    runs = [None if options.resume else claim(target) for target in targets]
     compute = choose_compute(options.device, options.precision)
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
     scenes = _open_scenes(rasters, card, options)
-    segmenter, card = load_model(options.model, checkpoint=options.checkpoint, progress=progress)
-    if card.segmenter.adapter.merges:
-        merge(segmenter.encoder, keep=False)
-    results = tuple(
-        map_scene(scene, segmenter, card, target, options, compute=compute, progress=progress)
+    jobs = [
+        MapJob.of(scene, target, options, compute)
         for scene, target in zip(scenes, targets, strict=True)
-    )
+    ]
+    made: list[SceneResult | None] = [None] * len(jobs)
+    if options.resume:
+        made = [job.recall(card.classes) for job in jobs]
+        runs = [None if r else claim(job.targets) for r, job in zip(made, jobs, strict=True)]
+    if any(runs):
+        segmenter, card = load_model(
+            options.model, checkpoint=options.checkpoint, progress=progress
+        )
+        if card.segmenter.adapter.merges:
+            merge(segmenter.encoder, keep=False)
+        for k, run in enumerate(runs):
+            if run is not None:
+                made[k] = map_scene(
+                    jobs[k], segmenter, card, run, compute=compute, progress=progress
+                )
+    results = tuple(result for result in made if result is not None)
     return PredictResult(results, time.perf_counter() - start_s)
 
 
 def map_scene(
-    scene: Scene,
+    job: MapJob,
     segmenter: Predictor,
     card: ModelCard,
-    targets: Targets,
-    options: PredictOptions,
+    run: MappingRun,
     *,
     compute: Compute,
     progress: Progress = _SILENT,
@@ -90,57 +115,90 @@ def map_scene(
     """Map one scene in one pass; memory does not grow with its height.
 
     Args:
-        scene: opened with the bands of the model.
+        job: the scene, opened with the bands of the model, and how to tile, clean and save.
         segmenter: the model, or anything that makes logits of images.
         card: what the model says of itself: classes, ranges, tile size.
-        targets: where the results go.
-        options: how to tile, clean and save; `raster`, `model`, `out`, `device` and `precision` are
-            not read.
+        run: where the map grows.
         compute: where, and how exactly.
         progress: is told of every tile.
     """
     start_s = time.perf_counter()
     release_large_arrays()
+    options, scene = job.options, job.scene
     classes = _with_threshold(card.classes, options.threshold)
-    native = scene.native if isinstance(scene, ResampledScene) else scene
     dataset = SceneDataset(scene, card.ranges)
-    loader, plan = plan_tiles(
-        dataset,
-        size_px=card.patch_px,
-        overlap_px=round(options.overlap * card.patch_px),
-        batch_size=options.batch_size,
-        workers=options.workers,
-        pin_memory=compute.device.type == "cuda",
+    plan = plan_tiles(
+        dataset, size_px=card.patch_px, overlap_px=round(options.overlap * card.patch_px)
     )
     tally = Tally(classes)
     with (
+        run.begun(job.identity(card, compute)) as place,
         progress.task(f"Mapping {scene.name}", len(plan.windows)) as task,
         closing(scene),
-        open_targets(targets, native.grid, classes, overwrite=options.overwrite) as files,
+        open_targets(
+            job.targets,
+            job.native.grid,
+            classes,
+            overwrite=run.overwrite,
+            folder=place.files,
+            moment=place.begun,
+        ) as files,
     ):
-        tiles = predict_tiles(segmenter, loader, compute, n_classes=len(classes))
-        strips = blend(_counted(tiles, task), plan)
+        loader = partial(
+            load_tiles,
+            dataset,
+            plan,
+            batch_size=options.batch_size,
+            workers=options.workers,
+            pin_memory=compute.device.type == "cuda",
+        )
+        predicted = partial(predict_tiles, segmenter, compute=compute, n_classes=len(classes))
+        rows = _rows(plan, place.journal, lambda missing: predicted(loader(rows=missing)), task)
+        strips = merge_rows(rows, plan)
         if isinstance(scene, ResampledScene):
             strips = restore(strips, scene)
-        for frame in polygonize(files.record(strips), native.grid, classes, _cleaning(options)):
+        for frame in polygonize(files.record(strips), job.native.grid, classes, _cleaning(options)):
             files.polygons.append(frame)
             tally.add(frame)
-        files.write_config(to_yaml(_resolved(options, scene, targets, compute)))
+        files.write_config(to_yaml(options))
+        place.close()
     if not any(t.polygons for t in tally.totals()):
         _LOG.warning(
             "%s: no polygon. No pixel scored above the threshold, or --min-area dropped all.",
             scene.name,
         )
-    return SceneResult(
-        raster=Path(scene.path),
-        polygons=targets.polygons,
-        scores=targets.scores,
-        classes=targets.classes,
-        config=targets.config,
-        totals=tally.totals(),
-        tiles=len(plan.windows),
-        seconds=time.perf_counter() - start_s,
+    return job.result(
+        tally.totals(), tiles=len(plan.windows), seconds=time.perf_counter() - start_s
     )
+
+
+def _rows(
+    plan: TilePlan,
+    journal: RowJournal,
+    predicted: Callable[[Sequence[int]], Iterable[TileLogits]],
+    task: Task,
+) -> Iterator[BlendedRow]:
+    """All tile rows, top to bottom: those that are kept, and the others as they are computed.
+
+    Args:
+        plan: of the scene.
+        journal: what is computed is kept there.
+        predicted: the tiles of some rows.
+        task: is told of every tile.
+    """
+    layout = list(plan.rows())
+    kept = journal.finished()
+    missing = [number for number in range(len(layout)) if number not in kept]
+    computed = blend_rows(_counted(predicted(missing), task), plan, missing)
+    for number, row in enumerate(layout):
+        if number in kept:
+            task.advance(len(row.windows))
+            yield journal.recall(number)
+        else:
+            found = next(computed)
+            journal.keep(number, found)
+            yield found
+    next(computed, None)  # which says if tiles are left over
 
 
 def _open_scenes(rasters: Sequence[str], card: ModelCard, options: PredictOptions) -> list[Scene]:
@@ -192,18 +250,4 @@ def _cleaning(options: PredictOptions) -> CleanOptions:
         min_area_m2=options.min_area,
         simplify_m=options.simplify,
         close_holes_m2=options.close_holes,
-    )
-
-
-def _resolved(
-    options: PredictOptions, scene: Scene, targets: Targets, compute: Compute
-) -> PredictOptions:
-    """The options with everything that was found out, for this scene alone."""
-    return replace(
-        options,
-        raster=(scene.path,),
-        out=str(targets.polygons),
-        bands=scene.bands,
-        device="cuda" if compute.device.type == "cuda" else "cpu",
-        precision=compute.precision,
     )

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from geocobot.classes import ClassSpec, classify
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
-from geocobot.io.output import check_output, new_files
+from geocobot.io.output import new_files
 from geocobot.io.polygons import PolygonWriter, check_format, style_beside
 from geocobot.io.scores import ClassWriter, ScoreWriter
 from geocobot.io.source import GDAL_NAME
@@ -129,12 +130,11 @@ def _beside(vector: Path, *, save_scores: bool, save_classes: bool) -> Targets:
     )
 
 
-def check_targets(targets: Sequence[Targets], inputs: Sequence[str], *, overwrite: bool) -> None:
-    """Find out before the work starts whether everything can be written.
+def check_targets(targets: Sequence[Targets], inputs: Sequence[str]) -> None:
+    """Find out before the work starts whether the results may go there.
 
     Raises:
-        OutputError: a file exists and may not be replaced, is itself an input, or cannot be
-            written; the vector format is unknown.
+        OutputError: a file is itself an input, or the vector format is unknown.
     """
     for target in targets:
         check_format(target.polygons)
@@ -147,12 +147,17 @@ def check_targets(targets: Sequence[Targets], inputs: Sequence[str], *, overwrit
                 "geocobot never writes over what it reads",
                 "Choose another --out",
             )
-        check_output(path, overwrite)
 
 
 @contextmanager
 def open_targets(
-    targets: Targets, grid: GeoGrid, classes: Sequence[ClassSpec], *, overwrite: bool
+    targets: Targets,
+    grid: GeoGrid,
+    classes: Sequence[ClassSpec],
+    *,
+    overwrite: bool,
+    folder: Path | None = None,
+    moment: datetime | None = None,
 ) -> Iterator[OpenTargets]:
     """Open all files of a scene; at the end all get their names, or none is left.
 
@@ -161,6 +166,8 @@ def open_targets(
         grid: of the scene.
         classes: with the thresholds in force.
         overwrite: whether existing files may be replaced.
+        folder: where they are written until they are whole; default beside their places.
+        moment: what they say of when they were written; default now.
 
     Raises:
         OutputError: a file exists and may not be replaced, or cannot be written.
@@ -168,7 +175,7 @@ def open_targets(
     with ExitStack() as stack:
         # Opened before the writers, so that every writer is closed before the first rename.
         paths = tuple(targets.paths())
-        temporary = stack.enter_context(new_files(paths, overwrite=overwrite))
+        temporary = stack.enter_context(new_files(paths, overwrite=overwrite, folder=folder))
         unfinished = dict(zip(paths, temporary, strict=True))
         vectors = (targets.polygons, targets.style)
         polygons = stack.enter_context(
@@ -178,6 +185,7 @@ def open_targets(
                 classes,
                 targets.polygons.stem,
                 unfinished=[unfinished[path] for path in vectors if path is not None],
+                moment=moment,
             )
         )
         sinks: list[Callable[[Strip], None]] = []

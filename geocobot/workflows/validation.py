@@ -10,7 +10,7 @@ import numpy as np
 from geocobot.classes import ClassSpec, classify
 from geocobot.data.module import SceneDataModule
 from geocobot.evaluation.pixels import Confusion, PixelScores
-from geocobot.inference.blend import sigmoid
+from geocobot.inference.steps import as_steps, score_steps, scores_of
 from geocobot.inference.tiles import Predictor, predict_tiles
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
@@ -53,7 +53,8 @@ def judge_blocks(
         tiles = predict_tiles(predictor, [batch], compute, n_classes=len(classes), shown=shown)
         for tile, image, label in zip(tiles, batch["image"], batch["label"], strict=True):
             truth = label.numpy().astype(np.uint8)
-            predicted = classify(sigmoid(tile.logits), tile.valid, classes)
+            scores = scores_of(score_steps(as_steps(tile.logits, tile.valid)))
+            predicted = classify(scores, tile.valid, classes)
             confusion.add(truth, predicted, tile.valid)
             labelled = int(np.isin(truth, [c.number for c in classes]).sum())
             rows.append((labelled, Row(image.numpy(), truth, predicted)))

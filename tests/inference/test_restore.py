@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from geocobot.inference.restore import restore
 from geocobot.io.resampled import resampled
 from geocobot.io.scene import Scene
+from geocobot.io.scores import SCORE_SCALE
 from geocobot.resampling import resample
 from geocobot.tiling import Strip
+
+STEP = 1 / SCORE_SCALE
 
 
 def at(path, size_m):
@@ -52,7 +55,7 @@ def test_strips_of_any_height_give_what_the_whole_gives(scene_factory, size_m, d
     assert np.array_equal(out_valid, native.valid)
     box = (0, 0, 50 / scene.scale_xy[0], 600 / scene.scale_xy[1])
     expected = resample(scores, valid, box, (600, 50))
-    np.testing.assert_allclose(out, expected * native.valid, atol=1e-3)
+    np.testing.assert_allclose(out, expected * native.valid, atol=STEP / 2 + 1e-3)
     assert (out[:, native.valid] > 0).all()  # no pixel with data is left without a score
 
 
@@ -65,8 +68,8 @@ def test_a_gradient_of_scores_keeps_its_place(scene_factory, size_m):
     out, _ = joined(restore(iter([Strip(0, scores, np.ones((height, width), bool))]), scene))
     inner = slice(8, -8)
     native = (np.arange(400) + 0.5) / 500
-    np.testing.assert_allclose(out[0, 200, inner], native[inner], atol=1e-3)
-    np.testing.assert_allclose(out[1, inner, 200], native[inner], atol=1e-3)
+    np.testing.assert_allclose(out[0, 200, inner], native[inner], atol=STEP / 2 + 1e-3)
+    np.testing.assert_allclose(out[1, inner, 200], native[inner], atol=STEP / 2 + 1e-3)
 
 
 def test_what_makes_the_strips_comes_to_its_end(scene_factory):

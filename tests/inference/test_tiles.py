@@ -11,7 +11,7 @@ from geocobot.bands import BandRange
 from geocobot.data.dataset import SceneDataset
 from geocobot.data.samplers import TileSampler
 from geocobot.errors import ModelFileError
-from geocobot.inference.tiles import plan_tiles, predict_tiles
+from geocobot.inference.tiles import load_tiles, plan_tiles, predict_tiles
 from geocobot.io.scene import Scene
 from geocobot.models.precision import Compute
 
@@ -28,9 +28,16 @@ def open_dataset(path):
     return SceneDataset(Scene.open(path), RANGES)
 
 
-def run(dataset, predictor=first_band, **plan):
-    loader, tile_plan = plan_tiles(dataset, **plan)
+def run(dataset, predictor=first_band, *, size_px, overlap_px, **how):
+    tile_plan = plan_tiles(dataset, size_px=size_px, overlap_px=overlap_px)
+    loader = load_tiles(dataset, tile_plan, **how)
     return list(predict_tiles(predictor, loader, CPU, n_classes=2)), tile_plan
+
+
+def load(path):
+    """Tiles of 64 px of a scene."""
+    dataset = open_dataset(path)
+    return load_tiles(dataset, plan_tiles(dataset, size_px=64, overlap_px=0))
 
 
 def test_tiles_carry_the_scene_pixel_by_pixel(scene_factory):
@@ -115,7 +122,7 @@ def test_a_module_is_set_to_evaluation(scene_factory):
 
 
 def test_inference_mode_ends_with_each_tile(scene_factory):
-    loader, _ = plan_tiles(open_dataset(scene_factory()), size_px=64, overlap_px=0)
+    loader = load(scene_factory())
     tiles = predict_tiles(first_band, loader, CPU, n_classes=2)
     next(tiles)
     assert not torch.is_inference_mode_enabled()
@@ -130,7 +137,7 @@ def test_products_are_as_exact_as_asked_and_logits_float32_always(scene_factory,
         seen.append(layer(image).dtype)
         return layer(image)
 
-    loader, _ = plan_tiles(open_dataset(scene_factory()), size_px=64, overlap_px=0)
+    loader = load(scene_factory())
     compute = Compute(torch.device("cpu"), precision)
     (*tiles,) = predict_tiles(model, loader, compute, n_classes=2)
     assert set(seen) == {getattr(torch, precision)}
@@ -140,7 +147,20 @@ def test_products_are_as_exact_as_asked_and_logits_float32_always(scene_factory,
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_broken_model_is_named(scene_factory, value):
-    loader, _ = plan_tiles(open_dataset(scene_factory()), size_px=64, overlap_px=0)
+    loader = load(scene_factory())
     tiles = predict_tiles(lambda x: first_band(x) * value, loader, CPU, n_classes=2)
     with pytest.raises(ModelFileError, match="not finite at row 0, column 0"):
         next(tiles)
+
+
+def test_a_batch_stays_in_its_row(scene_factory):
+    dataset = open_dataset(scene_factory(shape_hw=(150, 300)))
+    plan = plan_tiles(dataset, size_px=64, overlap_px=16)
+    layout = list(plan.rows())
+    assert [len(row.windows) for row in layout] == [6, 6, 6]
+    batches = list(load_tiles(dataset, plan, batch_size=4))
+    assert [len(batch["image"]) for batch in batches] == [4, 2] * 3
+    some = list(load_tiles(dataset, plan, rows=[2], batch_size=4))
+    for one, other in zip(batches[4:], some, strict=True):
+        assert torch.equal(one["image"], other["image"])
+        assert torch.equal(one["window"], other["window"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 import geopandas as gpd
@@ -64,7 +65,7 @@ def test_the_style_is_the_layers_default_and_no_layer_of_the_map(tmp_path):
     classes = name_classes(["road"])
     frame = gpd.GeoDataFrame({"class_name": ["road"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     frame.to_file(path, layer="roads")
-    embed_style(path, "roads", classes)
+    embed_style(path, "roads", classes, datetime(2026, 1, 1, tzinfo=UTC))
     with closing(sqlite3.connect(path)) as db:
         kinds = dict(db.execute("SELECT table_name, data_type FROM gpkg_contents"))
         style = db.execute(

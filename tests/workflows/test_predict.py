@@ -40,6 +40,8 @@ from geocobot.models.modelfile import save_model
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import build_segmenter
 from geocobot.settings import make_options, read_yaml
+from geocobot.workflows.map_job import MapJob
+from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.predict import map_scene, predict
 from geocobot.workflows.targets import choose_targets
 
@@ -99,7 +101,8 @@ def run(raster, out, card, predictor=bright, **options):
     (targets,) = choose_targets(
         chosen.raster, chosen.out, save_scores=chosen.save_scores, save_classes=chosen.save_classes
     )
-    return map_scene(scene, predictor, card, targets, chosen, compute=CPU)
+    run = MappingRun.claim(targets, resume=chosen.resume, overwrite=chosen.overwrite)
+    return map_scene(MapJob.of(scene, targets, chosen, CPU), predictor, card, run, compute=CPU)
 
 
 def assert_same_polygons(ours, expected):
@@ -259,7 +262,9 @@ def names_in(folder):
 
 @pytest.mark.parametrize("reason", [KeyboardInterrupt("enough"), RuntimeError("broken")])
 @pytest.mark.parametrize("batches", [0, 5])
-def test_an_interrupted_run_leaves_nothing_behind(scene_factory, tmp_path, card, reason, batches):
+def test_an_interrupted_run_leaves_what_was_there_and_its_finished_rows(
+    scene_factory, tmp_path, card, reason, batches
+):
     raster = scene_factory(image=blobs(400, 300))
     folder = tmp_path / "results"
     folder.mkdir()
@@ -276,7 +281,8 @@ def test_an_interrupted_run_leaves_nothing_behind(scene_factory, tmp_path, card,
 
     with pytest.raises(type(reason), match=str(reason)):
         run(raster, kept, replace(card, patch_px=128), stopping, overwrite=True, batch_size=2)
-    assert names_in(folder) == ["o.gpkg"]
+    # Two finished tile rows, or none.
+    assert names_in(folder) == ["o.gpkg", *(["o.gpkg.partial"] if batches else [])]
     assert kept.read_text() == "the result of yesterday"
 
 
@@ -423,7 +429,7 @@ def test_an_unknown_format_is_refused_before_anything_is_read(tmp_path):
 
 def test_other_pixel_sizes_are_refused(scene_factory, tmp_path, model_file):
     raster = scene_factory(res=1.2)
-    with pytest.raises(PixelSizeError, match="gdalwarp -r average -tr"):
+    with pytest.raises(PixelSizeError, match="--resolution 1 to have it resampled"):
         predict(options_for(model_file, raster, out=str(tmp_path / "o.gpkg")))
     scene_factory("near.tif", res=1.08)
     predict(options_for(model_file, tmp_path / "near.tif", out=str(tmp_path / "near.gpkg")))

@@ -14,7 +14,8 @@ from geocobot.classes import name_classes
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
 from geocobot.tiling import Strip
-from geocobot.workflows.targets import check_targets, choose_targets, open_targets
+from geocobot.workflows.mapping_run import MappingRun
+from geocobot.workflows.targets import choose_targets, open_targets
 
 GRID = GeoGrid(CRS("EPSG:32633"), Affine(1, 0, 5e5, 0, -1, 5e6), (20, 30))
 CLASSES = name_classes(["road"])
@@ -73,7 +74,7 @@ def test_a_folder_that_may_not_be_entered_is_told_of(tmp_path, monkeypatch):
         monkeypatch.setattr(Path, name, refused)
     monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != private)
     with pytest.raises(OutputError, match="where you may not write"):
-        check_targets([targets_in(private)], ["scene.tif"], overwrite=False)
+        MappingRun.claim(targets_in(private), resume=False, overwrite=False)
 
 
 def test_the_class_raster_has_its_style_beside_it(tmp_path):

@@ -1,0 +1,68 @@
+"""Logits and scores in whole steps, so that their sums do not depend on any order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geocobot.io.scores import NODATA, SCORE_SCALE
+
+LOGIT_STEPS = 1024
+"""Steps of a logit of 1. A step moves a score by a 4,000th at most, a 16th of its own step."""
+
+NO_DATA = int(np.iinfo(np.int16).min)
+"""Value of logits in steps where there is no data."""
+
+_MOST = 31.9  # beyond it all scores are 0 or 1, to far more digits than they have
+
+
+def sigmoid(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+    """Scores of logits of any shape, without overflow at either end."""
+    scores: npt.NDArray[np.float32] = (0.5 + 0.5 * np.tanh(0.5 * logits)).astype(np.float32)
+    return scores
+
+
+def as_steps(
+    logits: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int16]:
+    """Logits in steps.
+
+    Args:
+        logits: (K, h, w).
+        valid: (h, w), True where there is data.
+
+    Returns:
+        (K, h, w) int16, `NO_DATA` where not valid.
+    """
+    steps = np.rint(np.clip(logits, -_MOST, _MOST) * np.float32(LOGIT_STEPS)).astype(np.int16)
+    return np.where(valid, steps, np.int16(NO_DATA))
+
+
+def score_steps(logits: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+    """Scores of logits in steps, as they are written; `NODATA` for `NO_DATA`."""
+    return _SCORES[logits.view(np.uint16)]
+
+
+def scores_of(steps: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Scores, 0 to 1, of scores as they are written; 0 for `NODATA`."""
+    return _VALUES[steps]
+
+
+def _score_table() -> npt.NDArray[np.uint8]:
+    """The score of every logit in steps, by its bits as an unsigned number."""
+    logits = np.arange(2**16, dtype=np.uint16).view(np.int16)
+    scores = np.rint(sigmoid(logits / LOGIT_STEPS) * SCORE_SCALE).astype(np.uint8)
+    return np.where(logits == NO_DATA, np.uint8(NODATA), scores)
+
+
+def _value_table() -> npt.NDArray[np.float32]:
+    """The score of every number that a file holds."""
+    values = np.arange(256, dtype=np.float32) / np.float32(SCORE_SCALE)
+    values[NODATA] = 0
+    return values
+
+
+_SCORES = _score_table()
+_VALUES = _value_table()

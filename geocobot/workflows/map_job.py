@@ -1,0 +1,127 @@
+"""One scene to be mapped: what with, where to, and by what a change of any of it shows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from geocobot._version import __version__
+from geocobot.classes import ClassSpec
+from geocobot.config import PredictOptions
+from geocobot.io.identity import file_identity, scene_identity
+from geocobot.io.polygons import read_areas
+from geocobot.io.resampled import ResampledScene
+from geocobot.io.scene import Scene
+from geocobot.models.card import ModelCard
+from geocobot.models.precision import Compute
+from geocobot.models.weights import sha256_of
+from geocobot.secrecy import values_without_secrets
+from geocobot.settings import to_yaml
+from geocobot.workflows.mapped import ClassTotal, SceneResult, Tally
+from geocobot.workflows.targets import Targets
+
+# Options that decide who computes a map and where it goes, and not what it is.
+_NO_MATTER = {"raster", "model", "checkpoint", "out", "overwrite", "resume", "workers"}
+
+
+@dataclass(frozen=True, eq=False)
+class MapJob:
+    """One scene to be mapped.
+
+    Attributes:
+        scene: opened with the bands of the model, in pixels of the model's size.
+        targets: the files to come.
+        options: with everything that was found out, for this scene alone.
+    """
+
+    scene: Scene
+    targets: Targets
+    options: PredictOptions
+
+    @classmethod
+    def of(
+        cls, scene: Scene, targets: Targets, options: PredictOptions, compute: Compute
+    ) -> MapJob:
+        """Add everything to the options that was found out, for this scene alone."""
+        found = replace(
+            options,
+            raster=(scene.path,),
+            out=str(targets.polygons),
+            bands=scene.bands,
+            device="cuda" if compute.device.type == "cuda" else "cpu",
+            precision=compute.precision,
+        )
+        return cls(scene, targets, found)
+
+    @property
+    def native(self) -> Scene:
+        """The scene in the pixels of its file, which are those of the results."""
+        return self.scene.native if isinstance(self.scene, ResampledScene) else self.scene
+
+    def identity(self, card: ModelCard, compute: Compute) -> dict[str, Any]:
+        """All that the bytes of the map follow from, by group and name."""
+        model = Path(self.options.model)
+        given = {f.name: getattr(self.options, f.name) for f in fields(self.options)}
+        return {
+            "scene": scene_identity(self.native),
+            "model": {
+                "SHA-256": sha256_of(model) if model.is_file() else None,
+                "tile side": card.patch_px,
+            },
+            "option": {
+                n: values_without_secrets(v) for n, v in given.items() if n not in _NO_MATTER
+            },
+            "target": {"files": [path.name for path in self.targets.paths()]},
+            "machine": {
+                "device": compute.device.type,
+                "precision": compute.precision,
+                "number of threads": torch.get_num_threads(),
+                "torch": torch.__version__,
+                "geocobot": __version__,
+            },
+        }
+
+    def result(
+        self,
+        totals: tuple[ClassTotal, ...],
+        *,
+        tiles: int,
+        seconds: float,
+        is_recalled: bool = False,
+    ) -> SceneResult:
+        """What was made, and where it lies."""
+        return SceneResult(
+            raster=Path(self.scene.path),
+            polygons=self.targets.polygons,
+            scores=self.targets.scores,
+            classes=self.targets.classes,
+            config=self.targets.config,
+            totals=totals,
+            tiles=tiles,
+            seconds=seconds,
+            is_recalled=is_recalled,
+        )
+
+    def recall(self, classes: tuple[ClassSpec, ...]) -> SceneResult | None:
+        """The map, if the same command has made it already; None where it has not.
+
+        Args:
+            classes: of the model.
+        """
+        made = self.targets.config
+        if not all(os.path.isfile(path) for path in self.targets.paths()):
+            return None
+        if made.read_text("utf-8") != to_yaml(self.options):
+            return None
+        read = (
+            file_identity(path)["modified_ns"] for path in (self.scene.path, self.options.model)
+        )
+        if any(changed is not None and changed > made.stat().st_mtime_ns for changed in read):
+            return None
+        tally = Tally(classes)
+        tally.add(read_areas(self.targets.polygons))
+        return self.result(tally.totals(), tiles=0, seconds=0.0, is_recalled=True)

@@ -1,0 +1,204 @@
+"""Where the map of a scene grows until it is whole: in `<result>.partial`, beside its place."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from geocobot.errors import GeocobotError, OutputError, ResumeError
+from geocobot.inference.journal import RowJournal
+from geocobot.io.output import check_output
+from geocobot.workflows.targets import Targets
+
+_LOG = logging.getLogger("geocobot.workflows")
+
+_STATE_NAME = "run.json"
+_LOCK_NAME = "lock"
+_ROWS_NAME = "rows"
+_FILES_NAME = "files"
+_CLOSING_NAME = "closing"
+
+
+@dataclass(frozen=True)
+class MappingRun:
+    """The map of one scene on its way.
+
+    Attributes:
+        targets: the files to come.
+        partial: where finished tile rows and unfinished files are kept.
+        resumed: whether an interrupted run is being continued.
+        overwrite: whether existing results may be replaced.
+    """
+
+    targets: Targets
+    partial: Path
+    resumed: bool
+    overwrite: bool
+
+    @classmethod
+    def claim(cls, targets: Targets, *, resume: bool, overwrite: bool) -> MappingRun:
+        """Find out before any work whether a map can be made; create nothing.
+
+        Args:
+            targets: the files to come.
+            resume: whether to go on with an interrupted run, if there is one.
+            overwrite: whether results, or an interrupted run, may be replaced.
+
+        Raises:
+            OutputError: results or an interrupted run are there already.
+        """
+        partial = targets.polygons.with_name(f"{targets.polygons.name}.partial")
+        is_begun = os.path.isfile(partial / _STATE_NAME)
+        if os.path.lexists(partial) and not resume and not overwrite:
+            raise OutputError(
+                partial,
+                "holds an interrupted run",
+                "geocobot does not throw work away unasked",
+                "Pass --resume to go on with it, or --overwrite (-f) to start anew",
+            )
+        resumed = resume and is_begun
+        # Of a run that broke off while files got their names, some have theirs already.
+        overwrite = overwrite or (resumed and os.path.isfile(partial / _CLOSING_NAME))
+        for path in targets.paths():
+            check_output(path, overwrite)
+        return cls(targets, partial, resumed, overwrite)
+
+    @contextmanager
+    def begun(self, identity: Mapping[str, Any]) -> Iterator[OpenRun]:
+        """Hold the place while the map is made; when the block ends well, nothing of it is left.
+
+        Args:
+            identity: all that the map follows from, as JSON.
+
+        Raises:
+            OutputError: another process works there, or the folder cannot be made.
+            ResumeError: the interrupted run follows from something else.
+        """
+        try:
+            self.partial.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                self.partial,
+                f"cannot be made ({error.strerror})",
+                "The map grows there until it is whole",
+                "Choose another --out, or free the place",
+            ) from error
+        lock = FileLock(self.partial / _LOCK_NAME)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise OutputError(
+                self.partial,
+                "is in use",
+                "One process at a time makes the map of a scene",
+                "Wait for the other one, or choose another --out",
+            ) from error
+        try:
+            state = self._state(identity)
+            journal = RowJournal(self.partial / _ROWS_NAME)
+            begun = datetime.fromisoformat(state["begun"])
+            yield OpenRun(journal, self.partial / _FILES_NAME, begun, self.partial / _CLOSING_NAME)
+        except ResumeError:
+            raise
+        except BaseException as error:
+            if _can_go_on(error, identity) and journal.finished():
+                _LOG.warning(
+                    "%s keeps %d finished tile rows. To go on with them, repeat the command with "
+                    "--resume.",
+                    self.partial,
+                    len(journal.finished()),
+                )
+                raise
+            lock.release()
+            shutil.rmtree(self.partial, ignore_errors=True)
+            raise
+        finally:
+            lock.release()
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+    def _state(self, identity: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the interrupted run was begun with, or what this one is."""
+        shutil.rmtree(self.partial / _FILES_NAME, ignore_errors=True)
+        now: dict[str, Any] = json.loads(json.dumps(identity))
+        path = self.partial / _STATE_NAME
+        if self.resumed:
+            state: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            self._check_same(state["identity"], now)
+        else:
+            shutil.rmtree(self.partial / _ROWS_NAME, ignore_errors=True)
+            (self.partial / _CLOSING_NAME).unlink(missing_ok=True)
+            state = {"begun": _now().isoformat(timespec="seconds"), "identity": now}
+            temporary = path.with_suffix(".part")
+            temporary.write_text(json.dumps(state), encoding="utf-8")
+            temporary.replace(path)
+        for name in (_ROWS_NAME, _FILES_NAME):
+            (self.partial / name).mkdir(exist_ok=True)
+        return state
+
+    def _check_same(self, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """Refuse to go on with the map of something else."""
+        changed = [
+            f"{group} {name} (was {_short(value)}, is {_short(now.get(group, {}).get(name))})"
+            for group, values in begun.items()
+            for name, value in values.items()
+            if now.get(group, {}).get(name) != value
+        ]
+        if changed:
+            raise ResumeError(
+                self.partial,
+                f"was begun with another {', '.join(changed)}",
+                "A resumed map goes on with exactly what it was begun with",
+                "Repeat the first command with --resume added, or start anew with --overwrite (-f)",
+            )
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """The place of a map while it is made.
+
+    Attributes:
+        journal: of finished tile rows.
+        files: folder for files that are not whole yet.
+        begun: when the run was begun, the first time.
+        closing: see `close`.
+    """
+
+    journal: RowJournal
+    files: Path
+    begun: datetime
+    closing: Path
+
+    def close(self) -> None:
+        """Note that all files are written, and get their names next."""
+        self.closing.touch()
+
+
+def _can_go_on(error: BaseException, identity: Mapping[str, Any]) -> bool:
+    """Whether the same command may come further than this time.
+
+    What is wrong with a file on this machine, the model or the GPU's memory needs another command.
+    """
+    is_remote = identity["scene"]["bytes"] is None
+    return is_remote or not isinstance(error, GeocobotError) or isinstance(error, OutputError)
+
+
+def _now() -> datetime:
+    """The time, or what SOURCE_DATE_EPOCH says (https://reproducible-builds.org)."""
+    said = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return datetime.fromtimestamp(int(said), UTC) if said.isdigit() else datetime.now(UTC)
+
+
+def _short(value: Any) -> str:
+    """A value for a message."""
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

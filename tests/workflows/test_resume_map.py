@@ -1,0 +1,266 @@
+"""Maps that are interrupted and go on: the same bytes, and nothing done twice but a tile row."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+
+from geocobot.errors import OutputError, ResumeError
+from geocobot.workflows import mapping_run
+from geocobot.workflows.mapped import SceneResult
+
+from .stand_in import StandIn, make_map
+
+HEIGHT, WIDTH = 330, 250
+ROWS, TILES_IN_ROW = 7, 5  # of 64 px, every 48
+BATCHES_IN_ROW = 2
+
+
+@pytest.fixture
+def scene(scene_factory: Callable[..., Path]) -> Path:
+    """Smooth noise, a corner of it without data."""
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(30, 226, (3, HEIGHT // 10 + 1, WIDTH // 10 + 1))
+    image = np.kron(coarse, np.ones((10, 10)))[:, :HEIGHT, :WIDTH].astype("uint8")
+    image[:, -100:, -120:] = 0
+    return scene_factory(image=image, nodata=0)
+
+
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
+
+
+def contents(result: SceneResult) -> dict[str, bytes]:
+    """What a map's files hold, by what they are."""
+    files = {"polygons": result.polygons, "scores": result.scores, "classes": result.classes}
+    return {name: path.read_bytes() for name, path in files.items() if path is not None}
+
+
+@pytest.fixture
+def whole(scene: Path, tmp_path: Path) -> dict[str, bytes]:
+    """The map, made without interruption."""
+    return contents(make_map(scene, tmp_path / "whole" / "map.gpkg"))
+
+
+def stop(scene: Path, out: Path, after: int, **options: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        make_map(scene, out, StandIn(stop_after=after), **options)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3, 9, 10])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_it_goes_on_with_the_row_that_was_not_finished(
+    scene: Path, tmp_path: Path, whole: dict[str, bytes], after: int, workers: int
+) -> None:
+    out = tmp_path / "out" / "map.gpkg"
+    stop(scene, out, after)
+    rows = after // BATCHES_IN_ROW
+    assert list((tmp_path / "out").iterdir()) == (
+        [out.with_name("map.gpkg.partial")] if rows else []
+    )
+    rest = StandIn()
+    result = make_map(scene, out, rest, resume=True, workers=workers)
+    assert contents(result) == whole
+    uninterrupted = StandIn()
+    make_map(scene, tmp_path / "again" / "map.gpkg", uninterrupted)
+    assert rest.batches == uninterrupted.batches - rows * BATCHES_IN_ROW
+    assert not out.with_name("map.gpkg.partial").exists()
+
+
+def test_it_may_be_interrupted_again_and_again(
+    scene: Path, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    out = tmp_path / "out" / "map.gpkg"
+    for _ in range(5):
+        stop(scene, out, 3, resume=True)
+    assert contents(make_map(scene, out, resume=True)) == whole
+
+
+def test_a_resampled_scene_goes_on_too(scene: Path, tmp_path: Path) -> None:
+    whole = make_map(scene, tmp_path / "whole" / "map.gpkg", resolution=1.0)
+    out = tmp_path / "out" / "map.gpkg"
+    stop(scene, out, 5, resolution=1.0)
+    assert contents(make_map(scene, out, resume=True, resolution=1.0)) == contents(whole)
+
+
+def test_batches_without_data_are_no_work(scene: Path, tmp_path: Path) -> None:
+    seen = StandIn()
+    result = make_map(scene, tmp_path / "map.gpkg", seen)
+    assert result.tiles == ROWS * TILES_IN_ROW
+    assert seen.tiles < result.tiles
+
+
+def test_an_interrupted_map_is_not_thrown_away_unasked(scene: Path, tmp_path: Path) -> None:
+    out = tmp_path / "map.gpkg"
+    stop(scene, out, 5)
+    with pytest.raises(
+        OutputError, match=r"map.gpkg.partial holds an interrupted run.*--resume.*--overwrite"
+    ):
+        make_map(scene, out)
+    fresh = StandIn()
+    make_map(scene, out, fresh, overwrite=True)
+    assert fresh.batches > ROWS
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"threshold": 0.7}, r"option threshold \(was None, is 0.7\)"),
+        ({"batch_size": 2}, r"option batch_size \(was 3, is 2\)"),
+        ({"min_area": 3.0}, r"option min_area \(was 10.0, is 3.0\)"),
+    ],
+)
+def test_other_options_are_noticed(
+    scene: Path, tmp_path: Path, options: dict[str, Any], named: str
+) -> None:
+    out = tmp_path / "map.gpkg"
+    stop(scene, out, 5)
+    with pytest.raises(ResumeError, match=f"was begun with another {named}.*Repeat the first"):
+        make_map(scene, out, resume=True, **options)
+    assert len(list((tmp_path / "map.gpkg.partial" / "rows").iterdir())) == 2
+
+
+def test_another_scene_is_noticed(scene: Path, tmp_path: Path) -> None:
+    out = tmp_path / "map.gpkg"
+    stop(scene, out, 5)
+    os.utime(scene, ns=(1, 1))
+    with pytest.raises(ResumeError, match=r"another scene modified_ns \(was \d+, is 1\)"):
+        make_map(scene, out, resume=True)
+
+
+def test_another_number_of_threads_is_noticed(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "map.gpkg"
+    stop(scene, out, 5)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    with pytest.raises(ResumeError, match=r"another machine number of threads \(was 1, is 7\)"):
+        make_map(scene, out, resume=True)
+
+
+def test_one_process_at_a_time(scene: Path, tmp_path: Path) -> None:
+    out = tmp_path / "map.gpkg"
+    stop(scene, out, 5)
+    with (
+        FileLock(tmp_path / "map.gpkg.partial" / "lock"),
+        pytest.raises(OutputError, match=r"map.gpkg.partial is in use.*Wait for the other one"),
+    ):
+        make_map(scene, out, resume=True)
+    make_map(scene, out, resume=True)
+
+
+def test_old_results_stay_until_the_new_ones_are_whole(
+    scene: Path, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    out = tmp_path / "out" / "map.gpkg"
+    old = contents(make_map(scene, out, threshold=0.9))
+    stop(scene, out, 5, overwrite=True)
+    assert {n: out.with_name(f).read_bytes() for n, f in FILES.items()} == old
+    with pytest.raises(OutputError, match="exists already"):
+        make_map(scene, out, resume=True)
+    assert contents(make_map(scene, out, resume=True, overwrite=True)) == whole
+
+
+FILES = {"polygons": "map.gpkg", "scores": "map_scores.tif", "classes": "map_classes.tif"}
+
+
+def test_a_run_that_broke_off_between_two_names_ends_well(
+    scene: Path, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when the first file had its name and the others had not."""
+    out = tmp_path / "out" / "map.gpkg"
+    stop(scene, out, 5)
+    (tmp_path / "out" / "map.gpkg.partial" / "closing").touch()
+    out.write_bytes(b"the new polygons, already in their place")
+    assert contents(make_map(scene, out, resume=True)) == whole
+
+
+def test_a_disk_that_fills_up_can_be_gone_on_with(
+    scene: Path, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out" / "map.gpkg"
+    real, calls = os.fsync, []
+
+    def fsync(number: int) -> None:
+        calls.append(number)
+        if len(calls) == 4:
+            raise OSError(28, "No space left on device")
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OutputError, match=r"No space left on device.*--resume"):
+        make_map(scene, out)
+    assert contents(make_map(scene, out, resume=True)) == whole
+
+
+def test_the_moment_is_that_of_the_first_begin(scene: Path, tmp_path: Path) -> None:
+    out = tmp_path / "map.gpkg"
+    stop(scene, out, 5)
+    state = json.loads((tmp_path / "map.gpkg.partial" / "run.json").read_text())
+    assert state["begun"] == "2026-01-01T00:00:00+00:00"
+    os.environ["SOURCE_DATE_EPOCH"] = "1800000000"
+    result = make_map(scene, out, resume=True)
+    assert b"2026-01-01T00:00:00.000Z" in result.polygons.read_bytes()
+
+
+def test_without_the_variable_the_clock_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert abs(mapping_run._now().timestamp() - time.time()) < 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
+def test_killed_at_any_moment_it_makes_the_same_bytes(
+    scene: Path, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.workflows.stand_in"])
+
+    def begin(out: Path, **options: Any) -> tuple[Any, float]:
+        reader, writer = context.Pipe(duplex=False)
+        process = context.Process(target=_map_aloud, args=(scene, out, writer, options))
+        process.start()
+        reader.recv()  # imported, about to begin
+        return process, time.perf_counter()
+
+    process, started = begin(tmp_path / "timed" / "map.gpkg")
+    process.join()
+    lasts_s = time.perf_counter() - started
+    assert process.exitcode == 0
+    moments = np.random.default_rng(0).uniform(0, lasts_s, 30)
+    resumed = 0
+    for k, moment in enumerate(moments):
+        out = tmp_path / f"run{k}" / "map.gpkg"
+        process, started = begin(out)
+        time.sleep(max(0.0, started + moment - time.perf_counter()))
+        process.kill()  # SIGKILL
+        process.join()
+        partial = out.with_name("map.gpkg.partial")
+        resumed += partial.is_dir() and any((partial / "rows").glob("row-*.z"))
+        again = StandIn()
+        if process.exitcode == 0 or (not partial.exists() and out.exists()):
+            continue  # it was faster
+        result = make_map(scene, out, again, resume=True)
+        assert contents(result) == whole
+        assert sorted(p.name for p in out.parent.iterdir()) == sorted(
+            [*FILES.values(), "map_classes.qml", "map_options.yaml"]
+        )
+    assert resumed >= 10
+
+
+def _map_aloud(scene: Path, out: Path, writer: Any, options: dict[str, Any]) -> None:
+    """Make a map in a process that is going to be killed."""
+    torch.set_num_threads(1)
+    writer.send("begins")
+    make_map(scene, out, StandIn(pause_s=0.02), **options)
