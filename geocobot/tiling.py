@@ -12,6 +12,7 @@ from rasterio.windows import Window
 
 from geocobot.errors import GridMismatchError
 from geocobot.grid import GeoGrid
+from geocobot.steps import NODATA, encode_scores, scores_of
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,31 @@ class Strip:
 
     Attributes:
         row_off: first row, in pixels of the scene's grid.
-        scores: (K, h, W) float32, 0 to 1, one plane per class; 0 where not valid.
-        valid: (h, W) bool, True where the scene has data.
+        steps: (K, h, W) uint8, one plane per class: scores as the raster holds them, 0 to
+            `steps.SCORE_SCALE`, and `steps.NODATA` where the scene has no data.
     """
 
     row_off: int
-    scores: npt.NDArray[np.float32]
-    valid: npt.NDArray[np.bool_]
+    steps: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(
+        cls, row_off: int, scores: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]
+    ) -> Strip:
+        """A strip of scores (K, h, W), 0 to 1, that are valid where (h, W) says so."""
+        return cls(row_off, encode_scores(scores, valid))
+
+    @property
+    def scores(self) -> npt.NDArray[np.float32]:
+        """(K, h, W) float32, 0 to 1; 0 where not valid."""
+        return scores_of(self.steps)
+
+    @property
+    def valid(self) -> npt.NDArray[np.bool_]:
+        """(h, W) bool, True where the scene has data."""
+        return np.asarray(self.steps[0] != NODATA)
 
     @property
     def height(self) -> int:
         """Rows in the strip."""
-        return int(self.valid.shape[0])
+        return int(self.steps.shape[1])

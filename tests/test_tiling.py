@@ -106,4 +106,4 @@ class TestTilePlan:
 
 
 def test_strip_height():
-    assert Strip(5, np.zeros((2, 7, 9), "float32"), np.ones((7, 9), bool)).height == 7
+    assert Strip.of(5, np.zeros((2, 7, 9), "float32"), np.ones((7, 9), bool)).height == 7

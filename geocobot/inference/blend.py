@@ -17,18 +17,17 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from geocobot.errors import GridMismatchError
-from geocobot.inference.steps import NO_DATA, as_steps, score_steps, scores_of
-from geocobot.io.scores import NODATA
+from geocobot.steps import NO_DATA, as_steps, score_steps
 from geocobot.tiling import Strip, TilePlan, TileRow
 
 if TYPE_CHECKING:  # NumPy only at run time: torch ends in `tiles`
     from geocobot.inference.tiles import TileLogits
 
 STRIP_ROWS = 256
-"""Rows in a strip at most: finished rows are handed on in small pieces to keep memory low."""
+"""Rows in a strip at most; wide scenes have lower ones, to keep memory low."""
 
 _WEIGHT_STEPS = 1024
-_ROWS_AT_ONCE = 64
+_PIXELS_AT_ONCE = 2**22  # 32 MB in float64
 
 
 @dataclass(frozen=True)
@@ -141,34 +140,84 @@ def _blend_row(
     """Take the tiles of a row and average them."""
     grid, row = plan.grid, layout[number]
     top, bottom = _extent(plan, row)
-    expected = {_key(window): window for window in row.windows}
-    sums: npt.NDArray[np.int32] | None = None
+    shares = _shares(plan, row)
+    means: npt.NDArray[np.int16] | None = None
     valid = np.zeros((bottom - top, grid.width), dtype=np.bool_)
-    weights = np.zeros(grid.width, dtype=np.int32)
     for tile in islice(coming, len(row.windows)):
-        if expected.pop(_key(tile.window), None) is None:
+        share = shares.pop(_key(tile.window), None)
+        if share is None:
             raise _not_planned(tile.window)
-        if sums is None:
-            sums = np.zeros((tile.logits.shape[0], *valid.shape), dtype=np.int32)
-        on_grid = grid.clip(tile.window)
+        if means is None:
+            means = np.zeros((tile.logits.shape[0], *valid.shape), dtype=np.int16)
+        part = (slice(top - tile.window.row_off, bottom - tile.window.row_off), share.in_tile)
+        has_data = tile.valid[part]
+        steps = as_steps(tile.logits[:, part[0], part[1]], has_data)
+        means[:, :, share.in_row] += share.of(np.where(has_data, steps, np.int16(0)))
+        valid[:, share.in_row] |= has_data
+    if shares:
+        raise _missing(next(iter(shares.values())).window)
+    assert means is not None
+    for rows in _few_rows(means.shape):
+        np.copyto(means[:, rows], np.int16(NO_DATA), where=~valid[rows])
+    return _cut(means, top, *_shared(plan, layout, number))
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What a tile has to say in its row.
+
+    Shares of the tiles that meet in a column are rounded so that they add up: the first one down,
+    the others up. What all tiles agree on comes out unchanged, and sums of whole numbers do not
+    depend on their order.
+
+    Attributes:
+        window: of the tile.
+        in_tile: its columns that lie on the grid.
+        in_row: the same, on the grid.
+        weights: (w,) of these columns.
+        totals: (w,) of all tiles of the row.
+        offsets: (w,) what is added before dividing.
+    """
+
+    window: Window
+    in_tile: slice
+    in_row: slice
+    weights: npt.NDArray[np.int32]
+    totals: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int32]
+
+    def of(self, steps: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+        """The tile's share of logits in steps (K, h, w)."""
+        between = np.flatnonzero(self.weights != self.totals)
+        if between.size:
+            exact = steps[..., between].astype(np.int32) * self.weights[between]
+            steps[..., between] = (exact + self.offsets[between]) // self.totals[between]
+        return steps
+
+
+def _shares(plan: TilePlan, row: TileRow) -> dict[tuple[int, ...], _Share]:
+    """The share of each tile of a row, from west to east."""
+    grid = plan.grid
+    totals = np.zeros(grid.width, dtype=np.int32)
+    placed = []
+    for window in row.windows:
+        on_grid = grid.clip(window)
         if on_grid is None:
-            continue
-        rows_in = slice(top - tile.window.row_off, bottom - tile.window.row_off)
-        cols_in = slice(
-            on_grid.col_off - tile.window.col_off,
-            on_grid.col_off - tile.window.col_off + on_grid.width,
-        )
-        cols = slice(on_grid.col_off, on_grid.col_off + on_grid.width)
-        own = axis_weights(int(tile.window.width), plan.overlap_px)[cols_in]
-        has_data = tile.valid[rows_in, cols_in]
-        steps = as_steps(tile.logits[:, rows_in, cols_in], has_data)
-        sums[:, :, cols] += np.where(has_data, steps, 0) * own
-        weights[cols] += own
-        valid[:, cols] |= has_data
-    if expected:
-        raise _missing(min(expected.values(), key=lambda w: w.col_off))
-    assert sums is not None
-    return _cut(_mean(sums, weights, valid), top, *_shared(plan, layout, number))
+            raise _not_planned(window)
+        first = int(on_grid.col_off - window.col_off)
+        in_tile = slice(first, first + int(on_grid.width))
+        in_row = slice(int(on_grid.col_off), int(on_grid.col_off + on_grid.width))
+        weights = axis_weights(int(window.width), plan.overlap_px)[in_tile]
+        totals[in_row] += weights
+        placed.append((window, in_tile, in_row, weights))
+    shares, reached = {}, 0
+    for window, in_tile, in_row, weights in placed:
+        own = totals[in_row]
+        is_first = np.arange(in_row.start, in_row.stop) >= reached
+        offsets = np.where(is_first, 0, own - 1).astype(np.int32)
+        shares[_key(window)] = _Share(window, in_tile, in_row, weights, own, offsets)
+        reached = max(reached, in_row.stop)
+    return shares
 
 
 def _extent(plan: TilePlan, row: TileRow) -> tuple[int, int]:
@@ -193,18 +242,6 @@ def _shared(plan: TilePlan, layout: list[TileRow], number: int) -> tuple[int, in
             "Overlap tiles by half at most",
         )
     return above, below
-
-
-def _mean(
-    sums: npt.NDArray[np.int32], weights: npt.NDArray[np.int32], valid: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int16]:
-    """Weighted means (K, h, W) in steps, few rows at a time."""
-    means = np.empty(sums.shape, dtype=np.int16)
-    for row in range(0, len(valid), _ROWS_AT_ONCE):
-        rows = slice(row, row + _ROWS_AT_ONCE)
-        steps = np.rint(sums[:, rows] / weights).astype(np.int16)
-        means[:, rows] = np.where(valid[rows], steps, np.int16(NO_DATA))
-    return means
 
 
 def _cut(logits: npt.NDArray[np.int16], top: int, above: int, below: int) -> BlendedRow:
@@ -235,8 +272,7 @@ def _seam(
 ) -> npt.NDArray[np.uint8]:
     """Scores (K, h, W), as they are written, of the rows that two tile rows share."""
     scores = np.empty(upper.shape, dtype=np.uint8)
-    for row in range(0, upper.shape[1], _ROWS_AT_ONCE):
-        rows = slice(row, row + _ROWS_AT_ONCE)
+    for rows in _few_rows(upper.shape):
         first, second = (w[rows, None] for w in weights)
         mean = np.rint((upper[:, rows] * first + lower[:, rows] * second) / (first + second))
         # Data or none is the scene's, and the same in both.
@@ -244,11 +280,18 @@ def _seam(
     return scores
 
 
+def _few_rows(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows of planes (K, h, W) in parts that take little memory."""
+    n_classes, height, width = shape
+    step = max(1, min(STRIP_ROWS, _PIXELS_AT_ONCE // (n_classes * width)))
+    for row in range(0, height, step):
+        yield slice(row, min(row + step, height))
+
+
 def _pieces(row_off: int, steps: npt.NDArray[np.uint8]) -> Iterator[Strip]:
     """Rows as strips."""
-    for row in range(0, steps.shape[1], STRIP_ROWS):
-        part = steps[:, row : row + STRIP_ROWS]
-        yield Strip(row_off + row, scores_of(part), part[0] != NODATA)
+    for rows in _few_rows(steps.shape):
+        yield Strip(row_off + rows.start, steps[:, rows])
 
 
 def _missing(window: Window) -> GridMismatchError:

@@ -10,9 +10,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from geocobot.inference.blend import STRIP_ROWS
-from geocobot.inference.steps import scores_of
 from geocobot.io.resampled import ResampledScene
-from geocobot.io.scores import encode_scores
 from geocobot.resampling import reach_px, resample
 from geocobot.tiling import Strip
 
@@ -53,15 +51,10 @@ def restore(strips: Iterable[Strip], scene: ResampledScene) -> Iterator[Strip]:
         box = (0.0, top - band.row_off, min(width * scale_x, coarse_width), bottom - band.row_off)
         scores = resample(band.scores, band.valid, box, (rows, width))
         valid = native.read(Window(0, row, width, rows)).valid
-        # As coarse as it is written, so that a map made from the scores raster is the same.
-        yield Strip(row, scores_of(encode_scores(np.clip(scores, 0, 1), valid)), valid)
+        yield Strip.of(row, np.clip(scores, 0, 1), valid)
     next(coming, None)  # what makes the strips has a last word
 
 
 def _joined(strips: Sequence[Strip]) -> Strip:
     """Strips below each other as one."""
-    return Strip(
-        strips[0].row_off,
-        np.concatenate([strip.scores for strip in strips], axis=1),
-        np.concatenate([strip.valid for strip in strips]),
-    )
+    return Strip(strips[0].row_off, np.concatenate([strip.steps for strip in strips], axis=1))

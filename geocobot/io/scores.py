@@ -15,21 +15,16 @@ import rasterio
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.windows import Window
 
-from geocobot.classes import IGNORE, ClassSpec
+from geocobot.classes import ClassSpec
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
 from geocobot.io.source import reason
 from geocobot.io.unfinished import reveal
+from geocobot.steps import NODATA, SCORE_SCALE
 from geocobot.tiling import Strip
 
 BLOCK_PX = 256
 """Side of the file's blocks; so many rows wait in memory until their blocks are whole."""
-
-SCORE_SCALE = 254
-"""A score of 1 in the file; what lies in the file divided by it is the score."""
-
-NODATA = IGNORE
-"""Value of pixels without data, in scores and classes alike."""
 
 
 class _RasterWriter(ABC):
@@ -202,7 +197,7 @@ class ScoreWriter(_RasterWriter):
             ValueError: the strip does not follow the one before.
             OutputError: the file cannot be written.
         """
-        self._append(strip.row_off, encode_scores(strip.scores, strip.valid))
+        self._append(strip.row_off, strip.steps)
 
     def _profile(self) -> dict[str, Any]:
         """Neighbouring scores are alike: differences compress better."""
@@ -266,19 +261,3 @@ class ClassWriter(_RasterWriter):
 def _checksum(planes: npt.NDArray[np.uint8]) -> int:
     """A number that tells planes apart."""
     return zlib.crc32(np.ascontiguousarray(planes).data)
-
-
-def encode_scores(
-    scores: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.uint8]:
-    """Scores as whole numbers of the raster.
-
-    Args:
-        scores: (K, h, W), 0 to 1.
-        valid: (h, W), True where there is data.
-
-    Returns:
-        (K, h, W) uint8, 0 to 254; 255 where not valid.
-    """
-    steps = np.rint(scores * np.float32(SCORE_SCALE)).astype(np.uint8)
-    return np.where(valid, steps, np.uint8(NODATA))

@@ -25,14 +25,14 @@ class Block:
     Attributes:
         row_off: first row, in pixels of the scene.
         classes: (h, W) uint8 class numbers, 0 where there is none.
-        scores: (h, W) float32 score of each pixel's own class, 0 where there is none.
+        steps: (h, W) uint8 score of each pixel's own class, in steps; 0 where there is none.
         above: (W,) uint8 classes of the row above, 0 at the top of the scene.
         below: (W,) uint8 classes of the row below, 0 at the bottom of the scene.
     """
 
     row_off: int
     classes: npt.NDArray[np.uint8]
-    scores: npt.NDArray[np.float32]
+    steps: npt.NDArray[np.uint8]
     above: npt.NDArray[np.uint8]
     below: npt.NDArray[np.uint8]
 
@@ -77,21 +77,21 @@ def recut(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows on their way into a block: labels (n, W), scores (K, n, W)."""
+    """Rows on their way into a block: labels (n, W), scores in steps (K, n, W)."""
 
     labels: npt.NDArray[np.uint8]
-    scores: npt.NDArray[np.float32]
+    steps: npt.NDArray[np.uint8]
 
     @classmethod
     def none(cls, n_classes: int, width: int) -> _Rows:
         """No rows."""
-        return cls(np.empty((0, width), np.uint8), np.empty((n_classes, 0, width), np.float32))
+        return cls(np.empty((0, width), np.uint8), np.empty((n_classes, 0, width), np.uint8))
 
     @classmethod
     def stack(cls, parts: Sequence[_Rows]) -> _Rows:
         """Put rows below each other."""
         labels = np.concatenate([p.labels for p in parts])
-        return cls(labels, np.concatenate([p.scores for p in parts], axis=1))
+        return cls(labels, np.concatenate([p.steps for p in parts], axis=1))
 
     @property
     def height(self) -> int:
@@ -100,8 +100,8 @@ class _Rows:
 
     def split(self, rows: int) -> tuple[_Rows, _Rows]:
         """The first rows, and the others as a copy that keeps nothing else in memory."""
-        rest = _Rows(self.labels[rows:].copy(), self.scores[:, rows:].copy())
-        return _Rows(self.labels[:rows], self.scores[:, :rows]), rest
+        rest = _Rows(self.labels[rows:].copy(), self.steps[:, rows:].copy())
+        return _Rows(self.labels[:rows], self.steps[:, :rows]), rest
 
     def as_block(
         self,
@@ -111,8 +111,8 @@ class _Rows:
         classes: Sequence[ClassSpec],
     ) -> Block:
         """Pick the score of each pixel's class; pixels without data become background."""
-        own = np.zeros(self.labels.shape, dtype=np.float32)
-        for spec, plane in zip(classes, self.scores, strict=True):
+        own = np.zeros(self.labels.shape, dtype=np.uint8)
+        for spec, plane in zip(classes, self.steps, strict=True):
             np.copyto(own, plane, where=self.labels == spec.number)
         labels, first, last = (
             np.where(part == IGNORE, np.uint8(BACKGROUND), part)
@@ -138,18 +138,18 @@ def _classified(
         if (
             strip.row_off != expected
             or end > grid.height
-            or strip.scores.shape != (len(classes), strip.height, grid.width)
+            or strip.steps.shape != (len(classes), strip.height, grid.width)
         ):
             raise GridMismatchError(
                 f"strip at row {strip.row_off}",
-                f"has scores of the shape {strip.scores.shape}",
+                f"has scores of the shape {strip.steps.shape}",
                 f"The next strip starts at row {expected} of {grid.height}, is {grid.width} px "
                 f"wide and has {len(classes)} classes",
                 "Hand over every row of the grid once, top to bottom",
             )
         expected = end
         labels = classify(strip.scores, strip.valid, classes)
-        yield _Rows(labels, strip.scores), expected == grid.height
+        yield _Rows(labels, strip.steps), expected == grid.height
     if expected < grid.height:
         raise GridMismatchError(
             "strips",

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+PIXELS_AT_ONCE = 2**22
+"""What is looked at together, where more would only take memory."""
+
+Number = TypeVar("Number", bound=np.number[Any])
 
 
 def connected(
@@ -88,13 +94,21 @@ class Components:
         """Components of the pixels with these flat indices."""
         return self.component_of_run[self.run_of.ravel()[flat_px]]
 
-    def total(
-        self, values: npt.NDArray[np.float64] | npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float64]:
-        """Sum an (H, W) raster over each component, in float64."""
-        per_run = np.add.reduceat(values.ravel(), self.run_start, dtype=np.float64)
-        summed = np.bincount(self.component_of_run, weights=per_run, minlength=len(self))
-        return summed.astype(np.float64)
+    def total(self, values: npt.NDArray[Number]) -> npt.NDArray[Any]:
+        """Sum an (H, W) raster over each component, in int64 or float64."""
+        height, width = self.run_of.shape
+        kind = np.int64 if values.dtype.kind in "iu" else np.float64
+        per_run = np.empty(self.run_start.size, dtype=kind)
+        step = max(1, PIXELS_AT_ONCE // width)
+        # Few rows at a time: reduceat makes wider numbers of all values that it is given.
+        for row in range(0, height, step):
+            first, end = row * width, min(row + step, height) * width
+            runs = slice(*np.searchsorted(self.run_start, [first, end]))
+            part = values[row : row + step].ravel().astype(kind)
+            per_run[runs] = np.add.reduceat(part, self.run_start[runs] - first)
+        summed = np.zeros(len(self), dtype=kind)
+        np.add.at(summed, self.component_of_run, per_run)
+        return summed
 
     def pixels(self) -> npt.NDArray[np.int64]:
         """Number of pixels of each component."""

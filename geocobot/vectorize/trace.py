@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geocobot.steps import SCORE_SCALE
 from geocobot.vectorize.blocks import Block
-from geocobot.vectorize.components import Components
+from geocobot.vectorize.components import PIXELS_AT_ONCE, Components
 from geocobot.vectorize.rings import build_polygons, order_cycles, twice_areas
 
 EAST, NORTH, WEST, SOUTH = range(4)
@@ -77,8 +79,8 @@ def trace_block(block: Block) -> Pieces:
     components = Components.of(framed, cuts)
     polygons = _trace(framed, components, cuts)
 
-    scores = np.zeros(framed.shape, dtype=np.float32)
-    scores[2:-2, 1:-1] = block.scores
+    steps = np.zeros(framed.shape, dtype=np.uint8)
+    steps[2:-2, 1:-1] = block.steps
     first_row, first_col = np.divmod(components.first_px, width + 2)
     filled = components.class_number > 0
     inside = filled & (first_row >= 2) & (first_row < height + 2)
@@ -88,7 +90,7 @@ def trace_block(block: Block) -> Pieces:
         geometry=_shift(polygons[inside[filled]], block.row_off),
         class_number=components.class_number[inside],
         pixels=components.pixels()[inside],
-        score_sum=components.total(scores)[inside],
+        score_sum=components.total(steps)[inside] / SCORE_SCALE,
         first_px=np.stack([first_row[inside] - 2 + block.row_off, first_col[inside] - 1], axis=1),
         top=number[components.at(2 * (width + 2) + inner)],
         bottom=number[components.at((height + 1) * (width + 2) + inner)],
@@ -133,13 +135,8 @@ def _find_corners(
     the left is, and otherwise turns left.
     """
     width = framed.shape[1]
-    beside = framed[:, 1:] != framed[:, :-1]
-    below = framed[1:] != framed[:-1]
-    for cut in cuts:
-        below[cut - 1] = (framed[cut - 1] > 0) | (framed[cut] > 0)
-    is_corner = (beside[:-1] | beside[1:]) & (below[:, :-1] | below[:, 1:])
-    row, col = np.nonzero(is_corner)
-    flat = row * width + col
+    flat = np.concatenate(list(_corner_pixels(framed, cuts)))
+    row, col = np.divmod(flat, width)
     label_of = np.where(components.class_number > 0, np.arange(len(components)), -1)
     nw, ne = label_of[components.at(flat)], label_of[components.at(flat + 1)]
     sw, se = label_of[components.at(flat + width)], label_of[components.at(flat + width + 1)]
@@ -161,6 +158,24 @@ def _find_corners(
     )
     # Row 1 of the frame holds the neighbours above, so row 0 of the block begins at corner row 1.
     return _Corners(owner, rows - 1, cols, ways_in, ways_out)
+
+
+def _corner_pixels(
+    framed: npt.NDArray[np.uint8], cuts: tuple[int, ...]
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Flat indices of the pixels in the north-west of every corner, few rows at a time."""
+    height, width = framed.shape
+    step = max(1, PIXELS_AT_ONCE // width)
+    for first in range(0, height - 1, step):
+        part = framed[first : first + step + 1]
+        beside = part[:, 1:] != part[:, :-1]
+        below = part[1:] != part[:-1]
+        for cut in cuts:
+            if 0 <= cut - 1 - first < len(below):
+                below[cut - 1 - first] = (framed[cut - 1] > 0) | (framed[cut] > 0)
+        is_corner = (beside[:-1] | beside[1:]) & (below[:, :-1] | below[:, 1:])
+        row, col = np.nonzero(is_corner)
+        yield (row + first) * width + col
 
 
 def _link(corners: _Corners, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:

@@ -17,9 +17,9 @@ from geocobot.io.label_files import read_labels
 from geocobot.io.mounts import check_no_mount
 from geocobot.io.output import new_folder
 from geocobot.io.scene import Scene
-from geocobot.io.scores import SCORE_SCALE
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits, dump_yaml, read_yaml, to_yaml
+from geocobot.steps import SCORE_SCALE
 from geocobot.synthetic.place import PlaceFiles, make_place, write_place
 from geocobot.workflows.device import choose_device
 from geocobot.workflows.picture import Row, draw_rows

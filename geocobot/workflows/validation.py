@@ -10,10 +10,10 @@ import numpy as np
 from geocobot.classes import ClassSpec, classify
 from geocobot.data.module import SceneDataModule
 from geocobot.evaluation.pixels import Confusion, PixelScores
-from geocobot.inference.steps import as_steps, score_steps, scores_of
 from geocobot.inference.tiles import Predictor, predict_tiles
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
+from geocobot.steps import as_steps, score_steps, scores_of
 from geocobot.training.objectives import BoxesFromLabels
 from geocobot.workflows.picture import Row, draw_rows
 

@@ -13,8 +13,8 @@ from rasterio.windows import Window
 from geocobot.errors import GridMismatchError
 from geocobot.grid import GeoGrid
 from geocobot.inference.blend import STRIP_ROWS, axis_weights, blend, blend_rows, merge_rows
-from geocobot.inference.steps import as_steps, score_steps, scores_of, sigmoid
 from geocobot.inference.tiles import TileLogits
+from geocobot.steps import as_steps, score_steps, scores_of, sigmoid
 from geocobot.tiling import TilePlan
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from geocobot.inference.restore import restore
 from geocobot.io.resampled import resampled
 from geocobot.io.scene import Scene
-from geocobot.io.scores import SCORE_SCALE
 from geocobot.resampling import resample
+from geocobot.steps import SCORE_SCALE
 from geocobot.tiling import Strip
 
 STEP = 1 / SCORE_SCALE
@@ -25,7 +25,7 @@ def strips_of(scores, valid, heights):
     row = 0
     while row < scores.shape[1]:
         height = next(heights)
-        yield Strip(row, scores[:, row : row + height], valid[row : row + height])
+        yield Strip.of(row, scores[:, row : row + height], valid[row : row + height])
         row += height
 
 
@@ -55,7 +55,7 @@ def test_strips_of_any_height_give_what_the_whole_gives(scene_factory, size_m, d
     assert np.array_equal(out_valid, native.valid)
     box = (0, 0, 50 / scene.scale_xy[0], 600 / scene.scale_xy[1])
     expected = resample(scores, valid, box, (600, 50))
-    np.testing.assert_allclose(out, expected * native.valid, atol=STEP / 2 + 1e-3)
+    np.testing.assert_allclose(out, expected * native.valid, atol=STEP + 1e-3)
     assert (out[:, native.valid] > 0).all()  # no pixel with data is left without a score
 
 
@@ -65,11 +65,11 @@ def test_a_gradient_of_scores_keeps_its_place(scene_factory, size_m):
     height, width = scene.grid.shape
     x, y = np.meshgrid((np.arange(width) + 0.5) * size_m, (np.arange(height) + 0.5) * size_m)
     scores = np.stack([x, y]).astype(np.float32) / 500
-    out, _ = joined(restore(iter([Strip(0, scores, np.ones((height, width), bool))]), scene))
+    out, _ = joined(restore(iter([Strip.of(0, scores, np.ones((height, width), bool))]), scene))
     inner = slice(8, -8)
     native = (np.arange(400) + 0.5) / 500
-    np.testing.assert_allclose(out[0, 200, inner], native[inner], atol=STEP / 2 + 1e-3)
-    np.testing.assert_allclose(out[1, inner, 200], native[inner], atol=STEP / 2 + 1e-3)
+    np.testing.assert_allclose(out[0, 200, inner], native[inner], atol=STEP + 1e-3)
+    np.testing.assert_allclose(out[1, inner, 200], native[inner], atol=STEP + 1e-3)
 
 
 def test_what_makes_the_strips_comes_to_its_end(scene_factory):
@@ -78,7 +78,7 @@ def test_what_makes_the_strips_comes_to_its_end(scene_factory):
 
     def strips():
         height, width = scene.grid.shape
-        yield Strip(0, np.zeros((1, height, width), np.float32), np.ones((height, width), bool))
+        yield Strip.of(0, np.zeros((1, height, width), np.float32), np.ones((height, width), bool))
         ended.append(True)
 
     assert sum(strip.height for strip in restore(strips(), scene)) == 300

@@ -50,7 +50,7 @@ def write_scores(path: Path, n_bytes: int) -> None:
     scores = np.random.default_rng(0).random((2, *GRID.shape), dtype=np.float32)
     valid = np.ones(GRID.shape, bool)
     with room(n_bytes), new_file(path) as temporary, ScoreWriter(temporary, GRID, CLASSES) as w:
-        w.write(Strip(0, scores, valid))
+        w.write(Strip.of(0, scores, valid))
 
 
 def write_classes(path: Path, n_bytes: int) -> None:

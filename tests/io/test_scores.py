@@ -15,7 +15,8 @@ from pyproj import CRS
 from geocobot.classes import ClassSpec, name_classes
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
-from geocobot.io.scores import NODATA, SCORE_SCALE, ClassWriter, ScoreWriter, encode_scores
+from geocobot.io.scores import ClassWriter, ScoreWriter
+from geocobot.steps import NODATA, SCORE_SCALE, encode_scores
 from geocobot.tiling import Strip
 
 CLASSES = name_classes(["road", "roof"])
@@ -45,7 +46,7 @@ def test_scores_survive_any_cut_into_strips(tmp_path, height, width, cuts):
     path = tmp_path / "scores.tif"
     with ScoreWriter(path, make_grid(height, width), CLASSES) as writer:
         for top, bottom in cut(height, cuts):
-            writer.write(Strip(top, scores[:, top:bottom], valid[top:bottom]))
+            writer.write(Strip.of(top, scores[:, top:bottom], valid[top:bottom]))
     with rasterio.open(path) as dataset:
         stored = dataset.read()
     np.testing.assert_array_equal(stored == NODATA, np.broadcast_to(~valid, stored.shape))
@@ -58,7 +59,7 @@ def test_the_score_raster_says_what_it_holds(tmp_path):
     path = tmp_path / "scores.tif"
     grid = make_grid(300, 600)
     with ScoreWriter(path, grid, CLASSES) as writer:
-        writer.write(Strip(0, np.zeros((2, 300, 600), np.float32), np.ones((300, 600), bool)))
+        writer.write(Strip.of(0, np.zeros((2, 300, 600), np.float32), np.ones((300, 600), bool)))
     with rasterio.open(path) as dataset:
         assert dataset.descriptions == ("road", "roof")
         assert dataset.nodata == NODATA

@@ -50,7 +50,7 @@ def cut(
     row, i = 0, 0
     while row < labels.shape[0]:
         rows = slice(row, row + heights[i % len(heights)])
-        yield Strip(row, scores[:, rows], labels[rows] != 255)
+        yield Strip.of(row, scores[:, rows], labels[rows] != 255)
         row, i = rows.stop, i + 1
 
 

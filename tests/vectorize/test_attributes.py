@@ -10,6 +10,7 @@ from affine import Affine
 from pyproj import CRS, Geod, Transformer
 
 from geocobot.grid import GeoGrid
+from geocobot.steps import SCORE_SCALE
 from geocobot.vectorize.attributes import COLUMNS, measure
 from geocobot.vectorize.polygonize import CleanOptions, polygonize
 
@@ -93,9 +94,9 @@ def test_a_crs_that_counts_in_grads():
 def test_score_is_the_mean_over_the_polygons_pixels():
     labels = parse("11.2\n11.2\n....\n1...")
     rng = np.random.default_rng(0)
-    scores = rng.uniform(0.5, 1, (2, 4, 4)).astype(np.float32)
+    scores = (rng.integers(130, 255, (2, 4, 4)) / SCORE_SCALE).astype(np.float32)
     for plane, spec in zip(scores, CLASSES, strict=True):
-        plane[labels != spec.number] *= 0.4
+        plane[labels != spec.number] = 52 / SCORE_SCALE
     strips = cut(labels, (1,), scores=scores)
     frames = polygonize(strips, grid_of(labels), CLASSES, CleanOptions(), block_rows=1)
     frame = pd.concat(frames, ignore_index=True)

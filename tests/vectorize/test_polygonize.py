@@ -191,7 +191,7 @@ def test_memory_does_not_grow_with_the_height():
         pattern[2:9, ::7] = pattern[4, 3:40] = 0.9
         valid = np.ones(pattern.shape, dtype=bool)
         scores = np.stack([pattern, np.zeros_like(pattern)])
-        strips = (Strip(row, scores, valid) for row in range(0, height, 16))
+        strips = (Strip.of(row, scores, valid) for row in range(0, height, 16))
         grid = GeoGrid(CRS.from_epsg(32633), TRANSFORM, (height, 64))
         tracemalloc.start()
         try:

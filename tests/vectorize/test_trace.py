@@ -16,7 +16,7 @@ def block_of(labels: np.ndarray, above: str = "", below: str = "") -> Block:
     return Block(
         100,
         labels,
-        np.where(labels > 0, 0.5, 0).astype(np.float32),
+        np.where(labels > 0, 127, 0).astype(np.uint8),
         parse(above)[0] if above else nothing,
         parse(below)[0] if below else nothing,
     )

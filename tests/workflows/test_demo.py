@@ -61,7 +61,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         found = Mapped(out, out.with_suffix(".tif"))
         scores = np.roll(truth.classes, seen["shift"], axis=0)[None] * np.float32(0.9)
         with ScoreWriter(found.scores, scene.grid, CLASSES) as writer:
-            writer.write(Strip(0, scores, np.ones(scene.grid.shape, bool)))
+            writer.write(Strip.of(0, scores, np.ones(scene.grid.shape, bool)))
         return type("Result", (), {"scenes": [found]})
 
     monkeypatch.setattr(workflow, "train", train)

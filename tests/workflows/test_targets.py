@@ -32,7 +32,7 @@ def write(targets, *, overwrite=False, before_the_end=lambda: None):
     """Write every file of a scene without any polygon."""
     with open_targets(targets, GRID, CLASSES, overwrite=overwrite) as files:
         scores = np.zeros((1, *GRID.shape), np.float32)
-        for _ in files.record([Strip(0, scores, np.ones(GRID.shape, bool))]):
+        for _ in files.record([Strip.of(0, scores, np.ones(GRID.shape, bool))]):
             pass
         files.write_config("new")
         before_the_end()

@@ -7,10 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.io.scores import NODATA, SCORE_SCALE
+from geocobot.classes import IGNORE
 
 LOGIT_STEPS = 1024
 """Steps of a logit of 1. A step moves a score by a 4,000th at most, a 16th of its own step."""
+
+SCORE_SCALE = 254
+"""A score of 1 in a file; what lies in the file divided by it is the score."""
+
+NODATA = IGNORE
+"""Value of scores and classes without data in a file."""
 
 NO_DATA = int(np.iinfo(np.int16).min)
 """Value of logits in steps where there is no data."""
@@ -48,6 +54,22 @@ def score_steps(logits: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
 def scores_of(steps: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Scores, 0 to 1, of scores as they are written; 0 for `NODATA`."""
     return _VALUES[steps]
+
+
+def encode_scores(
+    scores: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.uint8]:
+    """Scores as whole numbers of the raster.
+
+    Args:
+        scores: (K, h, W), 0 to 1.
+        valid: (h, W), True where there is data.
+
+    Returns:
+        (K, h, W) uint8, 0 to 254; 255 where not valid.
+    """
+    steps = np.rint(scores * np.float32(SCORE_SCALE)).astype(np.uint8)
+    return np.where(valid, steps, np.uint8(NODATA))
 
 
 def _score_table() -> npt.NDArray[np.uint8]:
