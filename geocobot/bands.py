@@ -36,6 +36,17 @@ class BandRange:
             raise ValueError(f"range of {self.name}: high {self.high} is not above low {self.low}")
 
 
+def ranges_for(ranges: Sequence[BandRange], dtype: str | None = None) -> tuple[BandRange, ...]:
+    """The ranges of one data type, one per band; a model may know several types.
+
+    Args:
+        ranges: of all data types that a model has learned from.
+        dtype: NumPy name of the type; None for the first one.
+    """
+    wanted = ranges[0].dtype if dtype is None else dtype
+    return tuple(r for r in ranges if r.dtype == wanted)
+
+
 def normalize(
     image: npt.NDArray[np.generic], valid: npt.NDArray[np.bool_], ranges: Sequence[BandRange]
 ) -> npt.NDArray[np.float32]:

@@ -223,8 +223,6 @@ CASES = [
         transform=Affine(1, 0, WEST, 0, -1, NORTH))),
     scenes("scenes with different numbers of bands", "bands", {
         "bands": 1, "shape_hw": (256, 256), "origin_xy": (WEST + 256, NORTH)}),
-    scenes("scenes with different data types", "uint16", {
-        "dtype": "uint16", "shape_hw": (256, 256), "origin_xy": (WEST + 256, NORTH)}),
     scenes("scenes with different pixel sizes", "pixels of", {
         "res": 2.0, "shape_hw": (256, 256), "origin_xy": (WEST + 256, NORTH)}),
     option("a band that is not there", "has no band 7", "--bands", "1,2,7", code=1),

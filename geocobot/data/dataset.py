@@ -14,7 +14,7 @@ from pyproj import CRS
 from rasterio.windows import Window
 from torchgeo.datasets import GeoDataset
 
-from geocobot.bands import BandRange, normalize
+from geocobot.bands import BandRange, normalize, ranges_for
 from geocobot.classes import IGNORE
 from geocobot.grid import Bounds, GeoGrid
 from geocobot.io.label_raster import LabelRaster
@@ -33,7 +33,8 @@ class SceneDataset(GeoDataset):
 
     Args:
         scene: what to read.
-        ranges: one per band of the scene, in its order; scale raw values for the model.
+        ranges: for the scene's data type one per band, in its order, perhaps among those of other
+            types; scale raw values for the model.
         labels: class numbers on the scene's grid; without them samples have no "label".
         regions: rectangles that samplers may draw from, in pixels; they may overhang the
             scene, which is padded there; default the whole scene.
@@ -47,7 +48,7 @@ class SceneDataset(GeoDataset):
         regions: Sequence[Window] | None = None,
     ) -> None:
         self.scene = scene
-        self.ranges = tuple(ranges)
+        self.ranges = ranges_for(ranges, scene.dtype)
         self.labels = labels
         self.regions = (scene.grid.window,) if regions is None else tuple(regions)
         self.paths = scene.path

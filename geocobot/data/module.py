@@ -40,7 +40,7 @@ class SceneDataModule(LightningDataModule):
 
     Args:
         scenes: what to learn from.
-        ranges: one per band.
+        ranges: one per band and data type.
         labels: one per scene.
         splits: one per scene, all of one patch size.
         surveys: one per scene; training patches without labelled pixels are drawn again.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from geocobot.bands import BandRange
+from geocobot.bands import BandRange, ranges_for
 from geocobot.errors import BandError, PixelSizeError
 from geocobot.io.resampled import resampled
 from geocobot.io.scene import Scene
@@ -30,7 +30,7 @@ def open_scene_for(
 
     Args:
         path: file name, URL or GDAL name.
-        ranges: the model's bands.
+        ranges: the model's bands, for every data type that it knows.
         ground_pixel_m: the model's pixel width and height on the ground.
         bands: numbers or names to read instead of the model's, in the model's order.
         nodata: value without data; replaces what the file declares.
@@ -43,7 +43,7 @@ def open_scene_for(
         ConfigError: its pixels are so large that resampling would show nothing new.
         GeocobotError: whatever `Scene.open` finds.
     """
-    wanted: list[int | str] = [r.band for r in ranges] if bands is None else list(bands)
+    wanted: list[int | str] = [r.band for r in ranges_for(ranges)] if bands is None else list(bands)
     try:
         scene = Scene.open(path, bands=wanted, nodata=nodata)
     except BandError as error:
@@ -64,25 +64,26 @@ def fit_bands(scene: Scene, ranges: Sequence[BandRange]) -> None:
 
     Args:
         scene: opened with the bands to use.
-        ranges: the model's bands.
+        ranges: the model's bands, for every data type that it knows.
 
     Raises:
         BandError: another number of bands, or another data type.
     """
-    if len(scene.bands) != len(ranges):
+    n_bands = len(ranges_for(ranges))
+    if len(scene.bands) != n_bands:
         raise BandError(
             scene.path,
             f"is read with {len(scene.bands)} bands",
-            f"The model reads {len(ranges)}: {_listed(ranges)}",
-            f"Pass {len(ranges)} numbers to --bands, in this order",
+            f"The model reads {n_bands}: {_listed(ranges)}",
+            f"Pass {n_bands} numbers to --bands, in this order",
         )
-    model_dtype = ranges[0].dtype
-    if scene.dtype != model_dtype:
+    known = dict.fromkeys(r.dtype for r in ranges)
+    if scene.dtype not in known:
         raise BandError(
             scene.path,
             f"holds {scene.dtype} values",
-            f"The model was trained on {model_dtype}, and its normalization means nothing for "
-            f"others",
+            f"The model was trained on {' and '.join(known)}, and its normalization means nothing "
+            f"for others",
             "Scale the scene as the training scene was, such as with: gdal_translate -ot "
             f"<type> -scale {scene.path} scaled.tif, or train on a scene like this one",
         )
@@ -160,5 +161,6 @@ def _odd_size(scene: Scene, needed: str, remedy_m: float) -> PixelSizeError:
 def _listed(ranges: Sequence[BandRange]) -> str:
     """The model's bands, for messages."""
     return ", ".join(
-        r.name if r.name == f"band {r.band}" else f"band {r.band} ({r.name})" for r in ranges
+        r.name if r.name == f"band {r.band}" else f"band {r.band} ({r.name})"
+        for r in ranges_for(ranges)
     )

@@ -24,27 +24,27 @@ def measure_ranges(
 ) -> tuple[BandRange, ...]:
     """Measure which values of the valid pixels are dark and bright, band by band.
 
-    Reads at most 48 windows of 256 px with data, drawn from all scenes together, so that time
-    and memory do not grow with them. A band without contrast gets a range around its value.
+    Reads at most 48 windows of 256 px with data of each data type, drawn from all its scenes
+    together, so that time and memory do not grow with them. A band without contrast gets a range
+    around its value.
 
     Args:
-        scenes: at least one; all with the same bands and data type.
+        scenes: at least one; all with the same bands.
         seed: of the draw.
         stretch: the 2nd to 98th percentile, or two standard deviations about the mean.
 
     Returns:
-        One range per entry of the scenes' `bands`.
+        One range per entry of the scenes' `bands`, for one data type after the other.
 
     Raises:
-        BandError: the scenes differ in bands or data type, or have no valid pixel.
+        BandError: the scenes differ in bands, or those of a type have no valid pixel.
     """
-    first = scenes[0]
-    for other in scenes[1:]:
-        _check_same(other, first)
-    sample = _sample(scenes, seed)
     return tuple(
-        BandRange(number, name, first.dtype, *_range_of(values, stretch))
-        for number, name, values in zip(first.bands, first.band_names, sample, strict=True)
+        BandRange(number, name, alike[0].dtype, *_range_of(values, stretch))
+        for alike in _by_type(scenes)
+        for number, name, values in zip(
+            alike[0].bands, alike[0].band_names, _sample(alike, seed), strict=True
+        )
     )
 
 
@@ -52,17 +52,15 @@ def fixed_ranges(scenes: Sequence[Scene], limits: Sequence[float]) -> tuple[Band
     """The same ranges whatever the pixels are.
 
     Args:
-        scenes: at least one; all with the same bands and data type.
+        scenes: at least one; all with the same bands.
         limits: low and high for all bands, or for one after the other.
 
     Raises:
-        BandError: the scenes differ in bands or data type.
+        BandError: the scenes differ in bands.
         ConfigError: there are not two limits, or two per band, or a high is not above its low.
     """
-    first = scenes[0]
-    for other in scenes[1:]:
-        _check_same(other, first)
-    n_bands = len(first.bands)
+    groups = _by_type(scenes)
+    n_bands = len(scenes[0].bands)
     given = tuple(limits) * n_bands if len(limits) == 2 else tuple(limits)
     pairs = list(zip(given[::2], given[1::2], strict=False))
     if len(given) != 2 * n_bands or not all(_are_apart(*pair) for pair in pairs):
@@ -73,21 +71,30 @@ def fixed_ranges(scenes: Sequence[Scene], limits: Sequence[float]) -> tuple[Band
             "Write it as 0,3000, or leave it out to have the values measured",
         )
     return tuple(
-        BandRange(number, name, first.dtype, *pair)
-        for number, name, pair in zip(first.bands, first.band_names, pairs, strict=True)
+        BandRange(number, name, alike[0].dtype, *pair)
+        for alike in groups
+        for number, name, pair in zip(alike[0].bands, alike[0].band_names, pairs, strict=True)
     )
 
 
-def _check_same(scene: Scene, first: Scene) -> None:
-    """Refuse scenes whose values cannot be pooled."""
-    if (scene.bands, scene.dtype) != (first.bands, first.dtype):
-        raise BandError(
-            scene.path,
-            f"is read with bands {scene.bands} of {scene.dtype}",
-            f"All scenes of a training need the same, and {first.path} has bands {first.bands} "
-            f"of {first.dtype}",
-            "Train on them separately, or bring them to the same bands and type first",
-        )
+def _by_type(scenes: Sequence[Scene]) -> list[list[Scene]]:
+    """Scenes whose values can be pooled; those of other types count otherwise.
+
+    Raises:
+        BandError: they are not read with the same bands.
+    """
+    first = scenes[0]
+    groups: dict[str, list[Scene]] = {}
+    for scene in scenes:
+        if scene.bands != first.bands:
+            raise BandError(
+                scene.path,
+                f"is read with bands {scene.bands}",
+                f"All scenes of a training need the same, and {first.path} has bands {first.bands}",
+                "Train on them separately, or bring them to the same bands first",
+            )
+        groups.setdefault(scene.dtype, []).append(scene)
+    return list(groups.values())
 
 
 def _sample(scenes: Sequence[Scene], seed: int) -> list[npt.NDArray[np.float64]]:

@@ -26,7 +26,8 @@ class ModelCard:
     Attributes:
         segmenter: base, adapters and head.
         classes: one per plane of logits, in that order, thresholds included.
-        ranges: the input bands in order, with the values that become 0 and 1.
+        ranges: the input bands in order, with the values that become 0 and 1; one data type after
+            the other.
         ground_pixel_m: width and height of a training pixel on the ground.
         resampled: whether scenes are read in pixels of that size, whatever their own are.
         patch_px: side of what a training step saw, and of the tiles to map with.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import shapely
 from rasterio.windows import Window
 
-from geocobot.bands import normalize
+from geocobot.bands import normalize, ranges_for
 from geocobot.inspection.findings import Finding
 from geocobot.inspection.html import Page, write_page
 from geocobot.inspection.labels import ClassFacts
@@ -95,7 +95,9 @@ def _picture(ground: Ground) -> bytes:
     rows = []
     for _, k, window in places[:_PLACES]:
         patch = ground.scenes[-k].read(window)
-        image = normalize(patch.image, patch.valid, ground.ranges)
+        image = normalize(
+            patch.image, patch.valid, ranges_for(ground.ranges, ground.scenes[-k].dtype)
+        )
         rows.append(Row(image, ground.rasters[-k].read(window).classes))
     return as_png(rows, ground.labels.classes)
 

@@ -17,11 +17,16 @@ from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.training.losses import SegmentationLoss
 from geocobot.training.objectives import make_objective
+from geocobot.vectorize.polygonize import BLOCK_ROWS
 
 _FLOAT_BYTES = 4
 _GIB = 2**30
 # Before its first step and after its last one: imports, the first fit, judging, writing.
 _AROUND_S = 20.0
+# Of a pixel, while outlines are traced.
+_TRACED_BYTES = 10
+# Of a pixel and class, in the finished tile rows that a map is made from.
+_KEPT_BYTES = 2
 # Trained weights, their average and AdamW's two moments.
 _CHECKPOINT_COPIES = 4
 
@@ -45,6 +50,7 @@ class Forecast:
         predict_minutes: to map the scenes that were given.
         predict_km2_per_minute: with their pixel size.
         predict_memory_gib: main memory.
+        predict_disk_mb: beside the results, at most, while they are made.
     """
 
     base: str
@@ -61,6 +67,7 @@ class Forecast:
     predict_minutes: float
     predict_km2_per_minute: float
     predict_memory_gib: float
+    predict_disk_mb: float
 
     def rows(self) -> dict[str, str]:
         """What it says, by title."""
@@ -73,7 +80,7 @@ class Forecast:
             f"MB of disk; the model file has {self.model_mb:.1f} MB",
             "predict": f"about {self.predict_minutes:.1f} minutes for these scenes, "
             f"{self.predict_km2_per_minute:.3g} km2 a minute, {self.predict_memory_gib:.1f} GiB of "
-            f"memory",
+            f"memory, {self.predict_disk_mb:.0f} MB of disk at most while it runs",
         }
 
 
@@ -107,8 +114,9 @@ def forecast(
     pixels_per_s = (crop_px * (1 - PredictOptions.overlap)) ** 2 / tile_s
     pixel_m2 = scenes[0].grid.ground_pixel_m2
     widest = max(scene.grid.width for scene in scenes)
-    # Scores and weights of two rows of tiles.
-    buffers_gib = 2 * crop_px * widest * (n_classes + 1) * _FLOAT_BYTES / _GIB
+    # A row of tiles with its neighbors, and a block of rows whose outlines are traced.
+    row_bytes = 1.5 * crop_px * (2 * n_classes + 1) + _TRACED_BYTES * BLOCK_ROWS
+    buffers_gib = widest * row_bytes / _GIB
     steps_s = _steps(options, datamodule) * step_s
     budget_s = None if options.max_minutes is None else 60 * options.max_minutes
     fit_s = steps_s if budget_s is None else min(steps_s, budget_s)
@@ -127,6 +135,7 @@ def forecast(
         predict_minutes=pixels / pixels_per_s / 60,
         predict_km2_per_minute=60 * pixels_per_s * pixel_m2 / 1e6,
         predict_memory_gib=_main_memory_gib() + buffers_gib,
+        predict_disk_mb=_KEPT_BYTES * n_classes * pixels / 1e6,
     )
 
 

@@ -64,7 +64,7 @@ class Ground(Inputs):
 
     Attributes:
         surveys: labelled pixels of each scene.
-        ranges: one per band.
+        ranges: one per band and data type.
     """
 
     surveys: tuple[Survey, ...]
@@ -190,7 +190,7 @@ def choose_ranges(scenes: Sequence[Scene], options: InputOptions, seed: int) -> 
         seed: of the draw of pixels that are measured.
 
     Raises:
-        BandError: no scene has a pixel with data, or they differ in bands or type.
+        BandError: no scene has a pixel with data, or they differ in bands.
         ConfigError: the given values are none.
     """
     if options.value_range is None:
@@ -207,11 +207,11 @@ def survey_ground(
         inputs: scenes and labels.
         seed: of the draw of pixels that are measured.
         progress: is told of every block.
-        ranges: one per band, where they are not to be measured as percentiles.
+        ranges: one per band and data type, where they are not to be measured as percentiles.
 
     Raises:
         UnreadableFileError: a scene cannot be read to its end.
-        BandError: no scene has a pixel with data, or they differ in bands or type.
+        BandError: no scene has a pixel with data, or they differ in bands.
         EmptyLabelsError: no pixel with data is labelled.
     """
     scenes, rasters = inputs.scenes, inputs.rasters

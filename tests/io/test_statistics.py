@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocobot.bands import BandRange, normalize
+from geocobot.bands import BandRange, normalize, ranges_for
 from geocobot.errors import BandError, ConfigError
 from geocobot.io.scene import Scene
 from geocobot.io.statistics import (
@@ -65,7 +65,7 @@ class TestMeasure:
             fixed_ranges([Scene.open(scene_factory())], limits)
 
     def test_given_ranges_of_scenes_that_differ_are_refused(self, scene_factory):
-        scenes = [Scene.open(scene_factory()), Scene.open(scene_factory("b.tif", dtype="int16"))]
+        scenes = [Scene.open(scene_factory()), Scene.open(scene_factory("b.tif"), bands=[3, 2, 1])]
         with pytest.raises(BandError, match="All scenes of a training need the same"):
             fixed_ranges(scenes, (0, 1))
 
@@ -111,12 +111,26 @@ class TestMeasure:
         with pytest.raises(BandError, match=r"scene\.tif has no pixel with data.*--nodata"):
             measure_ranges([scene])
 
-    def test_scenes_of_different_type(self, scene_factory):
+    def test_scenes_of_different_type_are_measured_apart(self, scene_factory):
+        paths = [
+            scene_factory(f"{k}.tif", image=np.full((3, 64, 64), value, dtype))
+            for k, (value, dtype) in enumerate([(10, "uint8"), (5000, "uint16"), (200, "uint8")])
+        ]
+        ranges = measure_ranges([Scene.open(path) for path in paths])
+        assert [(r.band, r.dtype) for r in ranges] == [
+            (band, dtype) for dtype in ("uint8", "uint16") for band in (1, 2, 3)
+        ]
+        assert {(r.low, r.high) for r in ranges_for(ranges)} == {(10, 200)}
+        assert ranges_for(ranges, "uint8") == ranges_for(ranges)
+        assert all(r.low < 5000 < r.high for r in ranges_for(ranges, "uint16"))
+        assert ranges_for(ranges, "float32") == ()
+
+    def test_scenes_of_different_bands(self, scene_factory):
         scenes = [
             Scene.open(scene_factory("a.tif")),
-            Scene.open(scene_factory("b.tif", dtype="uint16")),
+            Scene.open(scene_factory("b.tif"), bands=[3, 2, 1]),
         ]
-        with pytest.raises(BandError, match=r"b\.tif is read with bands .* of uint16.*of uint8"):
+        with pytest.raises(BandError, match=r"b\.tif is read with bands \(3, 2, 1\)\. All scenes"):
             measure_ranges(scenes)
 
     @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])

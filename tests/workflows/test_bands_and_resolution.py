@@ -121,6 +121,40 @@ class TestBands:
         assert found.forecast is not None
 
 
+class TestTypes:
+    def test_scenes_of_8_and_16_bits_are_learned_and_mapped_together(
+        self, scene_factory: Callable[..., Path], options: TrainOptions, tmp_path: Path
+    ) -> None:
+        image = bars(1.0, 3)
+        image[:] = image[-1]
+        shallow = str(scene_factory("shallow.tif", image=image))
+        deep = str(scene_factory("deep.tif", image=image.astype("uint16") * 40 + 1000))
+        result = train(replace(options, raster=(shallow, deep)))
+        card = read_card(result.model)
+        assert [r.dtype for r in card.ranges] == ["uint8"] * 3 + ["uint16"] * 3
+        assert card.ranges[3].low == pytest.approx(40 * card.ranges[0].low + 1000, rel=0.02)
+        mapped = predict(
+            PredictOptions(
+                raster=(shallow, deep),
+                model=str(result.model),
+                out=str(tmp_path / "maps"),
+                save_scores=True,
+                threshold=0.5,
+            )
+        )
+        scores = []
+        for scene in mapped.scenes:
+            with rasterio.open(scene.scores) as source:
+                scores.append(source.read(1).astype(float))
+        # The same picture, scaled to the same values but for rounding.
+        assert np.abs(scores[0] - scores[1]).mean() < 3
+        strange = str(scene_factory("strange.tif", image=image.astype("float32")))
+        with pytest.raises(
+            BandError, match=r"holds float32 values\. The model was trained on uint8 and uint16"
+        ):
+            predict(PredictOptions(raster=(strange,), model=str(result.model)))
+
+
 class TestResolution:
     def test_a_model_trained_on_coarser_pixels_maps_the_pixels_of_the_file(
         self,
