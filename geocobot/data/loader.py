@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from geocobot.data.dataset import Sample
 from geocobot.errors import GeocobotError
@@ -30,8 +30,8 @@ def make_loader(
         workers: processes that read; 0 reads in this process.
         pin_memory: whether batches come in memory that CUDA copies from faster.
     """
-    batches = BatchSampler(sampler, batch_size, drop_last=False)
-    return load_batches(dataset, batches, workers=workers, pin_memory=pin_memory)
+    # Not as batches: Lightning tells the loader's sampler the epoch.
+    return _make(dataset, workers, pin_memory, sampler=sampler, batch_size=batch_size)
 
 
 def load_batches(
@@ -49,14 +49,21 @@ def load_batches(
         workers: processes that read; 0 reads in this process.
         pin_memory: whether batches come in memory that CUDA copies from faster.
     """
+    return _make(dataset, workers, pin_memory, batch_sampler=batches)
+
+
+def _make(
+    dataset: Dataset[Sample], workers: int, pin_memory: bool, **batching: Any
+) -> DataLoader[Sample]:
+    """A loader of batches in some order."""
     return _Loader(
         _Answers(dataset),
-        batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         multiprocessing_context=_start_method() if workers else None,
+        **batching,
     )
 
 

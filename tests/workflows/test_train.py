@@ -460,12 +460,6 @@ def test_what_came_to_lie_at_the_target_is_kept(
     assert train(replace(options, resume=True)).model.is_file()
 
 
-@pytest.mark.parametrize("bands", [(1,), (1, 2), (1, 2, 3, 3)])
-def test_other_than_three_bands_are_refused(options: TrainOptions, bands: tuple[int, ...]) -> None:
-    with pytest.raises(BandError, match=r"--bands names . band.*reads 3.*1,2,2"):
-        train(replace(options, bands=bands))
-
-
 def test_a_scene_that_breaks_off_while_workers_read_it_is_named(
     options: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
