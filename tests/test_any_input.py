@@ -111,7 +111,9 @@ def inputs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         ["--ignore-boundary", "2"], ["--nodata", "0"], ["--bands", "1,1,1"],
         ["--where", "kind = 'a'"],
         ["--labels-crs", "EPSG:4326"], ["--classes", "a,b", "--class-field", "kind"],
-        ["--stretch", "deviations"], ["--patch-size", "64"],
+        ["--stretch", "deviations"], ["--patch-size", "64"], ["--bands", "all"],
+        ["--resolution", "2"], ["--resolution", "0.4"], ["--resolution", "1e-7"],
+        ["--resolution", "1e5"],
     )  # fmt: skip
     options = draw(st.lists(st.sampled_from(offered), max_size=3, unique_by=lambda o: o[0]))
     return raster, labels, [word for option in options for word in option]

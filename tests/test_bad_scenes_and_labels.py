@@ -229,7 +229,7 @@ CASES = [
     Case("more bands than a model reads", 1, "A model reads 14 at most", lambda kit: [
         "--raster", kit.good_scene(bands=15), "--labels", kit.good_labels(), "--bands", "all"]),
     option("pixels much finer than the scene's", "asks for pixels of 0.1 m", "--resolution", "0.1"),
-    option("pixels larger than the scene", "no pixel with data", "--resolution", "500", code=1),
+    option("pixels much coarser than the scene's", "-r average", "--resolution", "500"),
     option("a range that is none", "It has a low and a higher high", "--value-range", "9,3"),
     option("no number where one is needed", "nodata", "--nodata", "none"),
     labels("labels that are not there", "does not exist", lambda kit: kit.folder / "a.shp", code=2),

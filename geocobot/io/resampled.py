@@ -20,6 +20,9 @@ _SAME = 0.01
 _MOST_FINER = 4.0
 """So many times as many pixels along a side as the file has; more show nothing new."""
 
+_MOST_COARSER = 100.0
+"""So many pixels of the file along a side of one; more would be read again and again."""
+
 _MAX_READ_PX = 2**22  # of the file at a time: 50 MB in float32 with three bands
 
 
@@ -142,7 +145,8 @@ def resampled(scene: Scene, ground_xy_m: tuple[float, float], flag: str) -> Scen
         flag: what asks for it, for messages.
 
     Raises:
-        ConfigError: the file's pixels are more than four times as large.
+        ConfigError: the file's pixels are more than four times as large, or more than a hundred
+            times smaller.
     """
     own_m = scene.grid.ground_pixel_m
     x, y = (_rounded(wanted / own) for wanted, own in zip(ground_xy_m, own_m, strict=True))
@@ -151,14 +155,28 @@ def resampled(scene: Scene, ground_xy_m: tuple[float, float], flag: str) -> Scen
     if min(x, y) < 1 / _MOST_FINER:
         raise ConfigError(
             flag,
-            f"asks for pixels of {min(ground_xy_m):.3g} m, and those of {scene.path} have "
-            f"{max(own_m):.3g} m",
+            f"asks for pixels of {_short(min(ground_xy_m))} m, and those of {scene.path} have "
+            f"{_short(max(own_m))} m",
             f"Pixels are made up to {_MOST_FINER:g} times finer; more would show nothing new",
-            f"Choose {max(own_m) / _MOST_FINER:.3g} m or more, or a finer scene",
+            f"Choose {_short(max(own_m) / _MOST_FINER)} m or more, or a finer scene",
+        )
+    if max(x, y) > _MOST_COARSER:
+        raise ConfigError(
+            flag,
+            f"asks for pixels of {_short(max(ground_xy_m))} m, and those of {scene.path} have "
+            f"{_short(min(own_m))} m",
+            f"Pixels are made up to {_MOST_COARSER:g} times coarser on the fly",
+            f"Make a coarser copy once with: gdalwarp -r average -tr <x> <y> {scene.path} "
+            f"coarse.tif",
         )
     shared = {f.name: getattr(scene, f.name) for f in fields(Scene) if f.name != "_handles"}
     shared["grid"] = scene.grid.rescaled((x, y))
     return ResampledScene(**shared, native=scene)
+
+
+def _short(size_m: float) -> str:
+    """A size in three digits, without powers of ten where there is no need."""
+    return f"{float(f'{size_m:.3g}'):g}"
 
 
 def _rounded(scale: float) -> float:

@@ -141,6 +141,15 @@ def test_much_finer_than_the_file_is_refused(scene_factory):
     assert at(scene_factory(), 0.26).grid.shape == (247, 370)
 
 
+def test_much_coarser_than_the_file_is_refused(scene_factory):
+    with pytest.raises(
+        ConfigError,
+        match=r"asks for pixels of 1000 m, and those of .*scene.tif have 1 m\. Pixels are made up to "
+        r"100 times coarser on the fly\. .*gdalwarp -r average",
+    ):
+        at(scene_factory(), 1000.0)
+
+
 def test_coarser_than_the_scene_is_one_pixel(scene_factory):
     scene = at(scene_factory(), 96.0)
     assert scene.grid.shape == (1, 1)
