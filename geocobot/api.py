@@ -144,6 +144,8 @@ class PredictKeywords(TypedDict, total=False):
     checkpoint: PathLike | None
     bands: Iterable[int | str] | None
     nodata: float | None
+    area: Paths | None
+    bbox: Iterable[float] | None
     resolution: float | None
     overlap: float
     threshold: float | None

@@ -40,6 +40,15 @@ class PredictOptions:
         names="BAND,BAND,BAND",
     )
     nodata: float | None = repeated(TrainOptions, "nodata")
+    area: tuple[str, ...] | None = option(
+        "Polygons to map in; what lies outside is neither read nor mapped.", None, group="Raster"
+    )
+    bbox: tuple[float, ...] | None = option(
+        "Bounds to map in: west, south, east and north in the scene's CRS.",
+        None,
+        group="Raster",
+        names="W,S,E,N",
+    )
     resolution: float | None = option(
         "Show the scene to the model in pixels of so many metres on the ground, as it was trained "
         "on, where the scene's are larger or smaller; the results have the scene's own pixels.",

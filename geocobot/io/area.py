@@ -1,4 +1,4 @@
-"""Areas drawn with polygons: where labels are complete, and where to validate."""
+"""Areas drawn with polygons: where labels are complete, where to validate, what to map."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from geocobot.io.files import find_vectors
 from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
 from geocobot.io.vectors import VectorSource, read_vector
 
-LABELLED_AREA, VALIDATION_AREA = "--labelled-area", "--val-area"
+LABELLED_AREA, VALIDATION_AREA, MAPPED_AREA = "--labelled-area", "--val-area", "--area"
 
 _MEANING = {
     LABELLED_AREA: "is where every object is labelled",
     VALIDATION_AREA: "is where the model is validated, not trained",
+    MAPPED_AREA: "is what is to be mapped",
 }
 
 
@@ -57,7 +58,7 @@ def read_area(given: Sequence[str | Path], flag: str = LABELLED_AREA) -> Area:
 
     Args:
         given: vector files of any format and CRS, folders and patterns; at least one.
-        flag: what names them on the command line: `LABELLED_AREA` or `VALIDATION_AREA`.
+        flag: what names them on the command line: `LABELLED_AREA` or one of its kin.
 
     Raises:
         CrsError: a file has no CRS.

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from geocobot.bands import BandRange, ranges_for
 from geocobot.errors import BandError, PixelSizeError
+from geocobot.grid import Bounds
+from geocobot.io.area import Area
+from geocobot.io.cut import cut
 from geocobot.io.resampled import resampled
 from geocobot.io.scene import Scene
 
@@ -24,6 +27,8 @@ def open_scene_for(
     *,
     bands: Sequence[int | str] | None = None,
     nodata: float | None = None,
+    area: Area | None = None,
+    bounds: Bounds | None = None,
     resampling: bool = False,
 ) -> Scene:
     """Open a scene that a model is to map, with the bands the model reads.
@@ -34,6 +39,8 @@ def open_scene_for(
         ground_pixel_m: the model's pixel width and height on the ground.
         bands: numbers or names to read instead of the model's, in the model's order.
         nodata: value without data; replaces what the file declares.
+        area: what is to be mapped of it; None for all.
+        bounds: the same as west, south, east and north in its CRS.
         resampling: whether it is read in pixels of the model's size, whatever its own are.
 
     Raises:
@@ -41,6 +48,7 @@ def open_scene_for(
         PixelSizeError: its pixels are more than 10 % larger or smaller than the model's, and it
             is not to be resampled.
         ConfigError: its pixels are so large that resampling would show nothing new.
+        OverlapError: nothing of it is to be mapped.
         GeocobotError: whatever `Scene.open` finds.
     """
     wanted: list[int | str] = [r.band for r in ranges_for(ranges)] if bands is None else list(bands)
@@ -51,6 +59,7 @@ def open_scene_for(
             path, error.found, f"The model reads {_listed(ranges)}. {error.needed}", error.remedy
         ) from None
     fit_bands(scene, ranges)
+    scene = cut(scene, area, bounds)
     if resampling:
         return resampled(scene, ground_pixel_m, _RESOLUTION)
     side_m = _side_m(ground_pixel_m)

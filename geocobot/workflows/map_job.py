@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import shapely
 import torch
 
 from geocobot._version import __version__
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
+from geocobot.io.cut import CutScene
 from geocobot.io.identity import file_identity, scene_identity
 from geocobot.io.polygons import read_areas
 from geocobot.io.resampled import ResampledScene
@@ -67,7 +70,7 @@ class MapJob:
         model = Path(self.options.model)
         given = {f.name: getattr(self.options, f.name) for f in fields(self.options)}
         return {
-            "scene": scene_identity(self.native),
+            "scene": scene_identity(self.native) | {"area": _area_of(self.native)},
             "model": {
                 "SHA-256": sha256_of(model) if model.is_file() else None,
                 "tile side": card.patch_px,
@@ -125,3 +128,10 @@ class MapJob:
         tally = Tally(classes)
         tally.add(read_areas(self.targets.polygons))
         return self.result(tally.totals(), tiles=0, seconds=0.0, is_recalled=True)
+
+
+def _area_of(scene: Scene) -> str | None:
+    """A checksum of what is to be mapped of a scene; None where that is all of it."""
+    if not isinstance(scene, CutScene) or scene.area is None:
+        return None
+    return hashlib.sha256(b"".join(shapely.to_wkb(scene.area.shapes))).hexdigest()

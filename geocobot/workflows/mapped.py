@@ -75,22 +75,50 @@ class SceneResult:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A scene that could not be mapped.
+
+    Attributes:
+        raster: its name.
+        reason: what is wrong with it, and what to do.
+    """
+
+    raster: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class PredictResult:
     """What a prediction has written.
 
     Attributes:
-        scenes: one per raster, in the order given.
+        scenes: one per raster that was mapped, in the order given.
         seconds: loading the model included.
+        failures: the other ones.
     """
 
     scenes: tuple[SceneResult, ...]
     seconds: float
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """3 where a scene could not be mapped."""
+        return 3 if self.failures else 0
+
+    @property
+    def n_asked(self) -> int:
+        """How many scenes were to be mapped."""
+        return len(self.scenes) + len(self.failures)
 
     def summary(self) -> str:
         """What was written, where, how much and how long it took."""
         lines = [scene.summary() for scene in self.scenes]
         if len(lines) > 1:
             lines.append(f"{len(lines)} scenes in {self.seconds:.1f} s")
+        if self.failures:
+            lines.append(f"Not mapped: {len(self.failures)} of {self.n_asked} scenes")
+            lines += [f"  {failure.reason}" for failure in self.failures]
         return "\n".join(lines)
 
 

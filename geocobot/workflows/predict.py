@@ -13,7 +13,17 @@ from geocobot.adapters.merge import merge
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
 from geocobot.data.dataset import SceneDataset
-from geocobot.errors import ModelFileError
+from geocobot.errors import (
+    BandError,
+    CrsError,
+    GeocobotError,
+    GridError,
+    MissingFileError,
+    ModelFileError,
+    OverlapError,
+    PixelSizeError,
+    UnreadableFileError,
+)
 from geocobot.inference.blend import BlendedRow, blend_rows, merge_rows
 from geocobot.inference.journal import RowJournal
 from geocobot.inference.restore import restore
@@ -24,6 +34,8 @@ from geocobot.inference.tiles import (
     plan_tiles,
     predict_tiles,
 )
+from geocobot.io.area import MAPPED_AREA, read_area
+from geocobot.io.cut import check_bounds
 from geocobot.io.files import find_rasters
 from geocobot.io.fitting import check_resolution, open_scene_for
 from geocobot.io.resampled import ResampledScene
@@ -38,7 +50,7 @@ from geocobot.vectorize.polygonize import CleanOptions, polygonize
 from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.device import choose_compute
 from geocobot.workflows.map_job import MapJob
-from geocobot.workflows.mapped import ClassTotal, PredictResult, SceneResult, Tally
+from geocobot.workflows.mapped import ClassTotal, Failure, PredictResult, SceneResult, Tally
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.targets import check_targets, choose_targets, open_targets
 
@@ -48,20 +60,32 @@ _LOG = logging.getLogger("geocobot.workflows")
 
 _SILENT = SilentProgress()
 
+# What is wrong with a scene, and not with the model, the machine or the command.
+_OF_A_SCENE = (
+    BandError,
+    CrsError,
+    GridError,
+    MissingFileError,
+    OverlapError,
+    PixelSizeError,
+    UnreadableFileError,
+)
+
 
 def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictResult:
     """Map scenes with a trained model.
 
     Everything that can be wrong with options, scenes and outputs is found out before the model
     is loaded. The files of a scene appear together when all of them are finished. An interrupted
-    map keeps its finished tile rows in `<result>.partial`, and goes on there with `resume`.
+    map keeps its finished tile rows in `<result>.partial`, and goes on there with `resume`. Of
+    several scenes those that cannot be mapped are told of at the end.
 
     Args:
         options: what to map, with what, and where to put it.
         progress: is told of every tile.
 
     Raises:
-        GeocobotError: an option, a file or the machine is not as needed.
+        GeocobotError: an option, the machine, or all scenes are not as needed.
     """
     start_s = time.perf_counter()
     check_limits(options)
@@ -79,28 +103,34 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     compute = choose_compute(options.device, options.precision)
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
-    scenes = _open_scenes(rasters, card, options)
+    opened = _open_scenes(rasters, card, options)
     jobs = [
-        MapJob.of(scene, target, options, compute)
-        for scene, target in zip(scenes, targets, strict=True)
+        MapJob.of(scene, target, options, compute) if isinstance(scene, Scene) else None
+        for scene, target in zip(opened, targets, strict=True)
     ]
-    made: list[SceneResult | None] = [None] * len(jobs)
+    made = [job.recall(card.classes) if job and options.resume else None for job in jobs]
     if options.resume:
-        made = [job.recall(card.classes) for job in jobs]
-        runs = [None if r else claim(job.targets) for r, job in zip(made, jobs, strict=True)]
-    if any(runs):
+        runs = [None if result else claim(t) for result, t in zip(made, targets, strict=True)]
+    failures = {k: error for k, error in enumerate(opened) if isinstance(error, GeocobotError)}
+    to_do = [
+        (k, job, run) for k, (job, run) in enumerate(zip(jobs, runs, strict=True)) if job and run
+    ]
+    if to_do:
         segmenter, card = load_model(
             options.model, checkpoint=options.checkpoint, progress=progress
         )
         if card.segmenter.adapter.merges:
             merge(segmenter.encoder, keep=False)
-        for k, run in enumerate(runs):
-            if run is not None:
-                made[k] = map_scene(
-                    jobs[k], segmenter, card, run, compute=compute, progress=progress
-                )
+    for k, job, run in to_do:
+        try:
+            made[k] = map_scene(job, segmenter, card, run, compute=compute, progress=progress)
+        except _OF_A_SCENE as error:
+            failures[k] = _unless_alone(error, rasters)
     results = tuple(result for result in made if result is not None)
-    return PredictResult(results, time.perf_counter() - start_s)
+    if failures and not results:
+        raise failures[min(failures)]
+    told = tuple(Failure(rasters[k], str(failures[k])) for k in sorted(failures))
+    return PredictResult(results, time.perf_counter() - start_s, told)
 
 
 def map_scene(
@@ -201,21 +231,40 @@ def _rows(
     next(computed, None)  # which says if tiles are left over
 
 
-def _open_scenes(rasters: Sequence[str], card: ModelCard, options: PredictOptions) -> list[Scene]:
-    """The scenes as the model is to see them."""
+def _open_scenes(
+    rasters: Sequence[str], card: ModelCard, options: PredictOptions
+) -> list[Scene | GeocobotError]:
+    """The scenes as the model is to see them, or why they cannot be mapped."""
     if options.resolution is not None:
         check_resolution(options.resolution, card.ground_pixel_m, options.model)
-    return [
-        open_scene_for(
-            raster,
-            card.ranges,
-            card.ground_pixel_m,
-            bands=options.bands,
-            nodata=options.nodata,
-            resampling=card.resampled or options.resolution is not None,
-        )
-        for raster in rasters
-    ]
+    area = None if options.area is None else read_area(options.area, MAPPED_AREA)
+    bounds = None if options.bbox is None else check_bounds(options.bbox)
+    opened: list[Scene | GeocobotError] = []
+    for raster in rasters:
+        try:
+            scene = open_scene_for(
+                raster,
+                card.ranges,
+                card.ground_pixel_m,
+                bands=options.bands,
+                nodata=options.nodata,
+                area=area,
+                bounds=bounds,
+                resampling=card.resampled or options.resolution is not None,
+            )
+        except _OF_A_SCENE as error:
+            opened.append(_unless_alone(error, rasters))
+        else:
+            opened.append(scene)
+    return opened
+
+
+def _unless_alone(error: GeocobotError, rasters: Sequence[str]) -> GeocobotError:
+    """What is wrong with one of many scenes, told when the others are done."""
+    if len(rasters) == 1:
+        raise error
+    _LOG.warning("%s", error)
+    return error
 
 
 def _refuse_prompts(card: ModelCard, model: str) -> None:

@@ -144,8 +144,8 @@ def test_much_finer_than_the_file_is_refused(scene_factory):
 def test_much_coarser_than_the_file_is_refused(scene_factory):
     with pytest.raises(
         ConfigError,
-        match=r"asks for pixels of 1000 m, and those of .*scene.tif have 1 m\. Pixels are made up to "
-        r"100 times coarser on the fly\. .*gdalwarp -r average",
+        match=r"asks for pixels of 1000 m, and those of .*scene.tif have 1 m\. Pixels are made up "
+        r"to 100 times coarser on the fly\. .*gdalwarp -r average",
     ):
         at(scene_factory(), 1000.0)
 

@@ -30,6 +30,7 @@ from geocobot.errors import (
     MissingFileError,
     ModelFileError,
     OutputError,
+    OverlapError,
     PixelSizeError,
     UnreadableFileError,
 )
@@ -400,9 +401,53 @@ def test_a_model_file_maps_several_scenes(scene_factory, tmp_path, model_file, m
     assert "2 scenes in" in result.summary()
 
 
-def test_all_scenes_are_checked_before_the_first_is_mapped(scene_factory, tmp_path, model_file):
-    rasters = [scene_factory("a.tif"), scene_factory("b.tif", dtype="uint16")]
-    with pytest.raises(BandError, match=r"b\.tif holds uint16 values"):
+def test_scenes_that_cannot_be_mapped_do_not_stop_the_others(
+    scene_factory, tmp_path, model_file, caplog
+):
+    good = scene_factory("good.tif", shape_hw=(128, 128))
+    deep = scene_factory("deep.tif", dtype="uint16")
+    cut = scene_factory("cut.tif", shape_hw=(300, 300), seed=3, compress="deflate")
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    out = tmp_path / "out"
+    result = predict(options_for(model_file, good, deep, cut, out=str(out)))
+    assert [scene.raster for scene in result.scenes] == [good]
+    assert [failure.raster for failure in result.failures] == [str(deep), str(cut)]
+    assert result.exit_code == 3
+    assert names_in(out) == ["good_pred.gpkg", "good_pred_options.yaml"]
+    said = result.summary()
+    assert "Not mapped: 2 of 3 scenes" in said
+    assert "deep.tif holds uint16 values" in said
+    assert "cut.tif cannot be read at rows" in said
+    assert "deep.tif holds uint16" in caplog.text  # told at once as well
+
+
+def test_an_area_is_all_that_is_mapped(scene_factory, tmp_path, model_file):
+    raster = scene_factory("scene.tif", shape_hw=(300, 300))
+    inside = shapely.box(500_064, 4_999_800, 500_200, 4_999_930)
+    area = tmp_path / "area.geojson"
+    gpd.GeoDataFrame(geometry=[inside.buffer(-10), inside], crs=32633).to_crs(4326).to_file(area)
+    options = options_for(
+        model_file,
+        raster,
+        out=str(tmp_path / "o.gpkg"),
+        area=[str(area)],
+        save_classes=True,
+        threshold=0.0,
+        min_area=0.0,
+    )
+    (scene,) = predict(options).scenes
+    with rasterio.open(scene.classes) as classes:
+        assert classes.bounds == pytest.approx(inside.bounds, abs=1.01)
+        assert (classes.read(1) != 255).sum() == pytest.approx(inside.area, rel=0.01)
+    frame = read(scene.polygons)
+    assert shapely.within(frame.geometry, inside.buffer(1.01)).all()
+    with pytest.raises(OverlapError, match=r"scene\.tif has nothing within --bbox"):
+        predict(replace(options, bbox=(0.0, 0.0, 1.0, 1.0), area=None, overwrite=True))
+
+
+def test_where_no_scene_can_be_mapped_the_first_one_says_why(scene_factory, tmp_path, model_file):
+    rasters = [scene_factory(name, dtype="uint16") for name in ("a.tif", "b.tif")]
+    with pytest.raises(BandError, match=r"a\.tif holds uint16 values"):
         predict(options_for(model_file, *rasters, out=str(tmp_path / "out")))
     assert names_in(tmp_path) == ["a.tif", "b.tif"]
 

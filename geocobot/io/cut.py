@@ -1,0 +1,116 @@
+"""Parts of scenes: a window, and within it what lies in an area."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from rasterio.windows import Window
+
+from geocobot.errors import ConfigError, OverlapError
+from geocobot.grid import Bounds
+from geocobot.io.area import Area
+from geocobot.io.burnt import BurntShapes
+from geocobot.io.crs import crs_label
+from geocobot.io.scene import Scene
+from geocobot.windows import intersect
+
+
+@dataclass(frozen=True)
+class CutScene(Scene):
+    """A part of a scene; what lies outside of its area has no data, and is not read.
+
+    Attributes:
+        whole: the scene.
+        window: the part, in pixels of the scene.
+        area: what counts within it, in pixels of the part; None for all of it.
+    """
+
+    whole: Scene = field(kw_only=True)
+    window: Window = field(kw_only=True)
+    area: BurntShapes | None = field(kw_only=True, compare=False)
+
+    def close(self) -> None:
+        """Close this process's handles; the next read opens the file again."""
+        self.whole.close()
+
+    def read_inside(self, window: Window) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
+        """Image (C, H, W) and validity (H, W) of a window that lies on the grid."""
+        counts = None if self.area is None else self.area.read(window) > 0
+        if counts is not None and not counts.any():
+            shape = (int(window.height), int(window.width))
+            return np.zeros((len(self.bands), *shape), self.dtype), np.zeros(shape, np.bool_)
+        col_off, row_off = self.window.col_off, self.window.row_off
+        there = Window(
+            window.col_off + col_off, window.row_off + row_off, window.width, window.height
+        )
+        image, valid = self.whole.read_inside(there)
+        return image, valid if counts is None else valid & counts
+
+
+def cut(scene: Scene, area: Area | None, bounds: Bounds | None) -> Scene:
+    """The part of a scene that lies in an area, within bounds, or both; itself without either.
+
+    Args:
+        scene: in the pixels of its file.
+        area: polygons.
+        bounds: west, south, east and north in the scene's CRS.
+
+    Raises:
+        OverlapError: nothing of the scene lies there.
+    """
+    window: Window | None = scene.grid.window
+    named = []
+    if bounds is not None:
+        window = scene.grid.window_around(bounds)
+        named.append("--bbox")
+    if area is not None and window is not None:
+        around = _around(area.on(scene.grid).shapes)
+        window = None if around is None else intersect(window, around)
+        named.append("--area")
+    if not named:
+        return scene
+    if window is None:
+        west, south, east, north = scene.grid.bounds
+        raise OverlapError(
+            scene.path,
+            f"has nothing within {' and '.join(named)}",
+            f"It covers {west:.6g}, {south:.6g} to {east:.6g}, {north:.6g} in "
+            f"{crs_label(scene.grid.crs)}",
+            "Check in QGIS that they lie on each other",
+        )
+    grid = scene.grid.crop(window)
+    shared = {f.name: getattr(scene, f.name) for f in fields(Scene) if f.name != "_handles"}
+    shared["grid"] = grid
+    counted = None if area is None else area.on(grid)
+    return CutScene(**shared, whole=scene, window=window, area=counted)
+
+
+def check_bounds(bounds: tuple[float, ...]) -> Bounds:
+    """Refuse what are no bounds.
+
+    Raises:
+        ConfigError: they are not four, or the east is not east of the west, or the north not
+            north of the south.
+    """
+    if len(bounds) == 4 and bounds[0] < bounds[2] and bounds[1] < bounds[3]:
+        west, south, east, north = bounds
+        return west, south, east, north
+    raise ConfigError(
+        "--bbox",
+        f"is {','.join(f'{value:g}' for value in bounds)}",
+        "It has west, south, east and north in the scene's CRS, the smaller ones first",
+        "Write it as 500000,4990000,501000,4991000",
+    )
+
+
+def _around(shapes: npt.NDArray[np.object_]) -> Window | None:
+    """The smallest window around shapes in pixels; None where there are none."""
+    if not len(shapes):
+        return None
+    left, top, right, bottom = shapely.total_bounds(shapes)
+    col, row = math.floor(left), math.floor(top)
+    return Window(col, row, math.ceil(right) - col, math.ceil(bottom) - row)
