@@ -1,4 +1,4 @@
-"""Scores and classes as tiled, compressed GeoTIFFs, written strip by strip."""
+"""Scores and classes as cloud-optimized GeoTIFFs, written strip by strip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from rasterio._err import CPLE_BaseError  # what `copy` raises
 from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.shutil import copy
 from rasterio.windows import Window
 
 from geocobot.classes import ClassSpec
@@ -23,12 +25,17 @@ from geocobot.io.unfinished import reveal
 from geocobot.steps import NODATA, SCORE_SCALE
 from geocobot.tiling import Strip
 
-BLOCK_PX = 256
+BLOCK_PX = 512
 """Side of the file's blocks; so many rows wait in memory until their blocks are whole."""
+
+_COPY_CACHE_BYTES = 64 * 2**20
 
 
 class _RasterWriter(ABC):
     """Collects strips of any height into whole block rows, so that no block is written twice.
+
+    The head of a cloud-optimized GeoTIFF says where everything after it lies, overviews included,
+    and can be written at the end only: the rows wait in a plain GeoTIFF beside the file.
 
     Args:
         path: file to write.
@@ -42,6 +49,7 @@ class _RasterWriter(ABC):
     ) -> None:
         self._path = Path(path)
         self._file = self._path if unfinished is None else Path(unfinished)
+        self._stage = self._file.with_name(f"{self._file.stem}.stage.tif")
         self._grid = grid
         self._written = 0
         self._held = 0
@@ -52,7 +60,7 @@ class _RasterWriter(ABC):
     def __enter__(self) -> Self:
         """Create the file."""
         try:
-            self._dataset = rasterio.open(self._file, "w", **self._profile())
+            self._dataset = rasterio.open(self._stage, "w", **self._profile())
         except RasterioIOError as error:
             raise self._cannot_write(error) from error
         self._describe(self._dataset)
@@ -71,12 +79,16 @@ class _RasterWriter(ABC):
             OutputError: the file on the disk is not what was written.
         """
         try:
+            try:
+                if kind is None:
+                    self._finish()
+            finally:
+                self._dataset.close()
             if kind is None:
-                self._finish()
+                self._optimize()
+                self._check_whole()
         finally:
-            self._dataset.close()
-        if kind is None:
-            self._check_whole()
+            self._stage.unlink(missing_ok=True)
 
     @abstractmethod
     def _describe(self, dataset: Any) -> None:
@@ -111,6 +123,29 @@ class _RasterWriter(ABC):
             self._flush()
         if self._written != self._grid.height:
             raise ValueError(f"{self._written} of {self._grid.height} rows were written")
+
+    def _optimize(self) -> None:
+        """Copy the finished rows into a cloud-optimized file, overviews and all."""
+        try:
+            with rasterio.Env(GDAL_CACHEMAX=_COPY_CACHE_BYTES):
+                copy(
+                    self._stage,
+                    self._file,
+                    driver="COG",
+                    blocksize=BLOCK_PX,
+                    compress="DEFLATE",
+                    overviews="AUTO",
+                    # A compressed file's size is not known beforehand: past 4 GB only BigTIFF
+                    # goes on.
+                    bigtiff="IF_SAFER",
+                    **self._optimization(),
+                )
+        except (RasterioError, CPLE_BaseError) as error:
+            raise self._cannot_write(error) from error
+
+    @abstractmethod
+    def _optimization(self) -> dict[str, str]:
+        """How values are compressed, and made coarser for overviews."""
 
     def _check_whole(self) -> None:
         """Read the closed file again.
@@ -151,7 +186,7 @@ class _RasterWriter(ABC):
             # GDAL takes the fourth of four bands for alpha unasked.
             "photometric": "MINISBLACK",
             "compress": "DEFLATE",
-            # A compressed file's size is not known beforehand: past 4 GB only BigTIFF goes on.
+            "zlevel": 1,
             "BIGTIFF": "IF_SAFER",
         }
 
@@ -199,9 +234,9 @@ class ScoreWriter(_RasterWriter):
         """
         self._append(strip.row_off, strip.steps)
 
-    def _profile(self) -> dict[str, Any]:
-        """Neighbouring scores are alike: differences compress better."""
-        return super()._profile() | {"predictor": 2}
+    def _optimization(self) -> dict[str, str]:
+        """Neighbouring scores are alike: differences compress better, and means make sense."""
+        return {"predictor": "YES", "overview_resampling": "AVERAGE"}
 
     def _describe(self, dataset: Any) -> None:
         """Name the bands and say how to get back to scores."""
@@ -245,6 +280,10 @@ class ClassWriter(_RasterWriter):
             OutputError: the file cannot be written.
         """
         self._append(row_off, labels[None])
+
+    def _optimization(self) -> dict[str, str]:
+        """Between class numbers there is nothing."""
+        return {"overview_resampling": "MODE"}
 
     def _profile(self) -> dict[str, Any]:
         """Viewers take the colors from the table only if the file says so."""

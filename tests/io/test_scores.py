@@ -11,6 +11,7 @@ from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import CRS
+from rio_cogeo import cog_validate
 
 from geocobot.classes import ClassSpec, name_classes
 from geocobot.errors import OutputError
@@ -66,7 +67,7 @@ def test_the_score_raster_says_what_it_holds(tmp_path):
         assert dataset.scales == pytest.approx((1 / 254, 1 / 254))
         assert dataset.transform == grid.transform
         assert dataset.crs.to_epsg() == 32631
-        assert dataset.block_shapes == [(256, 256), (256, 256)]
+        assert dataset.block_shapes == [(512, 512), (512, 512)]
         assert dataset.compression.name == "deflate"
 
 
@@ -85,6 +86,40 @@ def test_the_class_raster_carries_colors_and_names(tmp_path):
         assert dataset.nodata == NODATA
         assert dataset.colorinterp[0].name == "palette"
         assert dataset.tags(1)["CLASS_7"] == "roof"
+
+
+@pytest.mark.parametrize("kind", ["scores", "classes"])
+def test_the_files_are_cloud_optimized(tmp_path, kind):
+    height, width = 1500, 2100
+    rng = np.random.default_rng(0)
+    path = tmp_path / f"{kind}.tif"
+    grid = make_grid(height, width)
+    if kind == "scores":
+        scores = np.kron(rng.random((2, 75, 105)), np.ones((20, 20))).astype(np.float32)
+        valid = np.ones((height, width), bool)
+        valid[:700, :900] = False
+        with ScoreWriter(path, grid, CLASSES) as writer:
+            writer.write(Strip.of(0, scores, valid))
+    else:
+        labels = np.kron(rng.integers(0, 3, (75, 105)), np.ones((20, 20))).astype(np.uint8)
+        labels[:700, :900] = NODATA
+        with ClassWriter(path, grid, CLASSES) as writer:
+            writer.write(0, labels)
+    is_valid, errors, warnings = cog_validate(path, strict=True, quiet=True)
+    assert is_valid, (errors, warnings)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    with rasterio.open(path) as dataset:
+        assert dataset.overviews(1) == [2, 4, 8]
+        coarse = dataset.read(1, out_shape=(height // 4, width // 4))
+        full = dataset.read(1)
+    assert (coarse[:170, :220] == NODATA).all()
+    inner = coarse[180:, 230:]
+    if kind == "scores":
+        means = full[720:, 920:].reshape(195, 4, 295, 4).mean(axis=(1, 3))
+        assert np.abs(inner - means).max() < 2
+    else:
+        # Blocks of 20 px are whole multiples of an overview's pixels.
+        assert np.array_equal(inner, full[720::4, 920::4])
 
 
 def test_bytes_do_not_depend_on_the_strips(tmp_path):
