@@ -118,7 +118,7 @@ class MapJob:
         made = self.targets.config
         if not all(os.path.isfile(path) for path in self.targets.paths()):
             return None
-        if made.read_text("utf-8") != to_yaml(self.options):
+        if _what_matters(made.read_text("utf-8")) != _what_matters(to_yaml(self.options)):
             return None
         read = (
             file_identity(path)["modified_ns"] for path in (self.scene.path, self.options.model)
@@ -128,6 +128,11 @@ class MapJob:
         tally = Tally(classes)
         tally.add(read_areas(self.targets.polygons))
         return self.result(tally.totals(), tiles=0, seconds=0.0, is_recalled=True)
+
+
+def _what_matters(options: str) -> list[str]:
+    """The lines of saved options without who computed it."""
+    return [line for line in options.splitlines() if not line.startswith("workers:")]
 
 
 def _area_of(scene: Scene) -> str | None:

@@ -111,26 +111,40 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     made = [job.recall(card.classes) if job and options.resume else None for job in jobs]
     if options.resume:
         runs = [None if result else claim(t) for result, t in zip(made, targets, strict=True)]
-    failures = {k: error for k, error in enumerate(opened) if isinstance(error, GeocobotError)}
     to_do = [
         (k, job, run) for k, (job, run) in enumerate(zip(jobs, runs, strict=True)) if job and run
     ]
-    if to_do:
-        segmenter, card = load_model(
-            options.model, checkpoint=options.checkpoint, progress=progress
-        )
-        if card.segmenter.adapter.merges:
-            merge(segmenter.encoder, keep=False)
-    for k, job, run in to_do:
-        try:
-            made[k] = map_scene(job, segmenter, card, run, compute=compute, progress=progress)
-        except _OF_A_SCENE as error:
-            failures[k] = _unless_alone(error, rasters)
-    results = tuple(result for result in made if result is not None)
+    found = dict(enumerate(opened)) | {k: result for k, result in enumerate(made) if result}
+    found |= _map_all(to_do, options, compute, progress, n_scenes=len(rasters))
+    failures = {k: error for k, error in found.items() if isinstance(error, GeocobotError)}
+    results = [result for result in found.values() if isinstance(result, SceneResult)]
     if failures and not results:
         raise failures[min(failures)]
     told = tuple(Failure(rasters[k], str(failures[k])) for k in sorted(failures))
-    return PredictResult(results, time.perf_counter() - start_s, told)
+    return PredictResult(tuple(results), time.perf_counter() - start_s, told)
+
+
+def _map_all(
+    to_do: Sequence[tuple[int, MapJob, MappingRun]],
+    options: PredictOptions,
+    compute: Compute,
+    progress: Progress,
+    *,
+    n_scenes: int,
+) -> dict[int, SceneResult | GeocobotError]:
+    """Load the model and map scenes; by their positions among all, what came of each."""
+    found: dict[int, SceneResult | GeocobotError] = {}
+    if not to_do:
+        return found
+    segmenter, card = load_model(options.model, checkpoint=options.checkpoint, progress=progress)
+    if card.segmenter.adapter.merges:
+        merge(segmenter.encoder, keep=False)
+    for k, job, run in to_do:
+        try:
+            found[k] = map_scene(job, segmenter, card, run, compute=compute, progress=progress)
+        except _OF_A_SCENE as error:
+            found[k] = _unless_alone(error, n_scenes)
+    return found
 
 
 def map_scene(
@@ -253,15 +267,15 @@ def _open_scenes(
                 resampling=card.resampled or options.resolution is not None,
             )
         except _OF_A_SCENE as error:
-            opened.append(_unless_alone(error, rasters))
+            opened.append(_unless_alone(error, len(rasters)))
         else:
             opened.append(scene)
     return opened
 
 
-def _unless_alone(error: GeocobotError, rasters: Sequence[str]) -> GeocobotError:
-    """What is wrong with one of many scenes, told when the others are done."""
-    if len(rasters) == 1:
+def _unless_alone(error: GeocobotError, n_scenes: int) -> GeocobotError:
+    """What is wrong with one of many scenes: said at once, and told when the others are done."""
+    if n_scenes == 1:
         raise error
     _LOG.warning("%s", error)
     return error

@@ -445,6 +445,42 @@ def test_an_area_is_all_that_is_mapped(scene_factory, tmp_path, model_file):
         predict(replace(options, bbox=(0.0, 0.0, 1.0, 1.0), area=None, overwrite=True))
 
 
+def test_of_many_scenes_the_finished_ones_are_not_mapped_again(
+    scene_factory, tmp_path, model_file, monkeypatch
+):
+    rasters = [
+        scene_factory(f"{name}.tif", shape_hw=(200, 130), seed=k) for k, name in enumerate("abc")
+    ]
+    out = str(tmp_path / "out")
+    here = sys.modules[map_scene.__module__]
+    mapped = []
+
+    def stopping(job, *arguments, **keywords):
+        if len(mapped) == 1:
+            raise KeyboardInterrupt
+        mapped.append(job.scene.name)
+        return map_scene(job, *arguments, **keywords)
+
+    options = options_for(model_file, *rasters, out=out, threshold=0.0, min_area=0.0)
+    monkeypatch.setattr(here, "map_scene", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        predict(options)
+    monkeypatch.undo()
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    result = predict(replace(options, resume=True, workers=1))
+    assert [scene.is_recalled for scene in result.scenes] == [True, False, False]
+    first = result.scenes[0]
+    assert first.n_polygons == len(read(first.polygons)) > 0
+    assert "a.tif: " in first.summary()
+    assert "(finished before)" in first.summary()
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    assert before.items() <= after.items()
+    again = predict(replace(options, resume=True))
+    assert all(scene.is_recalled for scene in again.scenes)
+    with pytest.raises(OutputError, match="exists already"):
+        predict(replace(options, resume=True, threshold=0.9))
+
+
 def test_where_no_scene_can_be_mapped_the_first_one_says_why(scene_factory, tmp_path, model_file):
     rasters = [scene_factory(name, dtype="uint16") for name in ("a.tif", "b.tif")]
     with pytest.raises(BandError, match=r"a\.tif holds uint16 values"):
