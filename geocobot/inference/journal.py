@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.errors import OutputError, UnreadableFileError
+from geocobot.errors import OutputError
 from geocobot.inference.blend import BlendedRow
 
 _LEVEL = 1  # of zlib: scores are mostly 0, and speed counts
@@ -73,7 +73,7 @@ class RowJournal:
             number: of the tile row; one of `finished`.
 
         Raises:
-            UnreadableFileError: its file was damaged since.
+            OutputError: its file was damaged since.
         """
         path = self._path(number)
         try:
@@ -83,7 +83,7 @@ class RowJournal:
                     name: _read(file.read(head[name][1]), name, head[name][0]) for name in _PARTS
                 }
         except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
-            raise UnreadableFileError(
+            raise OutputError(
                 path,
                 f"is damaged ({error})",
                 "It holds finished rows of an interrupted map",

@@ -59,7 +59,7 @@ class MappingRun:
         """
         partial = targets.polygons.with_name(f"{targets.polygons.name}.partial")
         is_begun = os.path.isfile(partial / _STATE_NAME)
-        if os.path.lexists(partial) and not resume and not overwrite:
+        if is_begun and not resume and not overwrite:
             raise OutputError(
                 partial,
                 "holds an interrupted run",
@@ -84,17 +84,27 @@ class MappingRun:
             OutputError: another process works there, or the folder cannot be made.
             ResumeError: the interrupted run follows from something else.
         """
+        is_over = False
         try:
-            self.partial.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                self.partial,
-                f"cannot be made ({error.strerror})",
-                "The map grows there until it is whole",
-                "Choose another --out, or free the place",
-            ) from error
+            with self._held():
+                try:
+                    yield self._open(identity)
+                except ResumeError:
+                    raise
+                except BaseException as error:
+                    is_over = not self._is_kept(error, identity)
+                    raise
+                is_over = True
+        finally:
+            if is_over:
+                shutil.rmtree(self.partial, ignore_errors=True)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Make the folder, and keep other processes out of it."""
         lock = FileLock(self.partial / _LOCK_NAME)
         try:
+            self.partial.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout as error:
             raise OutputError(
@@ -103,47 +113,72 @@ class MappingRun:
                 "One process at a time makes the map of a scene",
                 "Wait for the other one, or choose another --out",
             ) from error
+        except OSError as error:
+            raise self._cannot_write(error) from error
         try:
-            state = self._state(identity)
-            journal = RowJournal(self.partial / _ROWS_NAME)
-            begun = datetime.fromisoformat(state["begun"])
-            yield OpenRun(journal, self.partial / _FILES_NAME, begun, self.partial / _CLOSING_NAME)
-        except ResumeError:
-            raise
-        except BaseException as error:
-            if _can_go_on(error, identity) and journal.finished():
-                _LOG.warning(
-                    "%s keeps %d finished tile rows. To go on with them, repeat the command with "
-                    "--resume.",
-                    self.partial,
-                    len(journal.finished()),
-                )
-                raise
-            lock.release()
-            shutil.rmtree(self.partial, ignore_errors=True)
-            raise
+            yield
         finally:
             lock.release()
-        shutil.rmtree(self.partial, ignore_errors=True)
 
-    def _state(self, identity: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What the interrupted run was begun with, or what this one is."""
-        shutil.rmtree(self.partial / _FILES_NAME, ignore_errors=True)
+    def _open(self, identity: Mapping[str, Any]) -> OpenRun:
+        """Take up the interrupted run, or begin this one."""
         now: dict[str, Any] = json.loads(json.dumps(identity))
+        try:
+            state = self._recalled(now) if self.resumed else self._begin(now)
+            shutil.rmtree(self.partial / _FILES_NAME, ignore_errors=True)
+            for name in (_ROWS_NAME, _FILES_NAME):
+                (self.partial / name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        return OpenRun(
+            self._journal,
+            self.partial / _FILES_NAME,
+            datetime.fromisoformat(state["begun"]),
+            self.partial / _CLOSING_NAME,
+        )
+
+    def _cannot_write(self, error: OSError) -> OutputError:
+        """The error in the user's words."""
+        return OutputError(
+            self.partial,
+            f"cannot be written ({error.strerror})",
+            "The map grows there until it is whole",
+            "Free some space, or choose another --out",
+        )
+
+    @property
+    def _journal(self) -> RowJournal:
+        """Finished tile rows."""
+        return RowJournal(self.partial / _ROWS_NAME)
+
+    def _begin(self, now: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Forget what was there, and write down what this run follows from."""
+        shutil.rmtree(self.partial / _ROWS_NAME, ignore_errors=True)
+        (self.partial / _CLOSING_NAME).unlink(missing_ok=True)
+        state = {"begun": _now().isoformat(timespec="seconds"), "identity": now}
         path = self.partial / _STATE_NAME
-        if self.resumed:
-            state: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            self._check_same(state["identity"], now)
-        else:
-            shutil.rmtree(self.partial / _ROWS_NAME, ignore_errors=True)
-            (self.partial / _CLOSING_NAME).unlink(missing_ok=True)
-            state = {"begun": _now().isoformat(timespec="seconds"), "identity": now}
-            temporary = path.with_suffix(".part")
-            temporary.write_text(json.dumps(state), encoding="utf-8")
-            temporary.replace(path)
-        for name in (_ROWS_NAME, _FILES_NAME):
-            (self.partial / name).mkdir(exist_ok=True)
+        temporary = path.with_suffix(".part")
+        temporary.write_text(json.dumps(state), encoding="utf-8")
+        temporary.replace(path)
         return state
+
+    def _recalled(self, now: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the interrupted run was begun with, which has to be this."""
+        state: dict[str, Any] = json.loads((self.partial / _STATE_NAME).read_text("utf-8"))
+        self._check_same(state["identity"], now)
+        return state
+
+    def _is_kept(self, error: BaseException, identity: Mapping[str, Any]) -> bool:
+        """Whether a run that broke off can go on; say how."""
+        n_finished = len(self._journal.finished())
+        if not n_finished or not _can_go_on(error, identity):
+            return False
+        _LOG.warning(
+            "%s keeps %d finished tile rows. To go on with them, repeat the command with --resume.",
+            self.partial,
+            n_finished,
+        )
+        return True
 
     def _check_same(self, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """Refuse to go on with the map of something else."""

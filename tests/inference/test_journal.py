@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from geocobot.errors import OutputError, UnreadableFileError
+from geocobot.errors import OutputError
 from geocobot.inference.blend import BlendedRow
 from geocobot.inference.journal import RowJournal
 
@@ -65,7 +65,7 @@ def test_a_row_that_rots_is_named(journal):
     content[-40:-20] = bytes(20)
     path.write_bytes(bytes(content))
     assert journal.finished() == {5}
-    with pytest.raises(UnreadableFileError, match=r"row-000005.z is damaged .*Delete it, and rep"):
+    with pytest.raises(OutputError, match=r"row-000005.z is damaged .*Delete it, and rep"):
         journal.recall(5)
 
 

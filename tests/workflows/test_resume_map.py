@@ -204,6 +204,33 @@ def test_a_disk_that_fills_up_can_be_gone_on_with(
     assert contents(make_map(scene, out, resume=True)) == whole
 
 
+def test_a_damaged_row_is_named_and_the_others_stay(
+    scene: Path, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    out = tmp_path / "out" / "map.gpkg"
+    stop(scene, out, 7)
+    row = tmp_path / "out" / "map.gpkg.partial" / "rows" / "row-000001.z"
+    content = bytearray(row.read_bytes())
+    content[-30:] = bytes(30)
+    row.write_bytes(bytes(content))
+    with pytest.raises(OutputError, match=r"row-000001.z is damaged.*Delete it, and repeat"):
+        make_map(scene, out, resume=True)
+    row.unlink()
+    assert contents(make_map(scene, out, resume=True)) == whole
+
+
+def test_a_disk_without_room_for_the_first_note(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_text(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    with pytest.raises(OutputError, match=r"map.gpkg.partial cannot be written \(No space left"):
+        make_map(scene, tmp_path / "out" / "map.gpkg")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_the_moment_is_that_of_the_first_begin(scene: Path, tmp_path: Path) -> None:
     out = tmp_path / "map.gpkg"
     stop(scene, out, 5)
