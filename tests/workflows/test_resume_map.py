@@ -24,6 +24,7 @@ from .stand_in import StandIn, make_map
 HEIGHT, WIDTH = 330, 250
 ROWS, TILES_IN_ROW = 7, 5  # of 64 px, every 48
 BATCHES_IN_ROW = 2
+STOPPED_S = "1767225600"  # the first second of 2026
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def scene(scene_factory: Callable[..., Path]) -> Path:
 
 @pytest.fixture(autouse=True)
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", STOPPED_S)
 
 
 def contents(result: SceneResult) -> dict[str, bytes]:
@@ -288,6 +289,8 @@ def test_killed_at_any_moment_it_makes_the_same_bytes(
 
 def _map_aloud(scene: Path, out: Path, writer: Any, options: dict[str, Any]) -> None:
     """Make a map in a process that is going to be killed."""
+    # Its server may have been started by another test, before the clock was stopped.
+    os.environ["SOURCE_DATE_EPOCH"] = STOPPED_S
     torch.set_num_threads(1)
     writer.send("begins")
     make_map(scene, out, StandIn(pause_s=0.02), **options)
