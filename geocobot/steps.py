@@ -18,7 +18,7 @@ SCORE_SCALE = 254
 NODATA = IGNORE
 """Value of scores and classes without data in a file."""
 
-NO_DATA = int(np.iinfo(np.int16).min)
+LOGIT_NODATA = int(np.iinfo(np.int16).min)
 """Value of logits in steps where there is no data."""
 
 _MOST = 31.9  # beyond it all scores are 0 or 1, to far more digits than they have
@@ -40,14 +40,14 @@ def as_steps(
         valid: (h, w), True where there is data.
 
     Returns:
-        (K, h, w) int16, `NO_DATA` where not valid.
+        (K, h, w) int16, `LOGIT_NODATA` where not valid.
     """
     steps = np.rint(np.clip(logits, -_MOST, _MOST) * np.float32(LOGIT_STEPS)).astype(np.int16)
-    return np.where(valid, steps, np.int16(NO_DATA))
+    return np.where(valid, steps, np.int16(LOGIT_NODATA))
 
 
 def score_steps(logits: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
-    """Scores of logits in steps, as they are written; `NODATA` for `NO_DATA`."""
+    """Scores of logits in steps, as they are written; `NODATA` for `LOGIT_NODATA`."""
     return _SCORES[logits.view(np.uint16)]
 
 
@@ -76,7 +76,7 @@ def _score_table() -> npt.NDArray[np.uint8]:
     """The score of every logit in steps, by its bits as an unsigned number."""
     logits = np.arange(2**16, dtype=np.uint16).view(np.int16)
     scores = np.rint(sigmoid(logits / LOGIT_STEPS) * SCORE_SCALE).astype(np.uint8)
-    return np.where(logits == NO_DATA, np.uint8(NODATA), scores)
+    return np.where(logits == LOGIT_NODATA, np.uint8(NODATA), scores)
 
 
 def _value_table() -> npt.NDArray[np.float32]:

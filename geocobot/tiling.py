@@ -21,12 +21,13 @@ class TileRow:
 
     Attributes:
         windows: tiles from west to east, in pixels of the plan's grid; they may overhang it.
-        final_row: first row of the grid that a later tile row can still touch; the rows above
-            it are final once this tile row is done.
+        top: first row of the grid that they cover.
+        bottom: the one after the last.
     """
 
     windows: tuple[Window, ...]
-    final_row: int
+    top: int
+    bottom: int
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ class TilePlan:
 
     def rows(self) -> Iterator[TileRow]:
         """Tile rows from top to bottom."""
-        groups = [tuple(g) for _, g in groupby(self.windows, key=lambda w: w.row_off)]
-        for i, windows in enumerate(groups):
-            below = groups[i + 1][0].row_off if i + 1 < len(groups) else self.grid.height
-            yield TileRow(windows, final_row=min(max(below, 0), self.grid.height))
+        for row_off, group in groupby(self.windows, key=lambda w: w.row_off):
+            windows = tuple(group)
+            bottom = max(row_off + w.height for w in windows)
+            yield TileRow(windows, max(0, int(row_off)), min(int(bottom), self.grid.height))
 
     def _check_cover(self) -> None:
         """Refuse windows that leave a gap between tile rows or within one."""

@@ -228,8 +228,8 @@ CASES = [
     option("a band that is not there", "has no band 7", "--bands", "1,2,7", code=1),
     Case("more bands than a model reads", 1, "A model reads 14 at most", lambda kit: [
         "--raster", kit.good_scene(bands=15), "--labels", kit.good_labels(), "--bands", "all"]),
-    option("pixels much finer than the scene's", "asks for pixels of 0.1 m", "--resolution", "0.1"),
-    option("pixels much coarser than the scene's", "-r average", "--resolution", "500"),
+    option("pixels much finer than the scene's", "4 times finer", "--resolution", "0.1", code=1),
+    option("pixels much coarser than the scene's", "-r average", "--resolution", "500", code=1),
     option("a range that is none", "It has a low and a higher high", "--value-range", "9,3"),
     option("no number where one is needed", "nodata", "--nodata", "none"),
     labels("labels that are not there", "does not exist", lambda kit: kit.folder / "a.shp", code=2),

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from geocobot.errors import GridMismatchError
-from geocobot.steps import NO_DATA, as_steps, score_steps
+from geocobot.steps import LOGIT_NODATA, as_steps, score_steps
 from geocobot.tiling import Strip, TilePlan, TileRow
 
 if TYPE_CHECKING:  # NumPy only at run time: torch ends in `tiles`
@@ -138,28 +138,29 @@ def _blend_row(
     coming: Iterator[TileLogits], plan: TilePlan, layout: list[TileRow], number: int
 ) -> BlendedRow:
     """Take the tiles of a row and average them."""
-    grid, row = plan.grid, layout[number]
-    top, bottom = _extent(plan, row)
+    row = layout[number]
     shares = _shares(plan, row)
     means: npt.NDArray[np.int16] | None = None
-    valid = np.zeros((bottom - top, grid.width), dtype=np.bool_)
+    valid = np.zeros((row.bottom - row.top, plan.grid.width), dtype=np.bool_)
     for tile in islice(coming, len(row.windows)):
         share = shares.pop(_key(tile.window), None)
         if share is None:
             raise _not_planned(tile.window)
         if means is None:
             means = np.zeros((tile.logits.shape[0], *valid.shape), dtype=np.int16)
-        part = (slice(top - tile.window.row_off, bottom - tile.window.row_off), share.in_tile)
-        has_data = tile.valid[part]
-        steps = as_steps(tile.logits[:, part[0], part[1]], has_data)
-        means[:, :, share.in_row] += share.of(np.where(has_data, steps, np.int16(0)))
+        top, bottom = (edge - tile.window.row_off for edge in (row.top, row.bottom))
+        has_data = tile.valid[top:bottom, share.in_tile]
+        # What has no data has none in any tile, and is marked below whatever the sums are.
+        means[:, :, share.in_row] += share.of(
+            as_steps(tile.logits[:, top:bottom, share.in_tile], has_data)
+        )
         valid[:, share.in_row] |= has_data
     if shares:
         raise _missing(next(iter(shares.values())).window)
     assert means is not None
     for rows in _few_rows(means.shape):
-        np.copyto(means[:, rows], np.int16(NO_DATA), where=~valid[rows])
-    return _cut(means, top, *_shared(plan, layout, number))
+        np.copyto(means[:, rows], np.int16(LOGIT_NODATA), where=~valid[rows])
+    return _cut(means, row.top, *_shared(layout, number))
 
 
 @dataclass(frozen=True)
@@ -220,24 +221,16 @@ def _shares(plan: TilePlan, row: TileRow) -> dict[tuple[int, ...], _Share]:
     return shares
 
 
-def _extent(plan: TilePlan, row: TileRow) -> tuple[int, int]:
-    """First and last row but one that a tile row covers on the grid."""
-    top = max(0, int(row.windows[0].row_off))
-    lowest = max(int(w.row_off + w.height) for w in row.windows)
-    return top, min(lowest, plan.grid.height)
-
-
-def _shared(plan: TilePlan, layout: list[TileRow], number: int) -> tuple[int, int]:
+def _shared(layout: list[TileRow], number: int) -> tuple[int, int]:
     """How many rows of a tile row the ones above and below touch too."""
-    top, bottom = _extent(plan, layout[number])
-    above = _extent(plan, layout[number - 1])[1] - top if number else 0
-    below = bottom - _extent(plan, layout[number + 1])[0] if number + 1 < len(layout) else 0
-    above, below = max(0, above), max(0, below)
-    if above + below > bottom - top:
+    row = layout[number]
+    above = max(0, layout[number - 1].bottom - row.top) if number else 0
+    below = max(0, row.bottom - layout[number + 1].top) if number + 1 < len(layout) else 0
+    if above + below > row.bottom - row.top:
         raise GridMismatchError(
             "tiles",
             f"of row {number} share {above} rows with those above and {below} with those below, "
-            f"and have {bottom - top}",
+            f"and have {row.bottom - row.top}",
             "A pixel lies in two tile rows at most",
             "Overlap tiles by half at most",
         )
@@ -256,7 +249,7 @@ def _row_weights(
     plan: TilePlan, layout: list[TileRow], number: int, rows: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Weights (rows,) of a tile row and of the next one where they overlap."""
-    start = _extent(plan, layout[number + 1])[0]
+    start = layout[number + 1].top
     found = []
     for row in layout[number : number + 2]:
         window = row.windows[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -83,10 +83,8 @@ def cut(scene: Scene, area: Area | None, bounds: Bounds | None) -> Scene:
             "Check in QGIS that they lie on each other",
         )
     grid = scene.grid.crop(window)
-    shared = {f.name: getattr(scene, f.name) for f in fields(Scene) if f.name != "_handles"}
-    shared["grid"] = grid
     counted = None if area is None else area.on(grid)
-    return CutScene(**shared, whole=scene, window=window, area=counted)
+    return CutScene(**scene.seen_on(grid), whole=scene, window=window, area=counted)
 
 
 def check_bounds(bounds: tuple[float, ...]) -> Bounds:

@@ -46,8 +46,7 @@ def open_scene_for(
     Raises:
         BandError: the scene has fewer bands than the model needs, or another data type.
         PixelSizeError: its pixels are more than 10 % larger or smaller than the model's, and it
-            is not to be resampled.
-        ConfigError: its pixels are so large that resampling would show nothing new.
+            is not to be resampled; or too much so to be.
         OverlapError: nothing of it is to be mapped.
         GeocobotError: whatever `Scene.open` finds.
     """
@@ -61,9 +60,9 @@ def open_scene_for(
     fit_bands(scene, ranges)
     scene = cut(scene, area, bounds)
     if resampling:
-        return resampled(scene, ground_pixel_m, _RESOLUTION)
+        return resampled(scene, ground_pixel_m)
     side_m = _side_m(ground_pixel_m)
-    if not is_close(_side_m(scene.grid.ground_pixel_m), side_m):
+    if not _is_close(_side_m(scene.grid.ground_pixel_m), side_m):
         raise _odd_size(scene, f"The model was trained on {side_m:.3g} m", side_m)
     return scene
 
@@ -107,16 +106,15 @@ def bring_together(scenes: Sequence[Scene], resolution_m: float | None) -> tuple
             None for their own.
 
     Raises:
-        PixelSizeError: their own differ by more than 10 %.
-        ConfigError: those of a scene are so large that resampling would show nothing new.
+        PixelSizeError: their own differ by more than 10 %, or are too far from those asked for.
     """
     if resolution_m is not None:
-        return tuple(resampled(s, (resolution_m, resolution_m), _RESOLUTION) for s in scenes)
+        return tuple(resampled(s, (resolution_m, resolution_m)) for s in scenes)
     first = scenes[0]
     first_m = _side_m(first.grid.ground_pixel_m)
     for scene in scenes[1:]:
         side_m = _side_m(scene.grid.ground_pixel_m)
-        if not is_close(side_m, first_m):
+        if not _is_close(side_m, first_m):
             raise _odd_size(scene, f"{first.path} has {first_m:.3g} m", max(side_m, first_m))
     return tuple(scenes)
 
@@ -133,7 +131,7 @@ def check_resolution(resolution_m: float, ground_pixel_m: tuple[float, float], m
         PixelSizeError: the two differ by more than 10 %.
     """
     side_m = _side_m(ground_pixel_m)
-    if not is_close(resolution_m, side_m):
+    if not _is_close(resolution_m, side_m):
         raise PixelSizeError(
             f"{_RESOLUTION} {resolution_m:g}",
             f"is not what {model} was trained on",
@@ -143,7 +141,7 @@ def check_resolution(resolution_m: float, ground_pixel_m: tuple[float, float], m
         )
 
 
-def is_close(side_m: float, model_m: float) -> bool:
+def _is_close(side_m: float, model_m: float) -> bool:
     """Whether pixels of one size can stand for those of another."""
     return abs(side_m / model_m - 1) <= _TOLERANCE
 

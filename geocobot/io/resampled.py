@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from geocobot.errors import ConfigError
+from geocobot.errors import PixelSizeError
 from geocobot.io.scene import Scene
 from geocobot.resampling import reach_px, resample
 
@@ -136,16 +136,15 @@ def _as(image: npt.NDArray[np.float32], dtype: str) -> npt.NDArray[np.generic]:
     return image.astype(dtype)
 
 
-def resampled(scene: Scene, ground_xy_m: tuple[float, float], flag: str) -> Scene:
+def resampled(scene: Scene, ground_xy_m: tuple[float, float]) -> Scene:
     """A scene in pixels of another size, or itself where its own are as large.
 
     Args:
         scene: in the pixels of its file.
         ground_xy_m: width and height of a pixel on the ground.
-        flag: what asks for it, for messages.
 
     Raises:
-        ConfigError: the file's pixels are more than four times as large, or more than a hundred
+        PixelSizeError: the file's pixels are more than four times as large, or more than a hundred
             times smaller.
     """
     own_m = scene.grid.ground_pixel_m
@@ -153,25 +152,23 @@ def resampled(scene: Scene, ground_xy_m: tuple[float, float], flag: str) -> Scen
     if x == y == 1:
         return scene
     if min(x, y) < 1 / _MOST_FINER:
-        raise ConfigError(
-            flag,
-            f"asks for pixels of {_short(min(ground_xy_m))} m, and those of {scene.path} have "
-            f"{_short(max(own_m))} m",
+        raise PixelSizeError(
+            scene.path,
+            f"has pixels of {_short(max(own_m))} m, and is to be read in pixels of "
+            f"{_short(min(ground_xy_m))} m",
             f"Pixels are made up to {_MOST_FINER:g} times finer; more would show nothing new",
-            f"Choose {_short(max(own_m) / _MOST_FINER)} m or more, or a finer scene",
+            f"Choose a finer scene, or --resolution {_short(max(own_m) / _MOST_FINER)} or more",
         )
     if max(x, y) > _MOST_COARSER:
-        raise ConfigError(
-            flag,
-            f"asks for pixels of {_short(max(ground_xy_m))} m, and those of {scene.path} have "
-            f"{_short(min(own_m))} m",
+        raise PixelSizeError(
+            scene.path,
+            f"has pixels of {_short(min(own_m))} m, and is to be read in pixels of "
+            f"{_short(max(ground_xy_m))} m",
             f"Pixels are made up to {_MOST_COARSER:g} times coarser on the fly",
             f"Make a coarser copy once with: gdalwarp -r average -tr <x> <y> {scene.path} "
             f"coarse.tif",
         )
-    shared = {f.name: getattr(scene, f.name) for f in fields(Scene) if f.name != "_handles"}
-    shared["grid"] = scene.grid.rescaled((x, y))
-    return ResampledScene(**shared, native=scene)
+    return ResampledScene(**scene.seen_on(scene.grid.rescaled((x, y))), native=scene)
 
 
 def _short(size_m: float) -> str:

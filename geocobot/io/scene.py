@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -116,6 +117,11 @@ class Scene:
                 alpha=alpha,
                 masked=any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags),
             )
+
+    def seen_on(self, grid: GeoGrid) -> dict[str, Any]:
+        """What a scene on another grid has in common with this one, as keywords."""
+        shared = {f.name: getattr(self, f.name) for f in fields(Scene) if f.name != "_handles"}
+        return shared | {"grid": grid}
 
     @property
     def name(self) -> str:

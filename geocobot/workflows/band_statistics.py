@@ -12,6 +12,7 @@ from geocobot.bands import BandRange
 from geocobot.config import TrainOptions
 from geocobot.io.identity import scene_identity
 from geocobot.io.scene import Scene
+from geocobot.io.unfinished import write_text
 from geocobot.workflows.ground import BandRanges
 
 STATISTICS_NAME = "statistics.json"
@@ -26,10 +27,13 @@ def keep_ranges(
         path: of the file.
         scenes: to learn from.
         options: say how it was measured.
-        ranges: one per band.
+        ranges: one per band and data type.
+
+    Raises:
+        OutputError: it cannot be written.
     """
     content = {"bands": [asdict(r) for r in ranges], "measured": _occasion(scenes, options)}
-    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    write_text(path, json.dumps(content, indent=2), path)
 
 
 def recall_ranges(path: Path, scenes: Sequence[Scene], options: TrainOptions) -> BandRanges | None:

@@ -116,6 +116,8 @@ class MapJob:
             classes: of the model.
         """
         made = self.targets.config
+        if os.path.exists(self.targets.partial):
+            return None
         if not all(os.path.isfile(path) for path in self.targets.paths()):
             return None
         if _what_matters(made.read_text("utf-8")) != _what_matters(to_yaml(self.options)):

@@ -57,7 +57,7 @@ class MappingRun:
         Raises:
             OutputError: results or an interrupted run are there already.
         """
-        partial = targets.polygons.with_name(f"{targets.polygons.name}.partial")
+        partial = targets.partial
         is_begun = os.path.isfile(partial / _STATE_NAME)
         if is_begun and not resume and not overwrite:
             raise OutputError(

@@ -42,6 +42,11 @@ class Targets:
     classes_style: Path | None
     config: Path
 
+    @property
+    def partial(self) -> Path:
+        """Folder in which the files grow until they are whole."""
+        return self.polygons.with_name(f"{self.polygons.name}.partial")
+
     def paths(self) -> Iterator[Path]:
         """Every file that will be written."""
         yield self.polygons

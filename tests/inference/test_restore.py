@@ -18,7 +18,7 @@ STEP = 1 / SCORE_SCALE
 
 
 def at(path, size_m):
-    return resampled(Scene.open(path), (size_m, size_m), "--resolution")
+    return resampled(Scene.open(path), (size_m, size_m))
 
 
 def strips_of(scores, valid, heights):

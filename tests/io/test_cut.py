@@ -111,9 +111,9 @@ def test_what_lies_outside_is_not_read(scene, area, monkeypatch):
 
 def test_it_can_be_resampled(scene, area):
     part = cut(scene, area(at(20, 20, 60, 40)), None)
-    coarse = resampled(part, (2.0, 2.0), "--resolution")
+    coarse = resampled(part, (2.0, 2.0))
     assert coarse.grid.shape == (20, 30)
-    expected = resampled(scene, (2.0, 2.0), "--resolution").read(Window(12, 12, 20, 10)).image
+    expected = resampled(scene, (2.0, 2.0)).read(Window(12, 12, 20, 10)).image
     difference = coarse.read(Window(2, 2, 20, 10)).image.astype(int) - expected
     assert np.abs(difference).max() <= 1
 

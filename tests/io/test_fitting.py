@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from geocobot.bands import BandRange
-from geocobot.errors import BandError, ConfigError, PixelSizeError
+from geocobot.errors import BandError, PixelSizeError
 from geocobot.io.fitting import bring_together, check_resolution, fit_bands, open_scene_for
 from geocobot.io.resampled import ResampledScene
 from geocobot.io.scene import Scene
@@ -104,5 +104,5 @@ class TestTogether:
 
     def test_resolution_far_finer_than_a_scene(self, scene_factory):
         scene = Scene.open(scene_factory(res=10.0))
-        with pytest.raises(ConfigError, match="--resolution asks for pixels of 1 m"):
+        with pytest.raises(PixelSizeError, match="has pixels of 10 m, and is to be read in pixels"):
             bring_together([scene], 1.0)

@@ -14,14 +14,14 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from geocobot.errors import ConfigError
+from geocobot.errors import PixelSizeError
 from geocobot.io import resampled as resampled_module
 from geocobot.io.resampled import ResampledScene, resampled
 from geocobot.io.scene import Scene
 
 
 def at(path, x_m, y_m=None, **options):
-    return resampled(Scene.open(path, **options), (x_m, y_m or x_m), "--resolution")
+    return resampled(Scene.open(path, **options), (x_m, y_m or x_m))
 
 
 def test_the_grid_has_the_size_asked_for_and_the_same_corner(scene_factory):
@@ -47,7 +47,7 @@ def test_degrees_become_square_on_the_ground(real_data):
 
 def test_pixels_of_about_that_size_are_read_as_they_are(scene_factory):
     scene = Scene.open(scene_factory())
-    assert resampled(scene, (1.005, 0.995), "--resolution") is scene
+    assert resampled(scene, (1.005, 0.995)) is scene
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
@@ -131,23 +131,24 @@ def test_overviews_of_the_file_are_not_used(scene_factory):
     assert (patch.image == 150).all()
 
 
-def test_much_finer_than_the_file_is_refused(scene_factory):
+@pytest.mark.parametrize(
+    ("size_m", "limit", "remedy"),
+    [
+        (0.2, "4 times finer", r"Choose a finer scene, or --resolution 0\.25 or more"),
+        (1000.0, "100 times coarser", "gdalwarp -r average"),
+    ],
+)
+def test_too_far_from_the_file_is_refused(scene_factory, size_m, limit, remedy):
     with pytest.raises(
-        ConfigError,
-        match=r"--resolution asks for pixels of 0.2 m, and those of .*scene.tif have 1 m\. "
-        r"Pixels are made up to 4 times finer.*Choose 0.25 m or more",
+        PixelSizeError,
+        match=rf"scene.tif has pixels of 1 m, and is to be read in pixels of {size_m:g} m\. Pixels "
+        rf"are made up to {limit}.*{remedy}",
     ):
-        at(scene_factory(), 0.2)
+        at(scene_factory(), size_m)
+
+
+def test_almost_four_times_finer(scene_factory):
     assert at(scene_factory(), 0.26).grid.shape == (247, 370)
-
-
-def test_much_coarser_than_the_file_is_refused(scene_factory):
-    with pytest.raises(
-        ConfigError,
-        match=r"asks for pixels of 1000 m, and those of .*scene.tif have 1 m\. Pixels are made up "
-        r"to 100 times coarser on the fly\. .*gdalwarp -r average",
-    ):
-        at(scene_factory(), 1000.0)
 
 
 def test_coarser_than_the_scene_is_one_pixel(scene_factory):

@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from geocobot.config import TrainOptions
+from geocobot.errors import OutputError
 from geocobot.io.scene import Scene
 from geocobot.io.statistics import measure_ranges
 from geocobot.workflows.band_statistics import keep_ranges, recall_ranges
@@ -68,3 +70,19 @@ def test_a_remote_file_is_measured_again(
     keep_ranges(path, scenes, options, measure_ranges([Scene.open(scene_factory())]))
     assert recall_ranges(path, scenes, options) is None
     assert "pass" not in path.read_text()
+
+
+def test_a_full_disk_is_told(
+    scene_factory: Callable[..., Path],
+    options: TrainOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    scenes = [Scene.open(scene_factory())]
+    ranges = measure_ranges(scenes)
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OutputError, match=r"statistics.json cannot be written \(No space left on"):
+        keep_ranges(tmp_path / "statistics.json", scenes, options, ranges)

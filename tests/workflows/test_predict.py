@@ -479,6 +479,10 @@ def test_of_many_scenes_the_finished_ones_are_not_mapped_again(
     assert all(scene.is_recalled for scene in again.scenes)
     with pytest.raises(OutputError, match="exists already"):
         predict(replace(options, resume=True, threshold=0.9))
+    # Made anew and interrupted: what is there is not what was asked for last.
+    (tmp_path / "out" / "b_pred.gpkg.partial").mkdir()
+    with pytest.raises(OutputError, match=r"b_pred\.gpkg exists already"):
+        predict(replace(options, resume=True))
 
 
 def test_where_no_scene_can_be_mapped_the_first_one_says_why(scene_factory, tmp_path, model_file):
