@@ -1,7 +1,12 @@
-"""A map made by a stand-in for the model, for tests that stop it and go on."""
+"""A map made by a stand-in for the model, for tests that stop it and go on.
+
+As a program it says when it is ready, makes the map when it reads a line, and says when it is
+done.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -89,3 +94,16 @@ def make_map(
     job = MapJob.of(scene, targets, chosen, compute)
     run = MappingRun.claim(targets, resume=chosen.resume, overwrite=chosen.overwrite)
     return map_scene(job, predictor or StandIn(), card, run, compute=compute)
+
+
+def _say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    _say("ready")
+    sys.stdin.readline()
+    make_map(Path(sys.argv[1]), Path(sys.argv[2]), StandIn(pause_s=0.02))
+    _say("done")

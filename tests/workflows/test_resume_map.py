@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -252,45 +253,78 @@ def test_without_the_variable_the_clock_counts(monkeypatch: pytest.MonkeyPatch) 
 def test_killed_at_any_moment_it_makes_the_same_bytes(
     scene: Path, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.workflows.stand_in"])
-
-    def begin(out: Path, **options: Any) -> tuple[Any, float]:
-        reader, writer = context.Pipe(duplex=False)
-        process = context.Process(target=_map_aloud, args=(scene, out, writer, options))
-        process.start()
-        reader.recv()  # imported, about to begin
-        return process, time.perf_counter()
-
-    process, started = begin(tmp_path / "timed" / "map.gpkg")
-    process.join()
-    lasts_s = time.perf_counter() - started
-    assert process.exitcode == 0
+    lasts_s = _Killed(scene, tmp_path / "timed" / "map.gpkg").runs_s()
     moments = np.random.default_rng(0).uniform(0, lasts_s, 30)
+    outs = [tmp_path / f"run{k}" / "map.gpkg" for k in range(len(moments))]
+    following = _Killed(scene, outs[0])  # one ahead, as their imports take seconds
     resumed = 0
-    for k, moment in enumerate(moments):
-        out = tmp_path / f"run{k}" / "map.gpkg"
-        process, started = begin(out)
-        time.sleep(max(0.0, started + moment - time.perf_counter()))
-        process.kill()  # SIGKILL
-        process.join()
+    for k, (out, moment) in enumerate(zip(outs, moments, strict=True)):
+        killed, following = following, _Killed(scene, outs[min(k + 1, len(outs) - 1)])
+        following.wait_until_ready()
+        finished = killed.after(moment)
         partial = out.with_name("map.gpkg.partial")
         resumed += partial.is_dir() and any((partial / "rows").glob("row-*.z"))
-        again = StandIn()
-        if process.exitcode == 0 or (not partial.exists() and out.exists()):
+        if finished or (not partial.exists() and out.exists()):
             continue  # it was faster
-        result = make_map(scene, out, again, resume=True)
+        result = make_map(scene, out, StandIn(), resume=True)
         assert contents(result) == whole
         assert sorted(p.name for p in out.parent.iterdir()) == sorted(
             [*FILES.values(), "map_classes.qml", "map_options.yaml"]
         )
+    following.after(0)
     assert resumed >= 10
 
 
-def _map_aloud(scene: Path, out: Path, writer: Any, options: dict[str, Any]) -> None:
-    """Make a map in a process that is going to be killed."""
-    # Its server may have been started by another test, before the clock was stopped.
-    os.environ["SOURCE_DATE_EPOCH"] = STOPPED_S
-    torch.set_num_threads(1)
-    writer.send("begins")
-    make_map(scene, out, StandIn(pause_s=0.02), **options)
+class _Killed:
+    """A process that makes a map, to be killed: imported and waiting when it is asked to begin."""
+
+    def __init__(self, scene: Path, out: Path) -> None:
+        program = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
+        self._process = subprocess.Popen(
+            [*program, str(scene), str(out)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=out.parents[1],
+        )
+        self._ready = False
+
+    def wait_until_ready(self) -> None:
+        """Until it has imported what it needs."""
+        if not self._ready:
+            assert self._says() == "ready"
+            self._ready = True
+
+    def _says(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def _begin(self) -> float:
+        self.wait_until_ready()
+        assert self._process.stdin is not None
+        self._process.stdin.write("begin\n")
+        self._process.stdin.flush()
+        return time.perf_counter()
+
+    def runs_s(self) -> float:
+        """Let it make the map: how long that takes."""
+        began = self._begin()
+        assert self._says() == "done"
+        lasts_s = time.perf_counter() - began
+        assert self._process.wait() == 0
+        self._close()
+        return lasts_s
+
+    def after(self, moment_s: float) -> bool:
+        """Kill it (SIGKILL) so long after its beginning: whether it had ended by then."""
+        began = self._begin()
+        time.sleep(max(0.0, began + moment_s - time.perf_counter()))
+        self._process.kill()
+        ended = self._process.wait() == 0
+        self._close()
+        return ended
+
+    def _close(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
