@@ -95,13 +95,14 @@ def map_one(raster: Path, tile_px: int) -> None:
     from geocobot.bands import BandRange
     from geocobot.classes import name_classes
     from geocobot.config import PredictOptions
+    from geocobot.inference.engines import LocalEngine
     from geocobot.io.scene import Scene
     from geocobot.models.architecture import HeadConfig, SegmenterConfig
     from geocobot.models.card import ModelCard
     from geocobot.models.precision import Compute
     from geocobot.workflows.map_job import MapJob
+    from geocobot.workflows.map_scene import map_scene
     from geocobot.workflows.mapping_run import MappingRun
-    from geocobot.workflows.predict import map_scene
     from geocobot.workflows.targets import choose_targets
 
     baseline_mb = peak_mb()
@@ -130,7 +131,7 @@ def map_one(raster: Path, tile_px: int) -> None:
     compute = Compute(torch.device("cpu"))
     result = map_scene(
         MapJob.of(Scene.open(raster), targets, options, compute),
-        lambda image: (image[:, :1] - 0.6) * 20,
+        LocalEngine(lambda image: (image[:, :1] - 0.6) * 20, compute),
         card,
         MappingRun.claim(targets, resume=False, overwrite=False),
         compute=compute,

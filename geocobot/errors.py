@@ -107,3 +107,7 @@ class OutputError(GeocobotError):
 
 class DeviceError(GeocobotError):
     """The device that was asked for is not there."""
+
+
+class WorkerError(GeocobotError):
+    """A process or a node that computed a part has ended."""

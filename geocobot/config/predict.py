@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from geocobot.config.option import option, repeated
 from geocobot.config.train import TrainOptions
-from geocobot.config.values import DeviceName, PrecisionName
+from geocobot.config.values import DeviceName, EngineName, PrecisionName, TtaName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,12 @@ class PredictOptions:
         least=0,
         most=0.5,
     )
+    tta: TtaName = option(
+        "Views of each tile whose scores are averaged: as it is, with its mirror images (4 times "
+        "the work), or with their quarter turns as well (8 times).",
+        "none",
+        group="Prediction",
+    )
     threshold: float | None = option(
         "Score from which on a pixel counts, 0 to 1; default tuned in training.",
         None,
@@ -92,3 +98,27 @@ class PredictOptions:
     )
     device: DeviceName = repeated(TrainOptions, "device")
     precision: PrecisionName = repeated(TrainOptions, "precision")
+    devices: int = option(
+        "GPUs, or processes on a CPU, that compute at the same time; on a cluster, how many in "
+        "all.",
+        1,
+        group="Machine",
+        least=1,
+    )
+    threads: int | None = option(
+        "CPU threads of each; default all, shared out among --devices.",
+        None,
+        group="Machine",
+        least=1,
+    )
+    engine: EngineName = option(
+        "Who computes: this machine, or a Ray cluster (pip install 'geocobot[ray]').",
+        "local",
+        group="Machine",
+    )
+    address: str | None = option(
+        "Head node of the Ray cluster, such as 10.0.0.1:6379, or auto; default a cluster of this "
+        "machine alone.",
+        None,
+        group="Machine",
+    )

@@ -23,6 +23,8 @@ SamplingName: TypeAlias = Literal["area", "classes", "hard"]
 StretchName: TypeAlias = Literal["percentiles", "deviations"]
 ClassWeights: TypeAlias = Literal["none", "balanced"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
+EngineName: TypeAlias = Literal["local", "ray"]
+TtaName: TypeAlias = Literal["none", "flips", "dihedral"]
 
 DEFAULT_LINE_WIDTH_M = 8.0
 MAX_WIDTH_M = 10_000.0

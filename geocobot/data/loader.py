@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
-from multiprocessing.context import BaseContext
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from geocobot.data.dataset import Sample
 from geocobot.errors import GeocobotError
+from geocobot.processes import start_method
 
 
 def make_loader(
@@ -62,7 +61,7 @@ def _make(
         collate_fn=_collate,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
-        multiprocessing_context=_start_method() if workers else None,
+        multiprocessing_context=start_method() if workers else None,
         **batching,
     )
 
@@ -111,15 +110,3 @@ def _checked(answer: Sample | GeocobotError) -> Sample:
     if isinstance(answer, GeocobotError):
         raise answer
     return answer
-
-
-def _start_method() -> BaseContext:
-    """How workers start: never by forking a process whose threads (GDAL, torch) hold locks.
-
-    A fork server imports once and forks from there; Windows has none and spawns.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["geocobot.data.loader"])
-    return context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -90,7 +90,7 @@ def predict_tiles(
     *,
     n_classes: int,
     shown: Sequence[str] = ("image",),
-) -> Iterator[TileLogits]:
+) -> Generator[TileLogits]:
     """Run the model over batches of tiles, one batch at a time.
 
     A tile without a single valid pixel never reaches the model.

@@ -28,7 +28,8 @@ from geocobot.workflows.mapped import ClassTotal, SceneResult, Tally
 from geocobot.workflows.targets import Targets
 
 # Options that decide who computes a map and where it goes, and not what it is.
-_NO_MATTER = {"raster", "model", "checkpoint", "out", "overwrite", "resume", "workers"}
+_WHO = {"workers", "devices", "threads", "engine", "address"}
+_NO_MATTER = {"raster", "model", "checkpoint", "out", "overwrite", "resume"} | _WHO
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +66,14 @@ class MapJob:
         """The scene in the pixels of its file, which are those of the results."""
         return self.scene.native if isinstance(self.scene, ResampledScene) else self.scene
 
-    def identity(self, card: ModelCard, compute: Compute) -> dict[str, Any]:
-        """All that the bytes of the map follow from, by group and name."""
+    def identity(self, card: ModelCard, compute: Compute, threads: int) -> dict[str, Any]:
+        """All that the bytes of the map follow from, by group and name.
+
+        Args:
+            card: of the model.
+            compute: where each part of the engine computes, and how exactly.
+            threads: of each; their number decides in which order a CPU adds up.
+        """
         model = Path(self.options.model)
         given = {f.name: getattr(self.options, f.name) for f in fields(self.options)}
         return {
@@ -82,7 +89,7 @@ class MapJob:
             "machine": {
                 "device": compute.device.type,
                 "precision": compute.precision,
-                "number of threads": torch.get_num_threads(),
+                "number of threads": threads if compute.device.type == "cpu" else None,
                 "torch": torch.__version__,
                 "geocobot": __version__,
             },
@@ -134,7 +141,7 @@ class MapJob:
 
 def _what_matters(options: str) -> list[str]:
     """The lines of saved options without who computed it."""
-    return [line for line in options.splitlines() if not line.startswith("workers:")]
+    return [line for line in options.splitlines() if line.partition(":")[0] not in _WHO]
 
 
 def _area_of(scene: Scene) -> str | None:

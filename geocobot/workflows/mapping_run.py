@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from geocobot.errors import GeocobotError, OutputError, ResumeError
+from geocobot.errors import GeocobotError, OutputError, ResumeError, WorkerError
 from geocobot.inference.journal import RowJournal
 from geocobot.io.output import check_output
 from geocobot.workflows.targets import Targets
@@ -224,7 +224,8 @@ def _can_go_on(error: BaseException, identity: Mapping[str, Any]) -> bool:
     What is wrong with a file on this machine, the model or the GPU's memory needs another command.
     """
     is_remote = identity["scene"]["bytes"] is None
-    return is_remote or not isinstance(error, GeocobotError) or isinstance(error, OutputError)
+    goes_on = isinstance(error, OutputError | WorkerError)
+    return is_remote or goes_on or not isinstance(error, GeocobotError)
 
 
 def _now() -> datetime:

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 
-from geocobot.adapters.merge import merge
-from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
-from geocobot.data.dataset import SceneDataset
 from geocobot.errors import (
     BandError,
     CrsError,
@@ -24,37 +19,24 @@ from geocobot.errors import (
     PixelSizeError,
     UnreadableFileError,
 )
-from geocobot.inference.blend import BlendedRow, blend_rows, merge_rows
-from geocobot.inference.journal import RowJournal
-from geocobot.inference.restore import restore
-from geocobot.inference.tiles import (
-    Predictor,
-    TileLogits,
-    load_tiles,
-    plan_tiles,
-    predict_tiles,
-)
+from geocobot.inference.engines import Engine
 from geocobot.io.area import MAPPED_AREA, read_area
 from geocobot.io.cut import check_bounds
 from geocobot.io.files import find_rasters
 from geocobot.io.fitting import check_resolution, open_scene_for
-from geocobot.io.resampled import ResampledScene
 from geocobot.io.scene import Scene
 from geocobot.models.card import ModelCard, read_card
-from geocobot.models.modelfile import load_model
 from geocobot.models.precision import Compute
-from geocobot.progress import Progress, SilentProgress, Task
-from geocobot.settings import check_limits, to_yaml
-from geocobot.tiling import TilePlan
-from geocobot.vectorize.polygonize import CleanOptions, polygonize
-from geocobot.workflows.allocator import release_large_arrays
-from geocobot.workflows.device import choose_compute
+from geocobot.progress import Progress, SilentProgress
+from geocobot.settings import check_limits
+from geocobot.workflows.engine import choose_machine, open_engine
 from geocobot.workflows.map_job import MapJob
-from geocobot.workflows.mapped import ClassTotal, Failure, PredictResult, SceneResult, Tally
+from geocobot.workflows.map_scene import map_scene
+from geocobot.workflows.mapped import ClassTotal, Failure, PredictResult, SceneResult
 from geocobot.workflows.mapping_run import MappingRun
-from geocobot.workflows.targets import check_targets, choose_targets, open_targets
+from geocobot.workflows.targets import check_targets, choose_targets
 
-__all__ = ["ClassTotal", "PredictResult", "SceneResult", "map_scene", "predict"]
+__all__ = ["ClassTotal", "PredictResult", "SceneResult", "predict"]
 
 _LOG = logging.getLogger("geocobot.workflows")
 
@@ -100,7 +82,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     check_targets(targets, inputs)
     claim = partial(MappingRun.claim, resume=options.resume, overwrite=options.overwrite)
     runs = [None if options.resume else claim(target) for target in targets]
-    compute = choose_compute(options.device, options.precision)
+    compute, threads = choose_machine(options)
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
     opened = _open_scenes(rasters, card, options)
@@ -115,7 +97,9 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         (k, job, run) for k, (job, run) in enumerate(zip(jobs, runs, strict=True)) if job and run
     ]
     found = dict(enumerate(opened)) | {k: result for k, result in enumerate(made) if result}
-    found |= _map_all(to_do, options, compute, progress, n_scenes=len(rasters))
+    if to_do:
+        with open_engine(options, compute, threads, progress) as engine:
+            found |= _map_all(to_do, engine, card, compute, progress, n_scenes=len(rasters))
     failures = {k: error for k, error in found.items() if isinstance(error, GeocobotError)}
     results = [result for result in found.values() if isinstance(result, SceneResult)]
     if failures and not results:
@@ -126,123 +110,21 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
 
 def _map_all(
     to_do: Sequence[tuple[int, MapJob, MappingRun]],
-    options: PredictOptions,
+    engine: Engine,
+    card: ModelCard,
     compute: Compute,
     progress: Progress,
     *,
     n_scenes: int,
 ) -> dict[int, SceneResult | GeocobotError]:
-    """Load the model and map scenes; by their positions among all, what came of each."""
+    """Map scenes; by their positions among all, what came of each."""
     found: dict[int, SceneResult | GeocobotError] = {}
-    if not to_do:
-        return found
-    segmenter, card = load_model(options.model, checkpoint=options.checkpoint, progress=progress)
-    if card.segmenter.adapter.merges:
-        merge(segmenter.encoder, keep=False)
     for k, job, run in to_do:
         try:
-            found[k] = map_scene(job, segmenter, card, run, compute=compute, progress=progress)
+            found[k] = map_scene(job, engine, card, run, compute=compute, progress=progress)
         except _OF_A_SCENE as error:
             found[k] = _unless_alone(error, n_scenes)
     return found
-
-
-def map_scene(
-    job: MapJob,
-    segmenter: Predictor,
-    card: ModelCard,
-    run: MappingRun,
-    *,
-    compute: Compute,
-    progress: Progress = _SILENT,
-) -> SceneResult:
-    """Map one scene in one pass; memory does not grow with its height.
-
-    Args:
-        job: the scene, opened with the bands of the model, and how to tile, clean and save.
-        segmenter: the model, or anything that makes logits of images.
-        card: what the model says of itself: classes, ranges, tile size.
-        run: where the map grows.
-        compute: where, and how exactly.
-        progress: is told of every tile.
-    """
-    start_s = time.perf_counter()
-    release_large_arrays()
-    options, scene = job.options, job.scene
-    classes = _with_threshold(card.classes, options.threshold)
-    dataset = SceneDataset(scene, card.ranges)
-    plan = plan_tiles(
-        dataset, size_px=card.patch_px, overlap_px=round(options.overlap * card.patch_px)
-    )
-    tally = Tally(classes)
-    with (
-        run.begun(job.identity(card, compute)) as place,
-        progress.task(f"Mapping {scene.name}", len(plan.windows)) as task,
-        closing(scene),
-        open_targets(
-            job.targets,
-            job.native.grid,
-            classes,
-            overwrite=run.overwrite,
-            folder=place.files,
-            moment=place.begun,
-        ) as files,
-    ):
-        loader = partial(
-            load_tiles,
-            dataset,
-            plan,
-            batch_size=options.batch_size,
-            workers=options.workers,
-            pin_memory=compute.device.type == "cuda",
-        )
-        predicted = partial(predict_tiles, segmenter, compute=compute, n_classes=len(classes))
-        rows = _rows(plan, place.journal, lambda missing: predicted(loader(rows=missing)), task)
-        strips = merge_rows(rows, plan)
-        if isinstance(scene, ResampledScene):
-            strips = restore(strips, scene)
-        for frame in polygonize(files.record(strips), job.native.grid, classes, _cleaning(options)):
-            files.polygons.append(frame)
-            tally.add(frame)
-        files.write_config(to_yaml(options))
-        place.close()
-    if not any(t.polygons for t in tally.totals()):
-        _LOG.warning(
-            "%s: no polygon. No pixel scored above the threshold, or --min-area dropped all.",
-            scene.name,
-        )
-    return job.result(
-        tally.totals(), tiles=len(plan.windows), seconds=time.perf_counter() - start_s
-    )
-
-
-def _rows(
-    plan: TilePlan,
-    journal: RowJournal,
-    predicted: Callable[[Sequence[int]], Iterable[TileLogits]],
-    task: Task,
-) -> Iterator[BlendedRow]:
-    """All tile rows, top to bottom: those that are kept, and the others as they are computed.
-
-    Args:
-        plan: of the scene.
-        journal: what is computed is kept there.
-        predicted: the tiles of some rows.
-        task: is told of every tile.
-    """
-    layout = list(plan.rows())
-    kept = journal.finished()
-    missing = [number for number in range(len(layout)) if number not in kept]
-    computed = blend_rows(_counted(predicted(missing), task), plan, missing)
-    for number, row in enumerate(layout):
-        if number in kept:
-            task.advance(len(row.windows))
-            yield journal.recall(number)
-        else:
-            found = next(computed)
-            journal.keep(number, found)
-            yield found
-    next(computed, None)  # which says if tiles are left over
 
 
 def _open_scenes(
@@ -291,26 +173,3 @@ def _refuse_prompts(card: ModelCard, model: str) -> None:
             "there to be compared with the published method",
             "To map scenes, train without --prompt boxes",
         )
-
-
-def _counted(tiles: Iterable[TileLogits], task: Task) -> Iterator[TileLogits]:
-    """Tell of every tile that passes by."""
-    for tile in tiles:
-        yield tile
-        task.advance()
-
-
-def _with_threshold(classes: Sequence[ClassSpec], threshold: float | None) -> tuple[ClassSpec, ...]:
-    """The classes with the threshold asked for, or their own."""
-    if threshold is None:
-        return tuple(classes)
-    return tuple(replace(c, threshold=threshold) for c in classes)
-
-
-def _cleaning(options: PredictOptions) -> CleanOptions:
-    """How the polygons are cleaned."""
-    return CleanOptions(
-        min_area_m2=options.min_area,
-        simplify_m=options.simplify,
-        close_holes_m2=options.close_holes,
-    )

@@ -17,14 +17,15 @@ from geocobot.adapters.config import AdapterConfig
 from geocobot.bands import BandRange
 from geocobot.classes import name_classes
 from geocobot.config import PredictOptions
+from geocobot.inference.engines import LocalEngine
 from geocobot.io.fitting import open_scene_for
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
 from geocobot.models.card import ModelCard
 from geocobot.models.precision import Compute
 from geocobot.workflows.map_job import MapJob
+from geocobot.workflows.map_scene import map_scene
 from geocobot.workflows.mapped import SceneResult
 from geocobot.workflows.mapping_run import MappingRun
-from geocobot.workflows.predict import map_scene
 from geocobot.workflows.targets import choose_targets
 
 TILE_PX = 64
@@ -93,7 +94,8 @@ def make_map(
     (targets,) = choose_targets(chosen.raster, chosen.out, save_scores=True, save_classes=True)
     job = MapJob.of(scene, targets, chosen, compute)
     run = MappingRun.claim(targets, resume=chosen.resume, overwrite=chosen.overwrite)
-    return map_scene(job, predictor or StandIn(), card, run, compute=compute)
+    engine = LocalEngine(predictor or StandIn(), compute)
+    return map_scene(job, engine, card, run, compute=compute)
 
 
 def _say(word: str) -> None:

@@ -16,10 +16,7 @@ import shapely
 import torch
 from affine import Affine
 
-from geocobot.adapters.adaptformer import AdaptFormer
-from geocobot.adapters.attach import adapter_state
 from geocobot.adapters.config import AdapterConfig
-from geocobot.adapters.lora import AdaptedLinear
 from geocobot.bands import BandRange
 from geocobot.classes import name_classes
 from geocobot.config import PredictOptions
@@ -34,6 +31,7 @@ from geocobot.errors import (
     PixelSizeError,
     UnreadableFileError,
 )
+from geocobot.inference.engines import LocalEngine
 from geocobot.io.fitting import open_scene_for
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
 from geocobot.models.card import ModelCard
@@ -42,8 +40,9 @@ from geocobot.models.precision import Compute
 from geocobot.models.segmenter import build_segmenter
 from geocobot.settings import make_options, read_yaml
 from geocobot.workflows.map_job import MapJob
+from geocobot.workflows.map_scene import map_scene
 from geocobot.workflows.mapping_run import MappingRun
-from geocobot.workflows.predict import map_scene, predict
+from geocobot.workflows.predict import predict
 from geocobot.workflows.targets import choose_targets
 
 CPU = Compute(torch.device("cpu"))
@@ -103,7 +102,8 @@ def run(raster, out, card, predictor=bright, **options):
         chosen.raster, chosen.out, save_scores=chosen.save_scores, save_classes=chosen.save_classes
     )
     run = MappingRun.claim(targets, resume=chosen.resume, overwrite=chosen.overwrite)
-    return map_scene(MapJob.of(scene, targets, chosen, CPU), predictor, card, run, compute=CPU)
+    job = MapJob.of(scene, targets, chosen, CPU)
+    return map_scene(job, LocalEngine(predictor, CPU), card, run, compute=CPU)
 
 
 def assert_same_polygons(ours, expected):
@@ -452,7 +452,7 @@ def test_of_many_scenes_the_finished_ones_are_not_mapped_again(
         scene_factory(f"{name}.tif", shape_hw=(200, 130), seed=k) for k, name in enumerate("abc")
     ]
     out = str(tmp_path / "out")
-    here = sys.modules[map_scene.__module__]
+    here = sys.modules[predict.__module__]
     mapped = []
 
     def stopping(job, *arguments, **keywords):
@@ -589,26 +589,3 @@ def test_a_configuration_of_the_same_name_is_kept(scene_factory, tmp_path, card)
     (tmp_path / "roads.yaml").write_text("# written by hand", encoding="utf-8")
     run(raster, tmp_path / "roads.gpkg", card, overwrite=True)
     assert (tmp_path / "roads.yaml").read_text(encoding="utf-8") == "# written by hand"
-
-
-@pytest.mark.parametrize(("method", "merged"), [("lora", True), ("adaptformer", False)])
-def test_linear_adapters_are_merged_on_load(scene_factory, tmp_path, monkeypatch, method, merged):
-    segmenter = build_segmenter("tiny", 1, AdapterConfig(method)).eval()
-    with torch.no_grad():
-        for tensor in adapter_state(segmenter.encoder).values():
-            tensor.add_(torch.randn(tensor.shape), alpha=0.1)
-    model = tmp_path / "model.safetensors"
-    save_model(model, segmenter, replace(make_card(64), segmenter=segmenter.config))
-    used = []
-    monkeypatch.setattr(
-        sys.modules[map_scene.__module__],
-        "map_scene",
-        lambda scene, loaded, *rest, **named: used.append(loaded) or None,
-    )
-    values = {"raster": [str(scene_factory(image=blobs(64, 64)))], "model": str(model)}
-    predict(make_options(PredictOptions, values | {"out": str(tmp_path / "m.gpkg")}, "test"))
-    image = torch.rand(1, 3, 64, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(used[0](image), segmenter(image), atol=1e-4, rtol=1e-4)
-    adapters = [m for m in used[0].modules() if isinstance(m, AdaptedLinear | AdaptFormer)]
-    assert bool(adapters) != merged

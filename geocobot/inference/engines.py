@@ -1,0 +1,109 @@
+"""Who computes the tile rows of a scene: this process, or whatever else keeps to the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from typing import Protocol
+
+import torch
+
+from geocobot.inference.ahead import ahead
+from geocobot.inference.blend import BlendedRow
+from geocobot.inference.rows import RowWork, compute_rows
+from geocobot.inference.tiles import Predictor
+from geocobot.models.precision import Compute
+
+
+class Engine(Protocol):
+    """Computes tile rows, in any order, and hands them out from top to bottom.
+
+    Attributes:
+        threads: with which each part of it computes.
+    """
+
+    threads: int
+
+    def rows(
+        self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]
+    ) -> Generator[BlendedRow]:
+        """Compute rows of a scene.
+
+        Args:
+            work: the scene and its tiles.
+            numbers: of the tile rows, ascending.
+            told: of how many more tiles have been through the model.
+
+        Yields:
+            The rows, in this order; each is kept in the journal before it comes.
+        """
+
+
+class LocalEngine:
+    """Computes in this process.
+
+    Args:
+        predictor: the model, or anything that makes logits of images.
+        compute: where, and how exactly.
+    """
+
+    def __init__(self, predictor: Predictor, compute: Compute) -> None:
+        self.threads = torch.get_num_threads()
+        self._predictor = predictor
+        self._compute = compute
+
+    def rows(
+        self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]
+    ) -> Generator[BlendedRow]:
+        """Compute rows of a scene; see `Engine`."""
+        return compute_rows(work, numbers, self._predictor, self._compute, told)
+
+
+def finished_rows(
+    work: RowWork, engine: Engine, told: Callable[[int], None]
+) -> Generator[BlendedRow]:
+    """All tile rows, top to bottom: those that are kept, and the others as they are computed.
+
+    Args:
+        work: the scene and its tiles.
+        engine: computes what is missing.
+        told: of how many more tiles are finished.
+    """
+    layout = list(work.plan.rows())
+    journal = work.journal
+    kept = journal.finished()
+    missing = [number for number in range(len(layout)) if number not in kept]
+    with closing(engine.rows(work, missing, told)) as computed:
+        for number, row in enumerate(layout):
+            if number in kept:
+                told(len(row.windows))
+                yield journal.recall(number)
+            else:
+                yield next(computed)
+        next(computed, None)  # which says if tiles are left over
+
+
+def in_order(
+    work: RowWork,
+    numbers: Sequence[int],
+    finished: Generator[int],
+    told: Callable[[int], None],
+) -> Generator[BlendedRow]:
+    """Rows that others put into the journal in any order, from top to bottom.
+
+    Args:
+        work: the scene and its tiles.
+        numbers: of the rows to hand out.
+        finished: numbers of rows in the journal, as they come; asked in a thread of its own, which
+            goes on however slowly the rows are taken.
+        told: of how many more tiles are finished.
+    """
+    tiles = [len(row.windows) for row in work.plan.rows()]
+    known: set[int] = set()
+    with closing(ahead(finished, len(numbers))) as coming:
+        for number in numbers:
+            while number not in known:
+                found = next(coming)
+                known.add(found)
+                told(tiles[found])
+            yield work.journal.recall(number)

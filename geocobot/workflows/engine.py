@@ -1,0 +1,90 @@
+"""Who computes a map: this process, several of them, or a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from geocobot.config import PredictOptions
+from geocobot.errors import ConfigError, DeviceError
+from geocobot.inference.engines import Engine, LocalEngine
+from geocobot.inference.predictor import PredictorSource
+from geocobot.models.precision import Compute
+from geocobot.progress import Progress
+from geocobot.workflows.device import choose_compute
+
+
+def choose_machine(options: PredictOptions) -> tuple[Compute, int]:
+    """Where each part of the engine computes, and with how many threads.
+
+    Raises:
+        DeviceError: a GPU was asked for and is not there, or so many are not.
+        ConfigError: an option of the cluster comes without it.
+    """
+    is_cluster = options.engine == "ray"
+    if options.address is not None and not is_cluster:
+        raise ConfigError(
+            f"--address {options.address}",
+            "comes without --engine ray",
+            "Only a Ray cluster has an address",
+            "Add --engine ray, or leave --address out",
+        )
+    if is_cluster and options.device == "cuda":
+        # The nodes have GPUs; this machine need not.
+        precision = "bfloat16" if options.precision == "auto" else options.precision
+        return Compute(torch.device("cuda"), precision), options.threads or 1
+    compute = choose_compute(options.device, options.precision)
+    if compute.device.type == "cuda" and not is_cluster:
+        _check_gpus(options.devices)
+    return compute, options.threads or max(1, torch.get_num_threads() // options.devices)
+
+
+@contextmanager
+def open_engine(
+    options: PredictOptions, compute: Compute, threads: int, progress: Progress
+) -> Iterator[Engine]:
+    """Load the model wherever it computes.
+
+    Args:
+        options: which model, and how many compute.
+        compute: where, and how exactly.
+        threads: of each.
+        progress: shows the download of the base.
+
+    Raises:
+        GeocobotError: the model, a package or the cluster is not as needed.
+    """
+    source = PredictorSource(options.model, options.checkpoint, options.tta)
+    if options.engine == "local" and options.devices == 1:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield LocalEngine(source.load(progress), compute)
+        finally:
+            torch.set_num_threads(before)
+        return
+    source.load(progress)  # what is wrong with it is told here, and a download comes once
+    if options.engine == "ray":
+        from geocobot.inference.ray_engine import RayEngine
+
+        with RayEngine(source, compute, options.devices, threads, options.address) as cluster:
+            yield cluster
+    else:
+        from geocobot.inference.process_engine import ProcessEngine
+
+        with ProcessEngine(source, compute, options.devices, threads) as processes:
+            yield processes
+
+
+def _check_gpus(n: int) -> None:
+    """Refuse more GPUs than there are."""
+    found = torch.cuda.device_count()
+    if n > found:
+        raise DeviceError(
+            f"--devices {n}",
+            f"finds {found} GPU{'' if found == 1 else 's'}",
+            "Each of them needs one of its own",
+            f"Pass --devices {found}, or a cluster: --engine ray",
+        )

@@ -1,0 +1,121 @@
+"""One scene through all stages, from its tiles to the finished files."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from geocobot.classes import ClassSpec
+from geocobot.config import PredictOptions
+from geocobot.data.dataset import SceneDataset
+from geocobot.inference.ahead import ahead
+from geocobot.inference.blend import BlendedRow, merge_rows
+from geocobot.inference.engines import Engine, finished_rows
+from geocobot.inference.restore import restore
+from geocobot.inference.rows import RowWork
+from geocobot.io.resampled import ResampledScene
+from geocobot.io.scene import Scene
+from geocobot.models.card import ModelCard
+from geocobot.models.precision import Compute
+from geocobot.progress import Progress, SilentProgress
+from geocobot.settings import to_yaml
+from geocobot.tiling import Strip
+from geocobot.vectorize.polygonize import CleanOptions, polygonize
+from geocobot.workflows.allocator import release_large_arrays
+from geocobot.workflows.map_job import MapJob
+from geocobot.workflows.mapped import SceneResult, Tally
+from geocobot.workflows.mapping_run import MappingRun
+from geocobot.workflows.targets import open_targets
+
+_LOG = logging.getLogger("geocobot.workflows")
+
+_SILENT = SilentProgress()
+
+
+def map_scene(
+    job: MapJob,
+    engine: Engine,
+    card: ModelCard,
+    run: MappingRun,
+    *,
+    compute: Compute,
+    progress: Progress = _SILENT,
+) -> SceneResult:
+    """Map one scene in one pass; memory does not grow with its height.
+
+    Args:
+        job: the scene, opened with the bands of the model, and how to tile, clean and save.
+        engine: computes the tile rows.
+        card: what the model says of itself: classes, ranges, tile size.
+        run: where the map grows.
+        compute: where, and how exactly.
+        progress: is told of every tile.
+    """
+    start_s = time.perf_counter()
+    release_large_arrays()
+    options, scene = job.options, job.scene
+    classes = _with_threshold(card.classes, options.threshold)
+    tally = Tally(classes)
+    with (
+        run.begun(job.identity(card, compute, engine.threads)) as place,
+        closing(scene),
+        open_targets(
+            job.targets,
+            job.native.grid,
+            classes,
+            overwrite=run.overwrite,
+            folder=place.files,
+            moment=place.begun,
+        ) as files,
+    ):
+        work = RowWork(
+            SceneDataset(scene, card.ranges),
+            size_px=card.patch_px,
+            overlap_px=round(options.overlap * card.patch_px),
+            n_classes=len(classes),
+            batch_size=options.batch_size,
+            folder=place.journal.folder,
+            workers=options.workers,
+        )
+        tiles = len(work.plan.windows)
+        with (
+            progress.task(f"Mapping {scene.name}", tiles) as task,
+            closing(ahead(finished_rows(work, engine, task.advance), work.rows_ahead)) as rows,
+            closing(ahead(files.record(_strips(rows, work, scene)), work.rows_ahead)) as strips,
+        ):
+            for frame in polygonize(strips, job.native.grid, classes, _cleaning(options)):
+                files.polygons.append(frame)
+                tally.add(frame)
+        files.write_config(to_yaml(options))
+        place.close()
+    if not any(t.polygons for t in tally.totals()):
+        _LOG.warning(
+            "%s: no polygon. No pixel scored above the threshold, or --min-area dropped all.",
+            scene.name,
+        )
+    return job.result(tally.totals(), tiles=tiles, seconds=time.perf_counter() - start_s)
+
+
+def _strips(rows: Iterable[BlendedRow], work: RowWork, scene: Scene) -> Iterator[Strip]:
+    """Finished rows in the pixels of the scene's file."""
+    strips = merge_rows(rows, work.plan)
+    return restore(strips, scene) if isinstance(scene, ResampledScene) else strips
+
+
+def _with_threshold(classes: Sequence[ClassSpec], threshold: float | None) -> tuple[ClassSpec, ...]:
+    """The classes with the threshold asked for, or their own."""
+    if threshold is None:
+        return tuple(classes)
+    return tuple(replace(c, threshold=threshold) for c in classes)
+
+
+def _cleaning(options: PredictOptions) -> CleanOptions:
+    """How the polygons are cleaned."""
+    return CleanOptions(
+        min_area_m2=options.min_area,
+        simplify_m=options.simplify,
+        close_holes_m2=options.close_holes,
+    )

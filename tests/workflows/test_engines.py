@@ -1,0 +1,219 @@
+"""Maps by one process, by several, and by a cluster: the same bytes, whoever ends on the way."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from geocobot.adapters.config import AdapterConfig
+from geocobot.bands import BandRange
+from geocobot.classes import name_classes
+from geocobot.config import PredictOptions
+from geocobot.errors import (
+    ConfigError,
+    DeviceError,
+    ModelFileError,
+    UnreadableFileError,
+    WorkerError,
+)
+from geocobot.inference import process_engine
+from geocobot.models.card import ModelCard
+from geocobot.models.modelfile import save_model
+from geocobot.models.segmenter import build_segmenter
+from geocobot.settings import make_options
+from geocobot.workflows.predict import predict
+
+TILE_PX = 64
+FILES = ("map.gpkg", "map_scores.tif", "map_classes.tif")
+
+
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that has learned nothing, and says something else of every tile."""
+    torch.manual_seed(0)
+    segmenter = build_segmenter("tiny", 2, AdapterConfig()).eval()
+    card = ModelCard(
+        segmenter=segmenter.config,
+        classes=name_classes(["one", "other"]),
+        ranges=tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3)),
+        ground_pixel_m=(1.0, 1.0),
+        patch_px=TILE_PX,
+    )
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    save_model(path, segmenter, card)
+    return path
+
+
+@pytest.fixture
+def scene(scene_factory: Callable[..., Path]) -> Path:
+    """Twelve tile rows of smooth noise, a corner of it without data."""
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(30, 226, (3, 57, 30))
+    image = np.kron(coarse, np.ones((10, 10))).astype("uint8")
+    image[:, -100:, -120:] = 0
+    return scene_factory(image=image, nodata=0)
+
+
+class Told:
+    """Progress that does something when so many tiles are finished."""
+
+    def __init__(self, after: int, then: Callable[[], None]) -> None:
+        self._after = after
+        self._then = then
+        self.done = 0.0
+
+    @contextmanager
+    def task(self, label: str, total: float) -> Iterator[Told]:
+        yield self
+
+    def advance(self, steps: float = 1) -> None:
+        before, self.done = self.done, self.done + steps
+        if before < self._after <= self.done:
+            self._then()
+
+    def note(self, text: str) -> None:
+        pass
+
+
+def options_for(model: Path, scene: Path, out: Path, **values: Any) -> PredictOptions:
+    given = {
+        "raster": [str(scene)],
+        "model": str(model),
+        "out": str(out / "map.gpkg"),
+        "save_scores": True,
+        "save_classes": True,
+        "threads": 1,
+        "device": "cpu",
+        "precision": "float32",
+        "batch_size": 3,
+        "simplify": 0.0,
+    }
+    return make_options(PredictOptions, given | values, "test")
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {name: (out / name).read_bytes() for name in FILES}
+
+
+@pytest.fixture
+def alone(model: Path, scene: Path, tmp_path: Path) -> dict[str, bytes]:
+    """The map by this process."""
+    predict(options_for(model, scene, tmp_path / "alone"))
+    return contents(tmp_path / "alone")
+
+
+def test_several_processes_make_the_same_bytes(
+    model: Path, scene: Path, tmp_path: Path, alone: dict[str, bytes]
+) -> None:
+    told = Told(1, lambda: None)
+    result = predict(options_for(model, scene, tmp_path / "two", devices=2), told)
+    assert contents(tmp_path / "two") == alone
+    assert told.done == result.scenes[0].tiles
+    assert result.scenes[0].n_polygons > 20
+
+
+def test_one_goes_on_where_several_were_stopped_and_the_other_way_round(
+    model: Path, scene: Path, tmp_path: Path, alone: dict[str, bytes]
+) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    for first, second in ((2, 1), (1, 2)):
+        out = tmp_path / f"after{first}"
+        with pytest.raises(KeyboardInterrupt):
+            predict(options_for(model, scene, out, devices=first), Told(30, stop))
+        rows = list((out / "map.gpkg.partial" / "rows").glob("row-*.z"))
+        assert 2 <= len(rows) < 12
+        predict(options_for(model, scene, out, devices=second, resume=True))
+        assert contents(out) == alone
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
+def test_a_process_that_is_killed_is_replaced(
+    model: Path, scene: Path, tmp_path: Path, alone: dict[str, bytes]
+) -> None:
+    killed = []
+
+    def kill_one() -> None:
+        process = multiprocessing.active_children()[0]
+        process.kill()
+        killed.append(process.pid)
+
+    predict(options_for(model, scene, tmp_path / "killed", devices=2), Told(20, kill_one))
+    assert len(killed) == 1
+    assert contents(tmp_path / "killed") == alone
+
+
+def test_processes_that_are_killed_again_and_again_are_told_of(
+    model: Path, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = process_engine._Process.ask
+
+    def ask_and_kill(process: Any, packed: bytes, number: int) -> None:
+        asked(process, packed, number)
+        if number == 3:
+            process._process.kill()
+
+    monkeypatch.setattr(process_engine._Process, "ask", ask_and_kill)
+    out = tmp_path / "killed"
+    with pytest.raises(WorkerError, match=r"ended before its time \(exit code -9\).*--resume"):
+        predict(options_for(model, scene, out, devices=2))
+    assert multiprocessing.active_children() == []
+    assert (out / "map.gpkg.partial" / "rows" / "row-000000.z").exists()
+
+
+def test_the_scene_s_errors_come_from_the_processes_as_they_are(
+    model: Path, scene: Path, tmp_path: Path
+) -> None:
+    content = bytearray(scene.read_bytes())
+    scene.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(UnreadableFileError, match=r"scene\.tif cannot be read at rows"):
+        predict(options_for(model, scene, tmp_path / "broken", devices=2))
+    assert multiprocessing.active_children() == []
+
+
+def test_a_model_that_cannot_be_used_is_told_before_any_process(
+    model: Path, scene: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(model.read_bytes()[:-1000])
+    with pytest.raises(ModelFileError, match=r"bad\.safetensors"):
+        predict(options_for(bad, scene, tmp_path / "out", devices=2))
+
+
+def test_a_cluster_s_address_needs_a_cluster(model: Path, scene: Path, tmp_path: Path) -> None:
+    options = options_for(model, scene, tmp_path, address="10.0.0.1:6379")
+    with pytest.raises(ConfigError, match=r"--address 10.0.0.1:6379 comes without --engine ray"):
+        predict(options)
+
+
+def test_more_gpus_than_there_are(
+    model: Path, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    options = options_for(model, scene, tmp_path, device="cuda", devices=2)
+    with pytest.raises(DeviceError, match=r"--devices 2 finds 1 GPU\."):
+        predict(options)
+
+
+def test_without_ray_it_is_named(
+    model: Path, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'geocobot\[ray\]'"):
+        predict(options_for(model, scene, tmp_path, engine="ray"))
