@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import product
 
 import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import shapely
 
 from geocobot.classes import ClassSpec
-from geocobot.errors import ConfigError
+from geocobot.errors import ConfigError, CrsError
 from geocobot.grid import GeoGrid
 from geocobot.ground import ground_size_m
 from geocobot.tiling import Strip
@@ -17,10 +22,13 @@ from geocobot.vectorize.blocks import Block, recut
 from geocobot.vectorize.holes import HoleFilling
 from geocobot.vectorize.seams import SeamJoiner
 from geocobot.vectorize.simplify import simplify_pieces
-from geocobot.vectorize.trace import trace_block
+from geocobot.vectorize.trace import Pieces, trace_block
 
 BLOCK_ROWS = 512
 """Rows that are traced at a time."""
+
+_SIZE_MARGIN = 1.05
+"""No pixel is larger than the largest of nine by more than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +36,8 @@ class CleanOptions:
     """How polygons are cleaned, in ground units whatever the CRS; all 0 cleans nothing.
 
     Attributes:
-        min_area_m2: polygons smaller than this are dropped, measured as they are handed out.
+        min_area_m2: polygons smaller than this are dropped, measured as they are handed out; those
+            that cannot become large enough no longer shape their neighbors' outlines.
         close_holes_m2: holes smaller than this are filled; a hole that borders on another class
             or on pixels without data stays (see `HoleFilling`).
         simplify_m: outlines are smoothed by about so much.
@@ -88,6 +97,8 @@ def polygonize(
     filling = HoleFilling(grid, clean.close_holes_m2)
     for block in recut(strips, grid, classes, block_rows, filling):
         pieces = trace_block(block)
+        if clean.min_area_m2 > 0:
+            pieces = pieces.only(_may_be_large(pieces, block, grid, clean))
         if clean.simplify_m > 0 and len(pieces.geometry):
             smooth = simplify_pieces(pieces, _pixel_m(block, grid), clean.simplify_m)
             pieces = replace(pieces, geometry=smooth)
@@ -96,6 +107,33 @@ def polygonize(
             frame = frame[frame["area_m2"] >= clean.min_area_m2].reset_index(drop=True)
         if len(frame):
             yield frame
+
+
+def _may_be_large(
+    pieces: Pieces, block: Block, grid: GeoGrid, clean: CleanOptions
+) -> npt.NDArray[np.bool_]:
+    """Which pieces (N,) may be large enough once they are smoothed.
+
+    Every corner that is smoothed away adds less than the tolerance squared.
+    """
+    most_m2 = pieces.pixels * _largest_pixel_m2(block, grid)
+    if clean.simplify_m > 0:
+        most_m2 += shapely.get_num_coordinates(pieces.geometry) * clean.simplify_m**2
+    return np.asarray(most_m2 >= clean.min_area_m2)
+
+
+def _largest_pixel_m2(block: Block, grid: GeoGrid) -> float:
+    """An area on the ground that no pixel of a block exceeds."""
+    height, width = block.classes.shape
+    places = product((0.5, height / 2, height - 0.5), (0.5, width / 2, width - 0.5))
+    try:
+        areas = [
+            math.prod(ground_size_m(grid.crs, grid.transform, block.row_off + row, col))
+            for row, col in places
+        ]
+    except CrsError:  # the corners of a picture of the whole earth lie beside it
+        return math.inf
+    return _SIZE_MARGIN * max(areas)
 
 
 def _pixel_m(block: Block, grid: GeoGrid) -> tuple[float, float]:

@@ -43,6 +43,23 @@ class Pieces:
     bottom: npt.NDArray[np.int64]
     neighbors: npt.NDArray[np.object_]
 
+    def only(self, wanted: npt.NDArray[np.bool_]) -> Pieces:
+        """Some of the pieces, (N,) bool; those of the first and the last row stay in any case."""
+        kept = wanted.copy()
+        for row in (self.top, self.bottom):
+            kept[row[row >= 0]] = True
+        number = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)
+        return Pieces(
+            geometry=self.geometry[kept],
+            class_number=self.class_number[kept],
+            pixels=self.pixels[kept],
+            score_sum=self.score_sum[kept],
+            first_px=self.first_px[kept],
+            top=number[self.top],
+            bottom=number[self.bottom],
+            neighbors=self.neighbors,
+        )
+
 
 @dataclass(frozen=True)
 class _Corners:

@@ -4,12 +4,14 @@ import tracemalloc
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import rasterio.features
 import shapely
+from affine import Affine
 from geopandas.testing import assert_geodataframe_equal
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pyproj import CRS
 
@@ -219,6 +221,61 @@ def test_small_polygons_are_dropped_by_their_ground_area():
     assert frame["class_id"].tolist() == [1, 2]
     assert frame.index.tolist() == [0, 1]
     assert (frame["area_m2"] >= 0.3).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(class_rasters(20), st.integers(1, 9), st.sampled_from([0.2, 0.3, 0.7, 1.5]))
+def test_those_that_are_large_enough_are_the_same_without_the_small_ones(labels, rows, least):
+    """Small ones are dropped before they are traced: without smoothing nothing else changes."""
+    every = trace(labels, block_rows=rows)
+    assume(len(every))
+    large = every[every["area_m2"] >= least].reset_index(drop=True)
+    found = trace(labels, block_rows=rows, min_area_m2=least)
+    assert len(found) == len(large)
+    assume(len(found))
+    assert found["class_id"].tolist() == large["class_id"].tolist()
+    assert found.geometry.geom_equals(large.geometry).all()
+    assert found["score"].tolist() == large["score"].tolist()
+
+
+@settings(max_examples=80, deadline=None)
+@given(class_rasters(20), st.integers(1, 9), st.sampled_from([0.2, 0.7, 1.5]))
+def test_smoothed_polygons_that_are_large_enough_are_not_dropped_early(labels, rows, least):
+    """Only what could not have become large enough is: the number of its pixels decides."""
+    every = trace(labels, block_rows=rows, simplify_m=0.4)
+    found = trace(labels, block_rows=rows, simplify_m=0.4, min_area_m2=least)
+    traced = polygons_of(trace(labels, block_rows=rows))
+    lost_m2 = 0.4**2 * shapely.get_num_coordinates(traced)
+    certain = int((shapely.area(traced) - lost_m2 > 1.01 * least).sum())
+    assert certain <= len(found) <= len(every)
+    if len(found):
+        assert (found["area_m2"] >= least).all()
+        assert shapely.coverage_is_valid(polygons_of(found))
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "shape"),
+    [
+        ("EPSG:4326", Affine(1, 0, -180, 0, -1, 90), (180, 360)),  # pole to pole
+        (  # the earth as a satellite sees it, with the sky around it
+            "+proj=geos +h=35785831 +lon_0=0",
+            Affine(1e5, 0, -6e6, 0, -1e5, 6e6),
+            (120, 120),
+        ),
+    ],
+)
+def test_small_ones_are_dropped_by_their_own_size_wherever_they_lie(crs, transform, shape):
+    grid = GeoGrid(CRS.from_user_input(crs), transform, shape)
+    labels = np.zeros(shape, dtype=np.uint8)
+    for row in (shape[0] // 4, shape[0] // 2, 3 * shape[0] // 4):
+        labels[row, 40:80:2] = 1
+    every, least = (
+        pd.concat(polygonize(cut(labels, (7,)), grid, CLASSES, CleanOptions(min_area_m2=area)))
+        for area in (0.0, 1.1e10)
+    )
+    large = every[every["area_m2"] >= 1.1e10]
+    assert 0 < len(large) < len(every)
+    assert least["area_m2"].tolist() == large["area_m2"].tolist()
 
 
 def test_simplifying_smooths_a_staircase_across_blocks():
