@@ -10,9 +10,34 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from geocobot.errors import GridMismatchError
+from geocobot.errors import ConfigError, GridMismatchError
 from geocobot.grid import GeoGrid
 from geocobot.steps import NODATA, encode_scores, scores_of
+
+MOST_OVERLAP = 0.5
+"""Share of a tile: a pixel lies in two tiles of a row, and in two rows, at most."""
+
+
+def overlap_px(overlap: float, tile_px: int) -> int:
+    """How far a tile reaches into its neighbor.
+
+    Args:
+        overlap: share of the tile, 0 to 0.5, or pixels, a whole number from 1 on.
+        tile_px: side of the tile.
+
+    Raises:
+        ConfigError: it is neither, or more than half a tile.
+    """
+    is_share = 0 <= overlap <= MOST_OVERLAP
+    if not is_share and not (1 <= overlap <= MOST_OVERLAP * tile_px and overlap == round(overlap)):
+        raise ConfigError(
+            "--overlap",
+            f"is {overlap:g}",
+            f"It is a share of the tile from 0 to {MOST_OVERLAP}, or whole pixels: here 1 to "
+            f"{int(MOST_OVERLAP * tile_px)}, half of the model's tile",
+            "Pass 0.25 for a quarter, or a number of pixels such as 64",
+        )
+    return round(overlap * tile_px) if is_share else round(overlap)
 
 
 @dataclass(frozen=True)

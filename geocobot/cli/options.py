@@ -159,7 +159,10 @@ def _config_parameter() -> inspect.Parameter:
 def _terminal_parameters() -> list[inspect.Parameter]:
     """Make the flags that every command has."""
     flags = {
-        "json": (["--json"], "Print the result as JSON on standard output."),
+        "json": (
+            ["--json"],
+            "Print the result as JSON on standard output, and progress as JSON on standard error.",
+        ),
         "verbose": (["--verbose", "-v"], "Say more."),
         "quiet": (["--quiet", "-q"], "Say only what needs attention."),
         "debug": (["--debug"], "Show where in the code an error came from."),

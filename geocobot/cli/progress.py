@@ -1,7 +1,8 @@
-"""Work under way, as bars in a terminal and as a line now and then anywhere else."""
+"""Work under way: bars in a terminal, lines elsewhere, events for programs."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +21,10 @@ from rich.progress import Task as RichTask
 from rich.text import Text
 
 from geocobot.progress import Task
+from geocobot.secrecy import without_secrets
 
 LINE_INTERVAL_S = 15.0
+EVENT_INTERVAL_S = 1.0
 
 
 def describe_rate(steps_per_s: float | None, total: float) -> str:
@@ -173,3 +176,69 @@ class LineProgress:
 
     def _write(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
+
+
+class _Events:
+    """A task told in events."""
+
+    def __init__(
+        self, label: str, total: float, say: Callable[[str], None], clock: Callable[[], float]
+    ) -> None:
+        self._label = label
+        self._total = total
+        self._say = say
+        self._clock = clock
+        self._done = 0.0
+        self._note = ""
+        self._start_s = self._last_s = clock()
+        self.tell("begin")
+
+    def advance(self, steps: float = 1) -> None:
+        """Count finished steps, and tell of them if the last event is a second ago."""
+        self._done += steps
+        if self._clock() - self._last_s >= EVENT_INTERVAL_S:
+            self.tell("progress")
+
+    def note(self, text: str) -> None:
+        """Keep a short text for the next event."""
+        self._note = text
+
+    def tell(self, event: str) -> None:
+        """Write one event: all numbers so far, and null for what is not known yet."""
+        self._last_s = self._clock()
+        spent_s = self._last_s - self._start_s
+        rate = self._done / spent_s if spent_s and self._done else None
+        told = {
+            "event": event,
+            "task": self._label,
+            "done": self._done,
+            "total": self._total,
+            "seconds": round(spent_s, 3),
+            "per_second": rate,
+            "seconds_left": rate and max(self._total - self._done, 0) / rate,
+            "note": self._note,
+        }
+        self._say(json.dumps(told, ensure_ascii=False))
+
+
+class EventProgress:
+    """Writes a JSON object per line when a task begins, every second, and when it ends.
+
+    Args:
+        console: where to write.
+        clock: seconds; only differences count.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+
+    @contextmanager
+    def task(self, label: str, total: float) -> Iterator[Task]:
+        """Tell of a task of `total` steps until the `with` block ends."""
+        events = _Events(label, total, self._write, self._clock)
+        yield events
+        events.tell("end")
+
+    def _write(self, text: str) -> None:
+        self._console.print(without_secrets(text), markup=False, soft_wrap=True)

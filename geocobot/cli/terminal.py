@@ -33,7 +33,8 @@ class Terminal:
     """How a command talks.
 
     Attributes:
-        json: the result goes to standard output as JSON.
+        json: the result goes to standard output as JSON, and progress to standard error as a JSON
+            object per line.
         verbose: notices for the curious and the warnings of libraries are shown, too.
         quiet: only warnings are shown, and no progress.
         debug: errors come with their traceback.
@@ -142,10 +143,12 @@ def _check(terminal: Terminal) -> None:
 
 def _progress(console: Console, terminal: Terminal) -> Progress:
     """Choose how work under way is shown."""
-    from geocobot.cli.progress import BarProgress, LineProgress
+    from geocobot.cli.progress import BarProgress, EventProgress, LineProgress
 
     if terminal.quiet:
         return SilentProgress()
+    if terminal.json:
+        return EventProgress(console)
     return BarProgress(console) if console.is_terminal else LineProgress(console)
 
 

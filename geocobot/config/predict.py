@@ -57,11 +57,11 @@ class PredictOptions:
         least=1e-9,
     )
     overlap: float = option(
-        "Share of a tile that overlaps its neighbor, 0 to 0.5.",
+        "How far a tile reaches into its neighbor: a share of the tile, 0 to 0.5, or pixels from "
+        "1 on.",
         0.25,
         group="Prediction",
         least=0,
-        most=0.5,
     )
     tta: TtaName = option(
         "Views of each tile whose scores are averaged: as it is, with its mirror images (4 times "
@@ -112,7 +112,7 @@ class PredictOptions:
         least=1,
     )
     engine: EngineName = option(
-        "Who computes: this machine, or a Ray cluster (pip install 'geocobot[ray]').",
+        "Who computes: this machine, or a Ray cluster (extra ray).",
         "local",
         group="Machine",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -62,6 +63,12 @@ class MapJob:
         return cls(scene, targets, found)
 
     @property
+    def area_km2(self) -> float:
+        """The scene's area on the ground, nodata included, by the pixel in its middle."""
+        grid = self.native.grid
+        return math.prod(grid.ground_pixel_m) * math.prod(grid.shape) / 1e6
+
+    @property
     def native(self) -> Scene:
         """The scene in the pixels of its file, which are those of the results."""
         return self.scene.native if isinstance(self.scene, ResampledScene) else self.scene
@@ -113,6 +120,7 @@ class MapJob:
             totals=totals,
             tiles=tiles,
             seconds=seconds,
+            area_km2=self.area_km2,
             is_recalled=is_recalled,
         )
 

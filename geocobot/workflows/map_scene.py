@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from geocobot.classes import ClassSpec
@@ -20,19 +21,21 @@ from geocobot.io.resampled import ResampledScene
 from geocobot.io.scene import Scene
 from geocobot.models.card import ModelCard
 from geocobot.models.precision import Compute
-from geocobot.progress import Progress, SilentProgress
+from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import to_yaml
-from geocobot.tiling import Strip
+from geocobot.tiling import Strip, overlap_px
 from geocobot.vectorize.polygonize import CleanOptions, polygonize
 from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.map_job import MapJob
-from geocobot.workflows.mapped import SceneResult, Tally
+from geocobot.workflows.mapped import SceneResult, Tally, describe_area_rate
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.targets import open_targets
 
 _LOG = logging.getLogger("geocobot.workflows")
 
 _SILENT = SilentProgress()
+
+_PACE_S = 30.0
 
 
 def map_scene(
@@ -74,7 +77,7 @@ def map_scene(
         work = RowWork(
             SceneDataset(scene, card.ranges),
             size_px=card.patch_px,
-            overlap_px=round(options.overlap * card.patch_px),
+            overlap_px=overlap_px(options.overlap, card.patch_px),
             n_classes=len(classes),
             batch_size=options.batch_size,
             folder=place.journal.folder,
@@ -82,8 +85,8 @@ def map_scene(
         )
         tiles = len(work.plan.windows)
         with (
-            progress.task(f"Mapping {scene.name}", tiles) as task,
-            closing(ahead(finished_rows(work, engine, task.advance), work.rows_ahead)) as rows,
+            _pace(progress, job, tiles) as pace,
+            closing(ahead(finished_rows(work, engine, pace.advance), work.rows_ahead)) as rows,
             closing(ahead(files.record(_strips(rows, work, scene)), work.rows_ahead)) as strips,
         ):
             for frame in polygonize(strips, job.native.grid, classes, _cleaning(options)):
@@ -97,6 +100,41 @@ def map_scene(
             scene.name,
         )
     return job.result(tally.totals(), tiles=tiles, seconds=time.perf_counter() - start_s)
+
+
+class _Pace:
+    """Counts tiles, and says beside the bar how much land they are.
+
+    Args:
+        task: shows the tiles.
+        tile_km2: of the scene, per tile.
+    """
+
+    def __init__(self, task: Task, tile_km2: float) -> None:
+        self._task = task
+        self._tile_km2 = tile_km2
+        self._done = 0
+        self._past = deque([(time.monotonic(), 0)])
+
+    def advance(self, tiles: int) -> None:
+        """Count finished tiles; the pace is that of the last half minute."""
+        self._done += tiles
+        now_s = time.monotonic()
+        self._past.append((now_s, self._done))
+        while now_s - self._past[1][0] > _PACE_S:
+            self._past.popleft()
+        since_s, before = self._past[0]
+        if now_s > since_s:
+            km2_per_s = (self._done - before) * self._tile_km2 / (now_s - since_s)
+            self._task.note(describe_area_rate(km2_per_s))
+        self._task.advance(tiles)
+
+
+@contextmanager
+def _pace(progress: Progress, job: MapJob, tiles: int) -> Iterator[_Pace]:
+    """Show a scene on its way."""
+    with progress.task(f"Mapping {job.scene.name}", tiles) as task:
+        yield _Pace(task, job.area_km2 / tiles)
 
 
 def _strips(rows: Iterable[BlendedRow], work: RowWork, scene: Scene) -> Iterator[Strip]:

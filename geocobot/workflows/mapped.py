@@ -39,6 +39,7 @@ class SceneResult:
         totals: one per class of the model.
         tiles: how many the model could have seen, tiles without data included.
         seconds: from the first tile to the finished files.
+        area_km2: of the scene on the ground, nodata included.
         is_recalled: whether it was there already, made by the same command.
     """
 
@@ -50,6 +51,7 @@ class SceneResult:
     totals: tuple[ClassTotal, ...]
     tiles: int
     seconds: float
+    area_km2: float
     is_recalled: bool = False
 
     @property
@@ -62,9 +64,10 @@ class SceneResult:
         found = ", ".join(
             f"{t.polygons} {t.name} ({_area(t.area_m2)})" for t in self.totals if t.polygons
         )
-        how = f"in {self.seconds:.1f} s ({self.tiles} tiles)"
-        if self.is_recalled:
-            how = "(finished before)"
+        how = "(finished before)" if self.is_recalled else f"in {self.seconds:.1f} s"
+        if self.seconds > 0:
+            rate = describe_area_rate(self.area_km2 / self.seconds)
+            how += f" ({self.tiles} tiles, {self.tiles / self.seconds:.1f} per second, {rate})"
         lines = [
             f"{self.raster.name}: {self.n_polygons} polygons {how}"
             + (f": {found}" if found else ""),
@@ -152,3 +155,10 @@ def _area(area_m2: float) -> str:
     if area_m2 < 1e4:
         return f"{area_m2:.0f} m2"
     return f"{area_m2 / 1e4:.1f} ha" if area_m2 < 1e6 else f"{area_m2 / 1e6:.2f} km2"
+
+
+def describe_area_rate(km2_per_s: float) -> str:
+    """Square kilometres per hour, with two digits at least."""
+    per_hour = km2_per_s * 3600
+    digits = 0 if per_hour >= 10 else 1 if per_hour >= 1 else 3
+    return f"{per_hour:,.{digits}f} km2 per hour"

@@ -29,6 +29,7 @@ from geocobot.models.card import ModelCard, read_card
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
+from geocobot.tiling import overlap_px
 from geocobot.workflows.engine import choose_machine, open_engine
 from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.map_scene import map_scene
@@ -85,6 +86,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     compute, threads = choose_machine(options)
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
+    overlap_px(options.overlap, card.patch_px)
     opened = _open_scenes(rasters, card, options)
     jobs = [
         MapJob.of(scene, target, options, compute) if isinstance(scene, Scene) else None

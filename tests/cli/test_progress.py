@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from rich.console import Console
 from geocobot.cli.progress import (
     LINE_INTERVAL_S,
     BarProgress,
+    EventProgress,
     LineProgress,
     describe_duration,
     describe_rate,
@@ -124,3 +126,31 @@ def test_a_later_task_does_not_draw_the_earlier_again() -> None:
     with progress.task("Second", 1) as task:
         task.advance()
     assert "First" not in written(to)[before:]
+
+
+def test_programs_read_events() -> None:
+    clock, to = Clock(), console(terminal=False)
+    with EventProgress(to, clock).task("Mapping [a]", 10) as task:
+        for second in range(5):
+            clock.now_s = second * 0.5
+            task.note(f"{second} km2")
+            task.advance(2)
+    begin, *events = map(json.loads, written(to).splitlines())
+    assert begin == {
+        "event": "begin",
+        "task": "Mapping [a]",
+        "done": 0,
+        "total": 10,
+        "seconds": 0,
+        "per_second": None,
+        "seconds_left": None,
+        "note": "",
+    }
+    assert [(e["event"], e["done"], e["seconds"]) for e in events] == [
+        ("progress", 6, 1),
+        ("progress", 10, 2),
+        ("end", 10, 2),
+    ]
+    assert events[0]["per_second"] == 6
+    assert events[0]["seconds_left"] == pytest.approx(4 / 6)
+    assert events[0]["note"] == "2 km2"

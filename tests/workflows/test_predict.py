@@ -552,7 +552,6 @@ def test_a_gpu_that_is_not_there_is_named(scene_factory, tmp_path, model_file):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("overlap", 0.6),
         ("overlap", -0.1),
         ("threshold", 1.5),
         ("batch_size", 0),
@@ -564,6 +563,22 @@ def test_impossible_numbers_are_refused(scene_factory, model_file, name, value):
     flag = f"--{name.replace('_', '-')}"
     with pytest.raises(ConfigError, match=f"{flag} is .* It has to (be at least|lie from)"):
         predict(options_for(model_file, scene_factory(), **{name: value}))
+
+
+@pytest.mark.parametrize("value", [0.6, 1.5, 33])
+def test_overlaps_of_more_than_half_a_tile_are_refused(scene_factory, model_file, value):
+    with pytest.raises(ConfigError, match=f"--overlap is {value}.*here 1 to 32, half of"):
+        predict(options_for(model_file, scene_factory(), overlap=value))
+
+
+def test_pixels_of_overlap_are_a_share_of_the_tile(scene_factory, tmp_path, card):
+    raster = scene_factory(image=blobs(200, 150))
+    maps = [
+        run(raster, tmp_path / f"{overlap}.gpkg", replace(card, patch_px=64), overlap=overlap)
+        for overlap in (0.25, 16)
+    ]
+    assert maps[0].tiles == maps[1].tiles
+    assert maps[0].scores.read_bytes() == maps[1].scores.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["min_area", "simplify", "close_holes"])
