@@ -1,7 +1,7 @@
 """Tiling and putting together, beside two other packages: time and peak memory, same scores in.
 
-Claim: from tiles to a scores raster, geocobot blends in less time than geoai and in memory that
-does not grow with the scene's area. segment-geospatial crops, which is less work and quicker.
+Claim: from tiles to a scores raster, geocobot blends in less time than geoai, and in a fraction of
+its memory. segment-geospatial crops, which is less work and quicker.
 
 Usage: python benchmarks/peers.py --python PEERS/bin/python [5000 10000 20000]
        [--tile 512] [--overlap 128] [--tools NAME ...] [--limit-gb 16] [--limit-minutes 15]
