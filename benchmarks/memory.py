@@ -19,11 +19,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.windows import Window
+
+if TYPE_CHECKING:
+    from geocobot.models.card import ModelCard
 
 HEIGHTS = (4_000, 16_000, 64_000)
 ROWS_AT_ONCE = 512
@@ -91,34 +95,17 @@ def map_one(raster: Path, tile_px: int) -> None:
     """Map one scene and print what it took."""
     import torch
 
-    from geocobot.adapters.config import AdapterConfig
-    from geocobot.bands import BandRange
-    from geocobot.classes import name_classes
     from geocobot.config import PredictOptions
     from geocobot.inference.engines import LocalEngine
     from geocobot.io.scene import Scene
-    from geocobot.models.architecture import HeadConfig, SegmenterConfig
-    from geocobot.models.card import ModelCard
     from geocobot.models.precision import Compute
     from geocobot.workflows.map_job import MapJob
     from geocobot.workflows.map_scene import map_scene
     from geocobot.workflows.mapping_run import MappingRun
     from geocobot.workflows.targets import choose_targets
 
+    card = stand_in_card(tile_px)
     baseline_mb = peak_mb()
-    card = ModelCard(
-        segmenter=SegmenterConfig(
-            base="tiny",
-            base_sha256=None,
-            adapter=AdapterConfig(method="none"),
-            head=HeadConfig(1),
-            encoder_trained=True,
-        ),
-        classes=name_classes(["bright"]),
-        ranges=tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3)),
-        ground_pixel_m=(0.5, 0.5),
-        patch_px=tile_px,
-    )
     options = PredictOptions(
         raster=(str(raster),),
         model="none",
@@ -143,6 +130,29 @@ def map_one(raster: Path, tile_px: int) -> None:
         "seconds": time.perf_counter() - start_s,
     }
     print(json.dumps(figures))
+
+
+def stand_in_card(tile_px: int) -> ModelCard:
+    """What a model for the scene would say of itself: one class, tiles of this side."""
+    from geocobot.adapters.config import AdapterConfig
+    from geocobot.bands import BandRange
+    from geocobot.classes import name_classes
+    from geocobot.models.architecture import HeadConfig, SegmenterConfig
+    from geocobot.models.card import ModelCard
+
+    return ModelCard(
+        segmenter=SegmenterConfig(
+            base="tiny",
+            base_sha256=None,
+            adapter=AdapterConfig(method="none"),
+            head=HeadConfig(1),
+            encoder_trained=True,
+        ),
+        classes=name_classes(["bright"]),
+        ranges=tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3)),
+        ground_pixel_m=(0.5, 0.5),
+        patch_px=tile_px,
+    )
 
 
 def peak_mb() -> float:
