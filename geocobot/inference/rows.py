@@ -23,7 +23,7 @@ from geocobot.inference.tiles import (
 from geocobot.models.precision import Compute
 from geocobot.tiling import TilePlan
 
-_BATCHES_AHEAD = 2
+_BATCHES_AHEAD = 1
 _TILES_BYTES = 128 * 2**20
 _ROW_BYTES = 64 * 2**20
 
@@ -74,7 +74,7 @@ class RowWork:
     def tiles_ahead(self) -> int:
         """How many tiles' logits may wait to be blended."""
         tile_bytes = (4 * self.n_classes + 1) * self.size_px**2
-        return max(2, min(4 * self.batch_size, _TILES_BYTES // tile_bytes))
+        return max(2, min(2 * self.batch_size, _TILES_BYTES // tile_bytes))
 
 
 def compute_rows(

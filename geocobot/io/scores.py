@@ -28,7 +28,8 @@ from geocobot.tiling import Strip
 BLOCK_PX = 512
 """Side of the file's blocks; so many rows wait in memory until their blocks are whole."""
 
-_COPY_CACHE_BYTES = 64 * 2**20
+_CACHE_BYTES = 64 * 2**20
+"""Of GDAL while a finished file is copied and read again; its own choice is 5 % of all memory."""
 
 
 class _RasterWriter(ABC):
@@ -127,7 +128,7 @@ class _RasterWriter(ABC):
     def _optimize(self) -> None:
         """Copy the finished rows into a cloud-optimized file, overviews and all."""
         try:
-            with rasterio.Env(GDAL_CACHEMAX=_COPY_CACHE_BYTES):
+            with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
                 copy(
                     self._stage,
                     self._file,
@@ -154,7 +155,10 @@ class _RasterWriter(ABC):
         rasterio does not say if that fails.
         """
         try:
-            with rasterio.open(self._file) as dataset:
+            with (
+                rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES),
+                rasterio.open(self._file) as dataset,
+            ):
                 is_whole = all(
                     _checksum(dataset.read(window=self._rows_at(i * BLOCK_PX))) == checksum
                     for i, checksum in enumerate(self._checksums)
