@@ -33,20 +33,20 @@ HEIGHTS = (4_000, 16_000, 64_000)
 ROWS_AT_ONCE = 512
 
 
-def main(heights: list[int], width: int, tile_px: int) -> None:
+def main(heights: list[int], width: int, tile_px: int, ahead: int | None) -> None:
     """Measure each height in turn and print the ratio of the tallest to the shortest."""
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
         for height in heights:
             raster = Path(folder) / f"scene_{height}.tif"
             write_scene(raster, width, height)
-            figures = measure(raster, tile_px)
+            figures = measure(raster, tile_px, ahead)
             raster.unlink()
             peaks.append(figures["peak_mb"] - figures["baseline_mb"])
             print(
                 f"{width} x {height:>6}: {figures['polygons']:>6} polygons, "
                 f"{figures['seconds']:6.1f} s, peak {peaks[-1]:4.0f} MB above the imports' "
-                f"{figures['baseline_mb']:.0f} MB"
+                f"{figures['baseline_mb']:.0f} MB ({figures['foreseen_mb']:.0f} MB foreseen)"
             )
     print(
         f"tallest / shortest: {heights[-1] / heights[0]:.0f} x the height, "
@@ -54,10 +54,11 @@ def main(heights: list[int], width: int, tile_px: int) -> None:
     )
 
 
-def measure(raster: Path, tile_px: int) -> dict[str, float]:
+def measure(raster: Path, tile_px: int, ahead: int | None) -> dict[str, float]:
     """Map one scene in a process of its own."""
+    more = [] if ahead is None else ["--ahead", str(ahead)]
     done = subprocess.run(
-        [sys.executable, __file__, "--map", str(raster), "--tile", str(tile_px)],
+        [sys.executable, __file__, "--map", str(raster), "--tile", str(tile_px), *more],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -91,7 +92,7 @@ def write_scene(path: Path, width: int, height: int) -> None:
             sink.write(image, window=Window(0, row, width, rows))
 
 
-def map_one(raster: Path, tile_px: int) -> None:
+def map_one(raster: Path, tile_px: int, ahead: int | None) -> None:
     """Map one scene and print what it took."""
     import torch
 
@@ -102,28 +103,43 @@ def map_one(raster: Path, tile_px: int) -> None:
     from geocobot.workflows.map_job import MapJob
     from geocobot.workflows.map_scene import map_scene
     from geocobot.workflows.mapping_run import MappingRun
+    from geocobot.workflows.memory import DEFAULT_GIB, GIB, buffers_gib
     from geocobot.workflows.targets import choose_targets
 
     card = stand_in_card(tile_px)
     baseline_mb = peak_mb()
+    scene = Scene.open(raster)
+    foreseen = [
+        buffers_gib(
+            width_px=scene.grid.width,
+            tile_px=tile_px,
+            n_classes=1,
+            batch_size=PredictOptions.batch_size,
+            rows_ahead=rows,
+        )
+        for rows in (0, 1)
+    ]
+    rows_ahead = int(foreseen[1] <= DEFAULT_GIB) if ahead is None else ahead
     options = PredictOptions(
         raster=(str(raster),),
         model="none",
         out=str(raster.with_suffix(".gpkg")),
         save_scores=True,
         save_classes=True,
+        max_memory=foreseen[rows_ahead],
     )
     (targets,) = choose_targets(options.raster, options.out, save_scores=True, save_classes=True)
     start_s = time.perf_counter()
     compute = Compute(torch.device("cpu"))
     result = map_scene(
-        MapJob.of(Scene.open(raster), targets, options, compute),
+        MapJob.of(scene, targets, options, compute),
         LocalEngine(lambda image: (image[:, :1] - 0.6) * 20, compute),
         card,
         MappingRun.claim(targets, resume=False, overwrite=False),
         compute=compute,
     )
     figures = {
+        "foreseen_mb": foreseen[rows_ahead] * GIB / 1e6,
         "baseline_mb": baseline_mb,
         "peak_mb": peak_mb(),
         "polygons": result.n_polygons,
@@ -167,6 +183,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("heights", nargs="*", type=int, default=list(HEIGHTS))
+    parser.add_argument("--ahead", type=int, choices=[0, 1], help="tile rows; default as foreseen")
     parser.add_argument("--width", type=int, default=2_000)
     parser.add_argument("--tile", type=int, default=512)
     parser.add_argument("--map", type=Path, help=argparse.SUPPRESS)
@@ -176,6 +193,6 @@ def parse() -> argparse.Namespace:
 if __name__ == "__main__":
     given = parse()
     if given.map is not None:
-        map_one(given.map, given.tile)
+        map_one(given.map, given.tile, given.ahead)
     else:
-        main(given.heights, given.width, given.tile)
+        main(given.heights, given.width, given.tile, given.ahead)

@@ -147,11 +147,12 @@ def geocobot_map(stand_in: StandIn) -> Run:
     import torch
 
     from geocobot.config import PredictOptions
+    from geocobot.inference.engines import LocalEngine
     from geocobot.io.scene import Scene
     from geocobot.models.precision import Compute
     from geocobot.workflows.map_job import MapJob
+    from geocobot.workflows.map_scene import map_scene
     from geocobot.workflows.mapping_run import MappingRun
-    from geocobot.workflows.predict import map_scene
     from geocobot.workflows.targets import choose_targets
 
     def run(scene: Path, out: Path, tile_px: int, overlap_px: int) -> None:
@@ -169,7 +170,7 @@ def geocobot_map(stand_in: StandIn) -> Run:
         )
         map_scene(
             MapJob.of(Scene.open(scene), targets, options, compute),
-            stand_in.logits,
+            LocalEngine(stand_in.logits, compute),
             stand_in_card(tile_px),
             MappingRun.claim(targets, resume=False, overwrite=False),
             compute=compute,

@@ -98,6 +98,13 @@ class PredictOptions:
     )
     device: DeviceName = repeated(TrainOptions, "device")
     precision: PrecisionName = repeated(TrainOptions, "precision")
+    max_memory: float | None = option(
+        "Memory, in GiB, that a map may take beside the model: stages that would take more do not "
+        "work ahead, and what does not fit is refused.",
+        None,
+        group="Machine",
+        least=1e-9,
+    )
     devices: int = option(
         "GPUs, or processes on a CPU, that compute at the same time; on a cluster, how many in "
         "all.",

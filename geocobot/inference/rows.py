@@ -25,7 +25,6 @@ from geocobot.tiling import TilePlan
 
 _BATCHES_AHEAD = 1
 _TILES_BYTES = 128 * 2**20
-_ROW_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +62,6 @@ class RowWork:
     def journal(self) -> RowJournal:
         """Finished rows."""
         return RowJournal(self.folder)
-
-    @property
-    def rows_ahead(self) -> int:
-        """How many tile rows may be made before they are asked for: 0 where they are large."""
-        row_bytes = 3 * self.n_classes * self.size_px * self.dataset.grid.width
-        return int(row_bytes <= _ROW_BYTES)
 
     @property
     def tiles_ahead(self) -> int:

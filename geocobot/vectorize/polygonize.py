@@ -25,7 +25,10 @@ from geocobot.vectorize.simplify import simplify_pieces
 from geocobot.vectorize.trace import Pieces, trace_block
 
 BLOCK_ROWS = 512
-"""Rows that are traced at a time."""
+"""Rows that are traced at a time, of scenes up to `WIDE_PX`; a quarter of it of wider ones."""
+
+WIDE_PX = 50_000
+"""Scenes wider than this are traced in lower blocks, to keep memory low."""
 
 _SIZE_MARGIN = 1.05
 """No pixel is larger than the largest of nine by more than this."""
@@ -66,7 +69,7 @@ def polygonize(
     classes: Sequence[ClassSpec],
     clean: CleanOptions,
     *,
-    block_rows: int = BLOCK_ROWS,
+    block_rows: int | None = None,
 ) -> Iterator[gpd.GeoDataFrame]:
     """Trace the classes of a scene into polygons, streaming.
 
@@ -81,8 +84,9 @@ def polygonize(
         classes: the classes of the strips' planes; each pixel takes the one that
             `geocobot.classes.classify` gives it.
         clean: what to drop, fill and smooth.
-        block_rows: rows that are traced at a time. Simplified outlines keep the points in which
-            they cross from one block to the next, so another height smooths slightly otherwise;
+        block_rows: rows that are traced at a time; default by the grid's width. Simplified
+            outlines keep the points in which they cross from one block to the next, so another
+            height smooths slightly otherwise;
             the height of the strips never changes anything.
 
     Yields:
@@ -95,7 +99,8 @@ def polygonize(
     """
     joiner = SeamJoiner(grid.width)
     filling = HoleFilling(grid, clean.close_holes_m2)
-    for block in recut(strips, grid, classes, block_rows, filling):
+    rows = block_rows or block_rows_of(grid.width)
+    for block in recut(strips, grid, classes, rows, filling):
         pieces = trace_block(block)
         if clean.min_area_m2 > 0:
             pieces = pieces.only(_may_be_large(pieces, block, grid, clean))
@@ -107,6 +112,11 @@ def polygonize(
             frame = frame[frame["area_m2"] >= clean.min_area_m2].reset_index(drop=True)
         if len(frame):
             yield frame
+
+
+def block_rows_of(width_px: int) -> int:
+    """Rows that are traced at a time of a scene of this width."""
+    return BLOCK_ROWS if width_px <= WIDE_PX else BLOCK_ROWS // 4
 
 
 def _may_be_large(

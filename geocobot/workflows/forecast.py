@@ -17,14 +17,12 @@ from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.training.losses import SegmentationLoss
 from geocobot.training.objectives import make_objective
-from geocobot.vectorize.polygonize import BLOCK_ROWS
+from geocobot.workflows.memory import buffers_gib
 
 _FLOAT_BYTES = 4
 _GIB = 2**30
 # Before its first step and after its last one: imports, the first fit, judging, writing.
 _AROUND_S = 20.0
-# Of a pixel, while outlines are traced.
-_TRACED_BYTES = 10
 # Of a pixel and class, in the finished tile rows that a map is made from.
 _KEPT_BYTES = 2
 # Trained weights, their average and AdamW's two moments.
@@ -114,9 +112,12 @@ def forecast(
     pixels_per_s = (crop_px * (1 - PredictOptions.overlap)) ** 2 / tile_s
     pixel_m2 = scenes[0].grid.ground_pixel_m2
     widest = max(scene.grid.width for scene in scenes)
-    # A row of tiles with its neighbors, and a block of rows whose outlines are traced.
-    row_bytes = 1.5 * crop_px * (2 * n_classes + 1) + _TRACED_BYTES * BLOCK_ROWS
-    buffers_gib = widest * row_bytes / _GIB
+    buffers = buffers_gib(
+        width_px=widest,
+        tile_px=crop_px,
+        n_classes=n_classes,
+        batch_size=PredictOptions.batch_size,
+    )
     steps_s = _steps(options, datamodule) * step_s
     budget_s = None if options.max_minutes is None else 60 * options.max_minutes
     fit_s = steps_s if budget_s is None else min(steps_s, budget_s)
@@ -134,7 +135,7 @@ def forecast(
         model_mb=model_mb,
         predict_minutes=pixels / pixels_per_s / 60,
         predict_km2_per_minute=60 * pixels_per_s * pixel_m2 / 1e6,
-        predict_memory_gib=_main_memory_gib() + buffers_gib,
+        predict_memory_gib=_main_memory_gib() + buffers,
         predict_disk_mb=_KEPT_BYTES * n_classes * pixels / 1e6,
     )
 

@@ -29,7 +29,7 @@ from geocobot.workflows.mapped import ClassTotal, SceneResult, Tally
 from geocobot.workflows.targets import Targets
 
 # Options that decide who computes a map and where it goes, and not what it is.
-_WHO = {"workers", "devices", "threads", "engine", "address"}
+_WHO = {"workers", "devices", "threads", "engine", "address", "max_memory"}
 _NO_MATTER = {"raster", "model", "checkpoint", "out", "overwrite", "resume"} | _WHO
 
 

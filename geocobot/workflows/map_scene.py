@@ -29,6 +29,7 @@ from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.mapped import SceneResult, Tally, describe_area_rate
 from geocobot.workflows.mapping_run import MappingRun
+from geocobot.workflows.memory import plan_rows_ahead
 from geocobot.workflows.targets import open_targets
 
 _LOG = logging.getLogger("geocobot.workflows")
@@ -84,10 +85,11 @@ def map_scene(
             workers=options.workers,
         )
         tiles = len(work.plan.windows)
+        depth = plan_rows_ahead(work, options.max_memory)
         with (
             _pace(progress, job, tiles) as pace,
-            closing(ahead(finished_rows(work, engine, pace.advance), work.rows_ahead)) as rows,
-            closing(ahead(files.record(_strips(rows, work, scene)), work.rows_ahead)) as strips,
+            closing(ahead(finished_rows(work, engine, pace.advance), depth)) as rows,
+            closing(ahead(files.record(_strips(rows, work, scene)), depth)) as strips,
         ):
             for frame in polygonize(strips, job.native.grid, classes, _cleaning(options)):
                 files.polygons.append(frame)

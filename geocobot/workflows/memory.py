@@ -1,0 +1,95 @@
+"""How much memory a map takes beside the model, foreseen from its width."""
+
+from __future__ import annotations
+
+from geocobot.errors import ConfigError
+from geocobot.inference.rows import RowWork
+from geocobot.vectorize.polygonize import block_rows_of
+
+GIB = 2**30
+
+DEFAULT_GIB = 1.5
+"""Stages work ahead of each other as long as the map stays below this."""
+
+_FIXED_BYTES = 200e6
+"""GDAL's cache of the rasters to be written, polygons that wait, libraries."""
+
+_TRACED_BYTES = 15
+_SCORE_BYTES = 3
+"""Per pixel of a block that is traced, and more of it per class."""
+
+_FILE_ROWS = 1024
+"""Rows that wait to be whole blocks of a file: read ones in GDAL's cache, scores and classes."""
+
+_IMAGE_BYTES = 4 * 3
+"""Per pixel of a tile that the model is shown."""
+
+_BATCHES = 3
+"""The one under way, the next one, and what the model has said of the last one."""
+
+
+def needed_gib(work: RowWork, rows_ahead: int) -> float:
+    """Memory that a map takes beside the model, at its peak.
+
+    Measured with `benchmarks/memory.py`; it does not depend on the height.
+
+    Args:
+        work: the scene and its tiles.
+        rows_ahead: how many finished tile rows may wait between two stages.
+    """
+    return buffers_gib(
+        width_px=work.dataset.grid.width,
+        tile_px=work.size_px,
+        n_classes=work.n_classes,
+        batch_size=work.batch_size,
+        rows_ahead=rows_ahead,
+    )
+
+
+def buffers_gib(
+    *, width_px: int, tile_px: int, n_classes: int, batch_size: int, rows_ahead: int = 0
+) -> float:
+    """The same, before there is a plan.
+
+    Args:
+        width_px: of the scene.
+        tile_px: side of a tile.
+        n_classes: planes of logits.
+        batch_size: tiles per forward pass.
+        rows_ahead: how many finished tile rows may wait between two stages.
+    """
+    # Logits of two bytes and a mask while a row is blended; then what its neighbors wait for.
+    blended = tile_px * (2 * n_classes + 1)
+    finished = 1.5 * tile_px * n_classes * (1 + 3 * rows_ahead)
+    traced = block_rows_of(width_px) * (_TRACED_BYTES + _SCORE_BYTES * n_classes)
+    filed = _FILE_ROWS * (n_classes + 1)
+    tiles = _BATCHES * batch_size * tile_px**2 * (_IMAGE_BYTES + 4 * n_classes)
+    return (_FIXED_BYTES + tiles + width_px * (blended + finished + traced + filed)) / GIB
+
+
+def plan_rows_ahead(work: RowWork, max_memory_gib: float | None) -> int:
+    """How many tile rows may wait between two stages without taking too much memory.
+
+    Args:
+        work: the scene and its tiles.
+        max_memory_gib: what the map may take beside the model; None asks for no limit, but for
+            no more than `DEFAULT_GIB` where it can be had.
+
+    Raises:
+        ConfigError: the map takes more even if nothing waits.
+    """
+    limit = DEFAULT_GIB if max_memory_gib is None else max_memory_gib
+    if needed_gib(work, 1) <= limit:
+        return 1
+    least = needed_gib(work, 0)
+    if max_memory_gib is not None and least > limit:
+        grid = work.dataset.grid
+        raise ConfigError(
+            "--max-memory",
+            f"is {max_memory_gib:g} GiB",
+            f"A map of {grid.width} px width and {work.n_classes} "
+            f"{'class' if work.n_classes == 1 else 'classes'}, in tiles of {work.size_px} px, "
+            f"takes about {least:.1f} GiB beside the model, however high it is",
+            "Allow that much, pass a smaller --batch-size, or map the scene in parts with --bbox",
+        )
+    return 0

@@ -1,0 +1,67 @@
+"""Memory that a map takes, as it is foreseen; benchmarks/memory.py measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from geocobot.bands import BandRange
+from geocobot.data.dataset import SceneDataset
+from geocobot.errors import ConfigError
+from geocobot.inference.rows import RowWork
+from geocobot.io.scene import Scene
+from geocobot.vectorize.polygonize import BLOCK_ROWS, WIDE_PX, block_rows_of
+from geocobot.workflows.memory import DEFAULT_GIB, buffers_gib, needed_gib, plan_rows_ahead
+
+USUAL: dict[str, Any] = {"width_px": 20_000, "tile_px": 512, "n_classes": 1, "batch_size": 4}
+
+
+def work_on(scene: Path, folder: Path, tile_px: int = 64, n_classes: int = 2) -> RowWork:
+    ranges = tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3))
+    dataset = SceneDataset(Scene.open(scene), ranges)
+    return RowWork(dataset, tile_px, tile_px // 4, n_classes, 3, folder)
+
+
+@pytest.mark.parametrize("name", [*USUAL, "rows_ahead"])
+def test_more_of_anything_takes_more(name: str) -> None:
+    usual = USUAL | {"rows_ahead": 0}
+    assert buffers_gib(**usual | {name: 2 * usual[name] + 1}) > buffers_gib(**usual)
+
+
+def test_the_promise_for_the_widest_scenes() -> None:
+    """Measured: 1.14 GiB at 100,000 px with tiles of 1024 px, one class."""
+    wide = USUAL | {"width_px": 100_000, "tile_px": 1024}
+    assert 1.14 < buffers_gib(**wide) <= DEFAULT_GIB
+
+
+def test_a_limit_is_kept_or_refused(scene_factory: Callable[..., Path], tmp_path: Path) -> None:
+    work = work_on(scene_factory(shape_hw=(2, 60_000)), tmp_path, 512, 3)
+    kept = []
+    for limit_gib in np.linspace(0.1, 4, 40):
+        if needed_gib(work, 0) > limit_gib:
+            with pytest.raises(ConfigError, match=r"A map of 60000 px width and 3 classes, in til"):
+                plan_rows_ahead(work, limit_gib)
+        else:
+            kept.append(plan_rows_ahead(work, limit_gib))
+            assert needed_gib(work, kept[-1]) <= limit_gib
+    assert 0 < sum(kept) < len(kept) < 40
+
+
+def test_stages_work_ahead_where_there_is_room(
+    scene_factory: Callable[..., Path], tmp_path: Path
+) -> None:
+    work = work_on(scene_factory(shape_hw=(90, 200)), tmp_path)
+    assert plan_rows_ahead(work, None) == 1
+    between = (needed_gib(work, 0) + needed_gib(work, 1)) / 2
+    assert plan_rows_ahead(work, between) == 0
+    with pytest.raises(ConfigError, match=r"--max-memory is 0.01 GiB.*about 0.2 GiB.*--bbox"):
+        plan_rows_ahead(work, 0.01)
+
+
+def test_wide_scenes_are_traced_in_lower_blocks() -> None:
+    assert block_rows_of(WIDE_PX) == BLOCK_ROWS
+    assert block_rows_of(WIDE_PX + 1) < BLOCK_ROWS
