@@ -31,6 +31,7 @@ from rasterio.windows import Window
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config import DemoOptions, PredictOptions
 from geocobot.data.dataset import SceneDataset
+from geocobot.inference.batch import fitting_batch
 from geocobot.inference.blend import blend_rows, merge_rows
 from geocobot.inference.engines import LocalEngine
 from geocobot.inference.predictor import PredictorSource
@@ -81,7 +82,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--base", choices=["tiny", "vit_b"], default="tiny")
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--batch-size", type=int, default=PredictOptions.batch_size)
+    parser.add_argument("--batch-size", type=int, help="default as many as fit")
     given = parser.parse_args()
     compute = choose_compute("auto", "auto")
     predictor, card = load(given.base)
@@ -89,6 +90,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         raster = Path(folder) / "scene.tif"
         write_mosaic(raster, given.side)
+        shape = (len(card.ranges), card.patch_px, card.patch_px)
         options = PredictOptions(
             raster=(str(raster),),
             model="none",
@@ -96,7 +98,7 @@ def main() -> None:
             save_scores=True,
             overwrite=True,
             workers=given.workers,
-            batch_size=given.batch_size,
+            batch_size=given.batch_size or fitting_batch(predictor, compute, shape),
         )
         work = work_of(raster, card, options, Path(folder))
         for _ in range(given.rounds):
@@ -105,7 +107,7 @@ def main() -> None:
                 result = make_map(replace(options, threshold=threshold), predictor, card, compute)
                 seconds[name].append(result.seconds)
         medians = {name: statistics.median(times) for name, times in seconds.items()}
-        tell(medians, result, given.side, compute)
+        tell(medians, result, given.side, compute, work.batch_size)
         stages(predictor, card, work, compute, Path(folder))
 
 
@@ -145,7 +147,7 @@ def work_of(raster: Path, card: ModelCard, options: PredictOptions, folder: Path
         size_px=card.patch_px,
         overlap_px=round(options.overlap * card.patch_px),
         n_classes=1,
-        batch_size=options.batch_size,
+        batch_size=options.batch_size or 1,
         folder=folder / "rows",
         workers=options.workers,
     )
@@ -176,7 +178,9 @@ def time_model(predictor: Predictor, work: RowWork, compute: Compute) -> float:
     return time.perf_counter() - started
 
 
-def tell(medians: dict[str, float], result: SceneResult, side: int, compute: Compute) -> None:
+def tell(
+    medians: dict[str, float], result: SceneResult, side: int, compute: Compute, batch_size: int
+) -> None:
     """Print what was measured."""
     where = (
         torch.cuda.get_device_name(compute.device)
@@ -185,7 +189,7 @@ def tell(medians: dict[str, float], result: SceneResult, side: int, compute: Com
     )
     print(
         f"{side} x {side} px, {result.tiles} tiles, {result.n_polygons} polygons; {where}, "
-        f"{compute.precision}"
+        f"{compute.precision}, {batch_size} tiles at a time"
     )
     for name, label in (
         ("model", "the model alone"),

@@ -92,7 +92,13 @@ class PredictOptions:
         least=0,
     )
 
-    batch_size: int = option("Tiles per forward pass.", 4, group="Machine", least=1)
+    batch_size: int | None = option(
+        "Tiles per forward pass; default 4, on a GPU of this machine as many as fit into its "
+        "memory.",
+        None,
+        group="Machine",
+        least=1,
+    )
     workers: int = option(
         "Processes that read tiles; 0 reads them in the predictor.", 0, group="Machine", least=0
     )

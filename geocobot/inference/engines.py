@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 
 from geocobot.inference.ahead import ahead
+from geocobot.inference.batch import fitting_batch
 from geocobot.inference.blend import BlendedRow
 from geocobot.inference.rows import RowWork, compute_rows
 from geocobot.inference.tiles import Predictor
@@ -23,6 +24,9 @@ class Engine(Protocol):
     """
 
     threads: int
+
+    def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
+        """How many tiles (C, H, W) it computes at a time, if nobody says otherwise."""
 
     def rows(
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]
@@ -51,6 +55,10 @@ class LocalEngine:
         self.threads = torch.get_num_threads()
         self._predictor = predictor
         self._compute = compute
+
+    def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
+        """As many tiles as fit beside the model."""
+        return fitting_batch(self._predictor, self._compute, image_shape)
 
     def rows(
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]

@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 
 from geocobot.errors import WorkerError
+from geocobot.inference.batch import DEFAULT_BATCH, fitting_batch
 from geocobot.inference.blend import BlendedRow
 from geocobot.inference.engines import in_order
 from geocobot.inference.predictor import PredictorSource
@@ -45,6 +46,12 @@ class ProcessEngine:
         self._source = source
         self._compute = compute
         self._crew: list[_Process | None] = [None] * processes
+
+    def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
+        """As many tiles as fit beside the model, on the first GPU."""
+        if self._compute.device.type != "cuda":
+            return DEFAULT_BATCH
+        return fitting_batch(self._source.load(), self._on_device(0), image_shape)
 
     def __enter__(self) -> Self:
         """Processes start with the first row."""

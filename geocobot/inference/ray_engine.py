@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from geocobot.errors import ConfigError, GeocobotError, OutputError, WorkerError
+from geocobot.inference.batch import DEFAULT_BATCH
 from geocobot.inference.blend import BlendedRow
 from geocobot.inference.engines import in_order
 from geocobot.inference.predictor import PredictorSource
@@ -54,6 +55,10 @@ class RayEngine:
         self.threads = threads
         self._address = address
         self._crew = _Crew(source, compute, actors, threads)
+
+    def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:  # noqa: ARG002
+        """The default: nodes may differ, and all have to use the same."""
+        return DEFAULT_BATCH
 
     def __enter__(self) -> Self:
         """Join the cluster.

@@ -12,6 +12,7 @@ import torch
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config import PredictOptions, TrainOptions
 from geocobot.data.module import SceneDataModule
+from geocobot.inference.batch import DEFAULT_BATCH
 from geocobot.io.scene import Scene
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
@@ -116,7 +117,7 @@ def forecast(
         width_px=widest,
         tile_px=crop_px,
         n_classes=n_classes,
-        batch_size=PredictOptions.batch_size,
+        batch_size=DEFAULT_BATCH,
     )
     steps_s = _steps(options, datamodule) * step_s
     budget_s = None if options.max_minutes is None else 60 * options.max_minutes
@@ -192,7 +193,7 @@ def _time_step(
 def _time_tile(segmenter: Segmenter, compute: Compute, side_px: int) -> float:
     """Seconds per tile of a batch, the second of two."""
     segmenter.eval()
-    shape = (PredictOptions.batch_size, segmenter.n_bands, side_px, side_px)
+    shape = (DEFAULT_BATCH, segmenter.n_bands, side_px, side_px)
     tiles = torch.rand(shape, device=compute.device)
     seconds = 0.0
     for _ in range(2):
@@ -201,7 +202,7 @@ def _time_tile(segmenter: Segmenter, compute: Compute, side_px: int) -> float:
             segmenter(tiles)
         _wait(compute.device)
         seconds = time.perf_counter() - started
-    return seconds / PredictOptions.batch_size
+    return seconds / DEFAULT_BATCH
 
 
 def _wait(device: torch.device) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,18 @@ class MapJob:
             precision=compute.precision,
         )
         return cls(scene, targets, found)
+
+    def in_batches(self, fitting: Callable[[], int]) -> MapJob:
+        """The same job with so many tiles at a time, unless the options say how many."""
+        if self.options.batch_size is not None:
+            return self
+        return replace(self, options=replace(self.options, batch_size=fitting()))
+
+    @property
+    def batch_size(self) -> int:
+        """Tiles per forward pass, which decide about the last digits of what a GPU computes."""
+        assert self.options.batch_size is not None
+        return self.options.batch_size
 
     @property
     def area_km2(self) -> float:
@@ -135,7 +149,12 @@ class MapJob:
             return None
         if not all(os.path.isfile(path) for path in self.targets.paths()):
             return None
-        if _what_matters(made.read_text("utf-8")) != _what_matters(to_yaml(self.options)):
+        left_open = {"batch_size"} if self.options.batch_size is None else set()
+        before, now = (
+            _what_matters(text, left_open)
+            for text in (made.read_text("utf-8"), to_yaml(self.options))
+        )
+        if before != now:
             return None
         read = (
             file_identity(path)["modified_ns"] for path in (self.scene.path, self.options.model)
@@ -147,9 +166,10 @@ class MapJob:
         return self.result(tally.totals(), tiles=0, seconds=0.0, is_recalled=True)
 
 
-def _what_matters(options: str) -> list[str]:
-    """The lines of saved options without who computed it."""
-    return [line for line in options.splitlines() if line.partition(":")[0] not in _WHO]
+def _what_matters(options: str, left_open: AbstractSet[str]) -> list[str]:
+    """The lines of saved options without who computed it, and what nobody has asked for."""
+    besides = _WHO | left_open
+    return [line for line in options.splitlines() if line.partition(":")[0] not in besides]
 
 
 def _area_of(scene: Scene) -> str | None:

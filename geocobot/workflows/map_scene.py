@@ -60,6 +60,8 @@ def map_scene(
     """
     start_s = time.perf_counter()
     release_large_arrays()
+    image_shape = (len(card.ranges), card.patch_px, card.patch_px)
+    job = job.in_batches(lambda: run.begun_batch() or engine.fitting_batch(image_shape))
     options, scene = job.options, job.scene
     classes = _with_threshold(card.classes, options.threshold)
     tally = Tally(classes)
@@ -80,7 +82,7 @@ def map_scene(
             size_px=card.patch_px,
             overlap_px=overlap_px(options.overlap, card.patch_px),
             n_classes=len(classes),
-            batch_size=options.batch_size,
+            batch_size=job.batch_size,
             folder=place.journal.folder,
             workers=options.workers,
         )

@@ -73,6 +73,14 @@ class MappingRun:
             check_output(path, overwrite)
         return cls(targets, partial, resumed, overwrite)
 
+    def begun_batch(self) -> int | None:
+        """How many tiles at a time the interrupted run was begun with."""
+        if not self.resumed:
+            return None
+        state = json.loads((self.partial / _STATE_NAME).read_text("utf-8"))
+        found: int | None = state["identity"]["option"].get("batch_size")
+        return found
+
     @contextmanager
     def begun(self, identity: Mapping[str, Any]) -> Iterator[OpenRun]:
         """Hold the place while the map is made; when the block ends well, nothing of it is left.

@@ -17,6 +17,7 @@ import torch
 from filelock import FileLock
 
 from geocobot.errors import OutputError, ResumeError
+from geocobot.inference.engines import LocalEngine
 from geocobot.workflows import mapping_run
 from geocobot.workflows.mapped import SceneResult
 
@@ -149,6 +150,21 @@ def test_another_number_of_threads_is_noticed(
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     with pytest.raises(ResumeError, match=r"another machine number of threads \(was 1, is 7\)"):
         make_map(scene, out, resume=True)
+
+
+def test_the_number_of_tiles_at_a_time_is_settled_with_the_first_one(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, bytes]
+) -> None:
+    """A GPU with more free memory than the first time must not compute otherwise."""
+    out = tmp_path / "out" / "map.gpkg"
+    monkeypatch.setattr(LocalEngine, "fitting_batch", lambda *_: 3)
+    stop(scene, out, 5, batch_size=None)
+    monkeypatch.setattr(LocalEngine, "fitting_batch", lambda *_: 5)
+    result = make_map(scene, out, resume=True, batch_size=None)
+    assert contents(result) == whole
+    assert "batch_size: 3" in result.config.read_text()
+    other = make_map(scene, tmp_path / "other" / "map.gpkg", batch_size=None)
+    assert "batch_size: 5" in other.config.read_text()
 
 
 def test_one_process_at_a_time(scene: Path, tmp_path: Path) -> None:

@@ -1,0 +1,27 @@
+"""Batches that fit beside the model."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geocobot.inference.batch import DEFAULT_BATCH, batch_within, fitting_batch
+from geocobot.models.precision import Compute
+
+
+@given(st.floats(0, 1e10), st.floats(1, 1e10), st.floats(0, 1e12), st.integers(1, 300))
+def test_the_largest_power_of_two_that_leaves_a_margin(fixed, each, free, most):
+    batch = batch_within(lambda n: fixed + n * each, free, most)
+    assert batch & (batch - 1) == 0
+    assert 1 <= batch <= most
+    if batch > 1:
+        assert fixed + batch * each <= 0.8 * free
+    assert 2 * batch > most or fixed + 2 * batch * each > 0.8 * free
+
+
+def test_a_cpu_takes_the_default_and_is_not_asked():
+    def refuse(image):
+        raise AssertionError
+
+    assert fitting_batch(refuse, Compute(torch.device("cpu")), (3, 64, 64)) == DEFAULT_BATCH
