@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geocobot.errors import ConfigError, MissingFileError, UnreadableFileError
-from geocobot.io.source import GDAL_NAME
+from geocobot.io.opening import GDAL_NAME
 
 _LOG = logging.getLogger("geocobot.io")
 

@@ -22,8 +22,9 @@ from geocobot.io.fitting import bring_together, fit_bands
 from geocobot.io.label_files import LabelChoice, read_labels
 from geocobot.io.labels import LabelRaster, Labels
 from geocobot.io.misplaced import in_words
+from geocobot.io.opening import check_path
 from geocobot.io.scene import Scene
-from geocobot.io.source import ALL_BANDS, N_INPUT_BANDS, check_path
+from geocobot.io.source import ALL_BANDS, N_INPUT_BANDS
 from geocobot.io.statistics import fixed_ranges, measure_ranges
 from geocobot.io.widths import Widths
 from geocobot.progress import Progress

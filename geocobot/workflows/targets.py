@@ -13,10 +13,10 @@ from pathlib import Path
 from geocobot.classes import ClassSpec, classify
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
+from geocobot.io.opening import GDAL_NAME
 from geocobot.io.output import new_files
 from geocobot.io.polygons import PolygonWriter, check_format, style_beside
 from geocobot.io.scores import ClassWriter, ScoreWriter
-from geocobot.io.source import GDAL_NAME
 from geocobot.io.styles import class_raster_qml
 from geocobot.io.unfinished import write_text
 from geocobot.tiling import Strip
