@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -14,6 +15,8 @@ from rasterio.windows import Window
 
 from geocobot.errors import MissingFileError, UnreadableFileError
 from geocobot.io.remote import is_remote, patiently, reason, remote_options
+
+_T = TypeVar("_T")
 
 # https://..., /vsizip/..., NETCDF:"file.nc":variable; one letter and a colon is a Windows drive.
 GDAL_NAME = re.compile(r"/vsi|[A-Za-z][A-Za-z0-9_+.-]+:")
@@ -56,43 +59,50 @@ def open_dataset(path: str, *, anew: bool = False) -> Any:
     try:
         return patiently(path, lambda failed: _open(path, anew=anew or failed > 0))
     except RasterioError as error:
-        remedy = "Check that it is a raster and complete: copy or download it again"
-        raise UnreadableFileError(
-            path,
-            f"cannot be opened ({reason(error)})",
-            "geocobot reads GeoTIFF and every other raster format GDAL knows",
-            "Check the address and the server, and try again" if is_remote(path) else remedy,
-        ) from error
+        raise _unopened(path, error) from error
+
+
+def look_at(path: str, described: Callable[[Any], _T]) -> _T:
+    """What can be said of a raster that is opened with GDAL, and closed then.
+
+    Much of it GDAL reads when it is first asked for, and of a remote file that may fail as well:
+    a mask that cannot be found is none.
+
+    Args:
+        path: file name, URL or GDAL name.
+        described: says it of the open dataset.
+
+    Raises:
+        UnreadableFileError: GDAL cannot open it.
+        GeocobotError: whatever `described` finds.
+    """
+
+    def attempt(failed: int) -> _T:
+        with _open(path, anew=failed > 0) as source:
+            return described(source)
+
+    try:
+        return patiently(path, attempt)
+    except RasterioError as error:
+        raise _unopened(path, error) from error
 
 
 def _open(path: str, *, anew: bool) -> Any:
-    """Open a raster; a remote one counts as open when its head is there as a whole."""
+    """Open a raster."""
     with warnings.catch_warnings(), remote_options(path, forgetting=anew):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        source = rasterio.open(path)
-        try:
-            if is_remote(path):
-                _check_head(source)
-        except RasterioError:
-            source.close()
-            raise
-        return source
+        return rasterio.open(path)
 
 
-def _check_head(source: Any) -> None:
-    """Find out whether an answer broke off within the head of a cloud-optimized GeoTIFF.
-
-    GDAL takes what it got, and may miss no more than the mask. The places of the blocks stand
-    behind all that describes the file, so that they are missing as well.
-
-    Raises:
-        RasterioIOError: it is not there as a whole.
-    """
-    if source.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") != "COG":
-        return
-    if source.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1) is None:
-        # Or the first block is a hole, which is read without an error.
-        source.read(1, window=Window(0, 0, 1, 1))
+def _unopened(path: str, error: BaseException) -> UnreadableFileError:
+    """What to say of a file that cannot be opened."""
+    remedy = "Check that it is a raster and complete: copy or download it again"
+    return UnreadableFileError(
+        path,
+        f"cannot be opened ({reason(error)})",
+        "geocobot reads GeoTIFF and every other raster format GDAL knows",
+        "Check the address and the server, and try again" if is_remote(path) else remedy,
+    )
 
 
 def unreadable_part(path: str | Path, window: Window, error: BaseException) -> UnreadableFileError:

@@ -2,7 +2,7 @@
 
 GDAL asks again by itself where a server is busy (HTTP 429, 500, 502, 503 and 504) or resets the
 connection. It does not where the server closes the connection before its first answer, nor where
-an answer breaks off; and what it then knows of the file, that it is not there or that it ends
+an answer breaks off; and what it then takes for true, that the file is not there or that it ends
 early, it believes until somebody has it forget (measured with GDAL 3.10: tests/io/test_flaky.py).
 """
 
@@ -20,6 +20,7 @@ import rasterio
 from rasterio.env import getenv, hasenv
 from rasterio.errors import RasterioError
 
+from geocobot.io import broken_off
 from geocobot.secrecy import without_secrets
 
 _LOG = logging.getLogger("geocobot.io")
@@ -45,7 +46,7 @@ _OPTIONS = {
     "GDAL_HTTP_CONNECTTIMEOUT": "30",
     "GDAL_HTTP_LOW_SPEED_TIME": "60",
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
-}
+} | broken_off.DEBUG_OPTION
 
 # A file that is opened so is asked for anew, whatever GDAL knows of it.
 _FORGETTING = {
@@ -87,28 +88,29 @@ def patiently(path: str, attempt: Callable[[int], _T]) -> _T:
     Raises:
         RasterioError: that of the last attempt, with a note that says how many there were.
     """
-    delays_s = DELAYS_S if is_remote(path) else ()
-    for failed, delay_s in enumerate(delays_s):
+    if not is_remote(path):
+        return attempt(0)
+    failed = 0
+    while True:
         try:
-            return attempt(failed)
+            with remote_options(path), broken_off.refused():
+                return attempt(failed)
         except RasterioError as error:
-            if is_final(error):
+            failed += 1
+            if failed > len(DELAYS_S):
+                error.add_note(f"asked {failed} times")
+            if failed > len(DELAYS_S) or is_final(error):
                 raise
+            delay_s = DELAYS_S[failed - 1]
             _LOG.warning(
                 "%s: %s. Asking again in %g s (attempt %d of %d).",
                 without_secrets(path),
                 without_secrets(reason(error)),
                 delay_s,
-                failed + 2,
-                len(delays_s) + 1,
+                failed + 1,
+                len(DELAYS_S) + 1,
             )
         time.sleep(delay_s)
-    try:
-        return attempt(len(delays_s))
-    except RasterioError as error:
-        if delays_s:
-            error.add_note(f"asked {len(delays_s) + 1} times")
-        raise
 
 
 def is_final(error: BaseException) -> bool:

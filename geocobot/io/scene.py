@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.handles import Handles
-from geocobot.io.opening import check_path, open_dataset, unreadable_part
+from geocobot.io.opening import check_path, look_at, open_dataset, unreadable_part
 from geocobot.io.remote import patiently
 from geocobot.io.source import alpha_band, choose_bands, grid_of
 
@@ -95,7 +95,8 @@ class Scene:
             BandError: a band does not exist, is alpha, or holds no plain numbers.
         """
         check_path(path)
-        with open_dataset(str(path)) as source:
+
+        def described(source: Any) -> Scene:
             alpha = alpha_band(source)
             chosen = choose_bands(source, path, alpha, bands)
             grid, flipped = grid_of(source, path)
@@ -112,6 +113,8 @@ class Scene:
                 alpha=alpha,
                 masked=any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags),
             )
+
+        return look_at(str(path), described)
 
     def seen_on(self, grid: GeoGrid) -> dict[str, Any]:
         """What a scene on another grid has in common with this one, as keywords."""

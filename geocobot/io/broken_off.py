@@ -1,0 +1,86 @@
+"""Answers over a network that break off, which GDAL tells nobody but in its debug messages.
+
+GDAL (3.10) takes what came of them for the end of the file. Where that is a block, reading it
+fails; where it is what describes the mask, there is no mask, or nothing but zeros in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rasterio.errors import RasterioIOError
+
+DEBUG_OPTION = {"CPL_DEBUG": "VSICURL,S3,GS,AZURE,ADLS,OSS,SWIFT"}
+"""Has GDAL say what `refused` listens for; set by the user, it has to name the same."""
+
+_BROKEN_OFF = re.compile(r"DownloadRegion\(.*\): response_code=\d+, msg=(?P<why>.+)", re.DOTALL)
+
+_LOGGERS = ("rasterio._env", "rasterio._err")
+"""Where rasterio hands on GDAL's debug messages: while it opens, and while it reads."""
+
+
+class _Listener(logging.Filter):
+    """Keeps in mind, thread by thread, that an answer broke off.
+
+    What nobody asked to be told goes no further.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heard = threading.local()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a message goes on."""
+        if record.levelno == logging.DEBUG:
+            found = _BROKEN_OFF.search(record.getMessage())
+            if found:
+                self._heard.why = found["why"].strip()
+        return record.levelno >= logging.getLogger("rasterio").getEffectiveLevel()
+
+    def forget(self) -> None:
+        """Start anew."""
+        self._heard.why = ""
+
+    @property
+    def why(self) -> str:
+        """What the network said of it; empty where nothing happened."""
+        return str(getattr(self._heard, "why", ""))
+
+    def attach(self) -> None:
+        """Listen, once for the whole process."""
+        for name in _LOGGERS:
+            logger = logging.getLogger(name)
+            if self not in logger.filters:
+                logger.addFilter(self)
+                logger.setLevel(logging.DEBUG)
+
+
+_LISTENER = _Listener()
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Let nothing pass that was read, or concluded, while an answer broke off.
+
+    Raises:
+        RasterioIOError: one did.
+    """
+    _LISTENER.attach()
+    _LISTENER.forget()
+    try:
+        yield
+    except Exception:
+        if _LISTENER.why:
+            raise _broken_off() from None
+        raise
+    if _LISTENER.why:
+        raise _broken_off()
+
+
+def _broken_off() -> RasterioIOError:
+    """What to say of it."""
+    return RasterioIOError(f"an answer broke off: {_LISTENER.why}")
