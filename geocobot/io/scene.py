@@ -154,6 +154,13 @@ class Scene:
             image[:, rows, cols], valid[rows, cols] = self.read_inside(inside)
         return Patch(image, valid, window)
 
+    def expect(self, window: Window) -> None:
+        """Say that windows within the rows of this one are read next.
+
+        Args:
+            window: integer pixels of `grid`; may overhang it.
+        """
+
     def close(self) -> None:
         """Close this process's handles; the next read opens the file again."""
         self._handles.close()
