@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 from rasterio.errors import RasterioIOError
 
+from geocobot.secrecy import without_secrets
+
 DEBUG_OPTION = {"CPL_DEBUG": "VSICURL,S3,GS,AZURE,ADLS,OSS,SWIFT"}
 """Has GDAL say what `refused` listens for; set by the user, it has to name the same."""
 
@@ -34,11 +36,12 @@ class _Listener(logging.Filter):
         self._heard = threading.local()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a message goes on."""
-        if record.levelno == logging.DEBUG:
-            found = _BROKEN_OFF.search(record.getMessage())
-            if found:
-                self._heard.why = found["why"].strip()
+        """Whether a message goes on, in which addresses keep their passwords to themselves."""
+        message = record.getMessage()
+        found = _BROKEN_OFF.search(message)
+        if found:
+            self._heard.why = found["why"].strip()
+        record.msg, record.args = without_secrets(message), ()
         return record.levelno >= logging.getLogger("rasterio").getEffectiveLevel()
 
     def forget(self) -> None:

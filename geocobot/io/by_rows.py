@@ -72,6 +72,9 @@ class KeptRows:
         origin: a row at which a block begins, or would.
         block_hw: height and width of a block.
         pixel_bytes: of an image with its validity.
+        is_narrow: whether rows of the part are parts of rows in the file. Of such, two rows of
+            blocks are read together at least: where GDAL (3.10) is asked for one range after the
+            other, it takes what lies between for wanted, and fetches more and more of it.
     """
 
     def __init__(
@@ -82,11 +85,12 @@ class KeptRows:
         origin: int,
         block_hw: tuple[int, int],
         pixel_bytes: int,
+        is_narrow: bool,
     ) -> None:
         self._read, self._part = read, part
         height, width = block_hw
         block_row_bytes = height * part.width * pixel_bytes
-        self._step = height * max(1, _READ_BYTES // block_row_bytes)
+        self._step = height * max(1 + is_narrow, _READ_BYTES // block_row_bytes)
         self._shift = -origin % self._step
         self._read_width = width * max(1, _READ_BYTES // (self._step * width * pixel_bytes))
         self._most = _MOST_BYTES // (self._step * part.width * pixel_bytes)
@@ -219,5 +223,6 @@ def _rows_of(whole: Scene, part: Window) -> RowScene:
         origin=whole.grid.height if whole.flipped else 0,
         block_hw=block_hw,
         pixel_bytes=len(whole.bands) * np.dtype(whole.dtype).itemsize + 1,
+        is_narrow=part.width < whole.grid.width,
     )
     return RowScene(**whole.seen_on(whole.grid), whole=whole, rows=rows)
