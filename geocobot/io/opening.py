@@ -18,8 +18,18 @@ from geocobot.io.remote import is_remote, patiently, reason, remote_options
 
 _T = TypeVar("_T")
 
+RASTER_ENDINGS = frozenset(
+    {".tif", ".tiff", ".gtiff", ".vrt", ".jp2", ".j2k", ".img", ".kea", ".ntf", ".nitf", ".bil"}
+    | {".bip", ".bsq", ".asc", ".ecw", ".sid"}
+)
+
 # https://..., /vsizip/..., NETCDF:"file.nc":variable; one letter and a colon is a Windows drive.
 GDAL_NAME = re.compile(r"/vsi|[A-Za-z][A-Za-z0-9_+.-]+:")
+
+
+def is_raster_name(path: str) -> bool:
+    """Whether a file, a URL or a GDAL name ends as rasters do; a query is no ending."""
+    return Path(path.partition("?")[0]).suffix.lower() in RASTER_ENDINGS
 
 
 def check_path(path: str | Path, flag: str = "--raster") -> None:

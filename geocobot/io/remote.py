@@ -33,7 +33,9 @@ DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 _REMOTE = re.compile(r"(https?|ftp|s3|gs|az)://|/vsi(curl|s3|gs|az|adls|oss|swift)/")
 
 # Asking again changes none of these: 408 and 429 are a matter of time.
-_FINAL = re.compile(r"HTTP response code: 4(?!08|29)\d\d|[Cc]redentials")
+_FINAL = re.compile(
+    r"HTTP response code: 4(?!08|29)\d\d|4(?!08|29)\d\d Client Error|[Cc]redentials"
+)
 
 _OPTIONS = {
     # Otherwise GDAL asks for a dozen files that could lie beside a raster.
@@ -86,7 +88,7 @@ def patiently(path: str, attempt: Callable[[int], _T]) -> _T:
         attempt: is told how many attempts have failed.
 
     Raises:
-        RasterioError: that of the last attempt, with a note that says how many there were.
+        RasterioError, OSError: that of the last attempt, with a note that says how many there were.
     """
     if not is_remote(path):
         return attempt(0)
@@ -95,7 +97,7 @@ def patiently(path: str, attempt: Callable[[int], _T]) -> _T:
         try:
             with remote_options(path), broken_off.refused():
                 return attempt(failed)
-        except RasterioError as error:
+        except (RasterioError, OSError) as error:
             failed += 1
             if failed > len(DELAYS_S):
                 error.add_note(f"asked {failed} times")

@@ -110,8 +110,8 @@ def open_scenes(options: InputOptions) -> tuple[tuple[Scene, ...], int]:
         GeocobotError: scenes or bands cannot be used.
     """
     bands = _enough_bands(options.bands)
-    learned = find_rasters(options.raster)
-    judged = find_rasters(options.val_raster or (), "--val-raster")
+    learned = find_rasters(options.raster, asset=options.asset)
+    judged = find_rasters(options.val_raster or (), "--val-raster", options.asset)
     _refuse_both(learned, judged)
     for path in judged:
         check_path(path, "--val-raster")

@@ -36,7 +36,7 @@ from geocobot.inference.tiles import (
 )
 from geocobot.io.area import MAPPED_AREA, read_area
 from geocobot.io.cut import check_bounds
-from geocobot.io.files import find_rasters
+from geocobot.io.files import find_scenes
 from geocobot.io.fitting import check_resolution, open_scene_for
 from geocobot.io.resampled import ResampledScene
 from geocobot.io.scene import Scene
@@ -89,12 +89,14 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     """
     start_s = time.perf_counter()
     check_limits(options)
-    rasters = find_rasters(options.raster)
+    scenes = find_scenes(options.raster, asset=options.asset)
+    rasters = scenes.paths
     targets = choose_targets(
         rasters,
         options.out,
         save_scores=options.save_scores,
         save_classes=options.save_classes,
+        items=scenes.items,
     )
     inputs = [*rasters, options.model, *filter(None, [options.checkpoint])]
     check_targets(targets, inputs)
