@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -76,7 +75,7 @@ def find_assets(given: str, flag: str, asset: str | None = None) -> tuple[ItemAs
         LayerError: an item has not the asset, or several that could be meant.
     """
     items = _read_items(given, _read_text(given, flag))
-    return tuple(_asset_of(item, given, asset) for item in items)
+    return tuple(_asset_of(item, place, given, asset) for item, place in items)
 
 
 def _read_text(given: str, flag: str) -> str:
@@ -107,11 +106,10 @@ def _fetched(url: str) -> str:
     return answer.content.decode("utf-8")
 
 
-def _read_items(given: str, text: str) -> Sequence[Item]:
-    """The items of a file, each of which knows where it lies."""
+def _read_items(given: str, text: str) -> list[tuple[Item, str]]:
+    """The items of a file, and where each lies."""
     try:
-        from pystac import Item
-        from pystac.errors import STACError, STACTypeError
+        from pystac import STACError, STACTypeError
     except ModuleNotFoundError as error:
         raise ConfigError(
             given,
@@ -119,29 +117,52 @@ def _read_items(given: str, text: str) -> Sequence[Item]:
             "geocobot reads them with it",
             "Install it with: pip install 'geocobot[stac]'",
         ) from error
+    place = given if _is_address(given) else str(Path(given).absolute())
+    try:
+        items = [_read_item(feature, place) for feature in _features(given, text)]
+    except (
+        STACError, STACTypeError, AttributeError, KeyError, TypeError, ValueError
+    ) as error:  # fmt: skip
+        found = f"has a feature that is no STAC item ({_first_line(error)})"
+        raise _no_stac(given, found) from error
+    if not items:
+        raise _no_stac(given, "has no item")
+    return items
+
+
+def _features(given: str, text: str) -> list[Any]:
+    """The features of a file."""
     try:
         read = json.loads(text)
     except ValueError as error:
         raise _no_stac(given, f"is no JSON ({error})") from error
     kind = read.get("type") if isinstance(read, dict) else None
-    if kind not in {"Feature", "FeatureCollection"}:
-        what = f"is a STAC {kind.lower()}" if kind in {"Catalog", "Collection"} else "is no STAC"
-        raise _no_stac(given, what)
-    place = given if _is_address(given) else str(Path(given).absolute())
-    try:
-        features = [read] if kind == "Feature" else list(read["features"])
-        items = [Item.from_dict(feature) for feature in features]
-        for item in items:
-            item.set_self_href(_absolute(item.get_self_href() or place, place))
-    except (
-        STACError, STACTypeError, AttributeError, KeyError, TypeError, ValueError
-    ) as error:  # fmt: skip
-        raise _no_stac(
-            given, f"has a feature that is no STAC item ({_first_line(error)})"
-        ) from error
-    if not items:
-        raise _no_stac(given, "has no item")
-    return items
+    if kind == "Feature":
+        return [read]
+    if kind == "FeatureCollection":
+        return list(read["features"])
+    others = {"Catalog": "is a STAC catalog", "Collection": "is a STAC collection"}
+    raise _no_stac(given, others.get(str(kind), "is no STAC"))
+
+
+def _read_item(feature: Any, place: str) -> tuple[Item, str]:
+    """An item, and where it lies; what is none raises whatever pystac comes upon.
+
+    Args:
+        feature: as JSON.
+        place: path or address of the file that it is in.
+    """
+    from pystac import Item
+
+    item = Item.from_dict(feature)
+    texts = [item.id, *(asset.href for asset in item.assets.values())]
+    for asset in item.assets.values():
+        texts += [asset.media_type or "", *(asset.roles or ())]
+    if not item.id or not all(isinstance(text, str) for text in texts):
+        raise TypeError("an id, a link, a media type or a role is no text")
+    # As the file has it: pystac takes a relative one to start from the current folder.
+    own = [link["href"] for link in feature.get("links") or () if link["rel"] == "self"]
+    return item, _absolute(own[0], place) if own else place
 
 
 def _no_stac(given: str, found: str) -> UnreadableFileError:
@@ -159,17 +180,15 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:100]
 
 
-def _asset_of(item: Item, given: str, wanted: str | None) -> ItemAsset:
-    """The scene of an item."""
+def _asset_of(item: Item, place: str, given: str, wanted: str | None) -> ItemAsset:
+    """The scene of an item that lies at a place."""
     if wanted is not None and wanted not in item.assets:
         raise _no_asset(item, given, f"has no asset {wanted!r}")
     keys = [wanted] if wanted is not None else _scene_keys(item)
     if len(keys) != 1:
-        found = (
-            f"has {len(keys)} assets that may be meant" if keys else "has no raster for an asset"
-        )
-        raise _no_asset(item, given, found)
-    return ItemAsset(item.id, _absolute(item.assets[keys[0]].href, item.self_href))
+        n_meant = f"{len(keys)} assets that may be meant" if keys else "no raster among its assets"
+        raise _no_asset(item, given, f"has {n_meant}")
+    return ItemAsset(item.id, _absolute(item.assets[keys[0]].href, place))
 
 
 def _scene_keys(item: Item) -> list[str]:
@@ -193,12 +212,18 @@ def _no_asset(item: Item, given: str, found: str) -> LayerError:
         for key, asset in item.assets.items()
     ]
     more = [f"and {len(listed) - _MAX_LISTED} more"] if len(listed) > _MAX_LISTED else []
-    has = f"Its assets are {'; '.join(listed[:_MAX_LISTED] + more)}" if listed else "It has none"
+    if not listed:
+        return LayerError(
+            f"{without_secrets(given)}: item {item.id}",
+            found,
+            "It names no file at all, and a scene is one",
+            "Leave the item out",
+        )
     return LayerError(
         f"{without_secrets(given)}: item {item.id}",
         found,
-        f"One of them is the scene. {has}",
-        "Say which with --asset, by the word before the bracket",
+        f"Its assets are {'; '.join(listed[:_MAX_LISTED] + more)}",
+        "Say which of them is the scene with --asset, by the word before the bracket",
     )
 
 
@@ -213,6 +238,8 @@ def _absolute(href: str, base: str) -> str:
 
     if href.startswith("file://"):
         return url2pathname(urlsplit(href).path)
+    if GDAL_NAME.match(href):
+        return href
     if base.startswith("file://"):
         base = url2pathname(urlsplit(base).path)
     return os.fspath(make_absolute_href(href, base, start_is_dir=False))

@@ -98,7 +98,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         save_classes=options.save_classes,
         items=scenes.items,
     )
-    inputs = [*rasters, options.model, *filter(None, [options.checkpoint])]
+    inputs = [*options.raster, *rasters, options.model, *filter(None, [options.checkpoint])]
     check_targets(targets, inputs)
     claim = partial(MappingRun.claim, resume=options.resume, overwrite=options.overwrite)
     runs = [None if options.resume else claim(target) for target in targets]
