@@ -19,7 +19,10 @@ from geocobot.secrecy import without_secrets
 DEBUG_OPTION = {"CPL_DEBUG": "VSICURL,S3,GS,AZURE,ADLS,OSS,SWIFT"}
 """Has GDAL say what `refused` listens for; set by the user, it has to name the same."""
 
-_BROKEN_OFF = re.compile(r"DownloadRegion\(.*\): response_code=\d+, msg=(?P<why>.+)", re.DOTALL)
+_BROKEN_OFF = re.compile(
+    r"(DownloadRegion|GetFileSize)\(.*\): response_code=\d+, (curl error )?msg=(?P<why>.+)",
+    re.DOTALL,
+)
 
 _LOGGERS = ("rasterio._env", "rasterio._err")
 """Where rasterio hands on GDAL's debug messages: while it opens, and while it reads."""

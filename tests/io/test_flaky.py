@@ -97,6 +97,31 @@ def test_a_mask_does_not_get_lost_with_half_an_answer(
     assert masks == {True}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_buckets_are_no_different(
+    serve: Callable[..., Any],
+    write: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+) -> None:
+    name = write("strips")
+    site = serve("close", "half", "503", rate=0.1, seed=seed)
+    (site.folder / "bucket").mkdir()
+    path = (site.folder / name).rename(site.folder / "bucket" / name)
+    for key, value in {
+        "AWS_S3_ENDPOINT": site.url.removeprefix("http://"),
+        "AWS_HTTPS": "NO",
+        "AWS_VIRTUAL_HOSTING": "FALSE",
+        "AWS_NO_SIGN_REQUEST": "YES",
+    }.items():
+        monkeypatch.setenv(key, value)
+    # Each test has a server of its own, and GDAL would remember the bucket of the first.
+    monkeypatch.setattr(remote, "_OPTIONS", remote._OPTIONS | remote._FORGETTING)
+    scene = Scene.open(f"s3://bucket/{name}")
+    assert scene.masked
+    assert_same(read_all(scene), read_all(Scene.open(path)))
+
+
 @pytest.mark.parametrize("fault", ["close", "half", "503"])
 def test_a_server_that_always_fails_is_told_of(
     serve: Callable[..., Any],
