@@ -47,14 +47,11 @@ class _Listener(logging.Filter):
         record.msg, record.args = without_secrets(message), ()
         return record.levelno >= logging.getLogger("rasterio").getEffectiveLevel()
 
-    def forget(self) -> None:
-        """Start anew."""
+    def taken(self) -> str:
+        """What the network said of it since this was last asked; empty where nothing happened."""
+        why = str(getattr(self._heard, "why", ""))
         self._heard.why = ""
-
-    @property
-    def why(self) -> str:
-        """What the network said of it; empty where nothing happened."""
-        return str(getattr(self._heard, "why", ""))
+        return why
 
     def attach(self) -> None:
         """Listen, once for the whole process."""
@@ -76,17 +73,16 @@ def refused() -> Iterator[None]:
         RasterioIOError: one did.
     """
     _LISTENER.attach()
-    _LISTENER.forget()
+    _LISTENER.taken()
     try:
         yield
     except Exception:
-        if _LISTENER.why:
-            raise _broken_off() from None
+        _refuse(_LISTENER.taken())
         raise
-    if _LISTENER.why:
-        raise _broken_off()
+    _refuse(_LISTENER.taken())
 
 
-def _broken_off() -> RasterioIOError:
-    """What to say of it."""
-    return RasterioIOError(f"an answer broke off: {_LISTENER.why}")
+def _refuse(why: str) -> None:
+    """Say that an answer broke off, if one did."""
+    if why:
+        raise RasterioIOError(f"an answer broke off: {why}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def assert_same(ours: list[Patch], expected: list[Patch]) -> None:
         np.testing.assert_array_equal(one.valid, other.valid)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", ["deflate", "jpeg", "none", "strips"])
 def test_a_tenth_of_the_requests_may_fail(
     serve: Callable[..., Any], write: Callable[..., str], kind: str, seed: int
@@ -140,6 +141,21 @@ def test_a_server_that_always_fails_is_told_of(
     assert len(caplog.messages) >= 6
     assert "Asking again in 0.001 s (attempt 7 of 7)." in caplog.text
     assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["close", "half", "503"])
+def test_a_file_that_opens_no_more_is_not_opened_for_ever(
+    serve: Callable[..., Any],
+    write: Callable[..., str],
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+) -> None:
+    name = write("deflate")
+    scene = Scene.open(f"{serve().url}/{name}")
+    moved = replace(scene, path=f"{serve(fault, rate=1.0).url}/{name}")
+    with pytest.raises(UnreadableFileError, match=r"cannot be opened \(.*; asked 7 times\)"):
+        moved.read(Window(0, 0, 9, 9))
+    assert len([r for r in caplog.records if r.name == "geocobot.io"]) == 6
 
 
 def test_a_server_that_is_gone_later_is_told_of(
