@@ -60,6 +60,7 @@ class InputKeywords(TypedDict, total=False):
     ignore_boundary: int
     val_raster: Paths | None
     val_area: Paths | None
+    asset: str | None
     bands: Iterable[int | str] | None
     nodata: float | None
     resolution: float | None
@@ -142,6 +143,7 @@ class PredictKeywords(TypedDict, total=False):
     save_scores: bool
     save_classes: bool
     checkpoint: PathLike | None
+    asset: str | None
     bands: Iterable[int | str] | None
     nodata: float | None
     area: Paths | None

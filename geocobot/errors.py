@@ -82,7 +82,7 @@ class FieldError(GeocobotError):
 
 
 class LayerError(GeocobotError):
-    """A layer has to be named, or the named one does not exist."""
+    """A layer or an asset has to be named, or the named one does not exist."""
 
 
 class SplitError(GeocobotError):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +138,58 @@ def labels_factory(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return write
+
+
+@dataclass(frozen=True)
+class Site:
+    """A folder on a server, and what the server was asked for since it was last looked at.
+
+    Attributes:
+        folder: what is served.
+        url: its address.
+        log: what the server writes down.
+    """
+
+    folder: Path
+    url: str
+    log: Path
+
+    def requests(self) -> list[tuple[str, str, str, int, str]]:
+        """Method, file, range, bytes and fault of each request; forgets them."""
+        lines = [line.split("\t") for line in self.log.read_text().splitlines()]
+        self.log.write_text("")
+        return [(method, name, asked, int(sent), e) for method, name, asked, sent, e in lines]
+
+    def asked(self) -> list[tuple[str, int]]:
+        """File and bytes of each request; forgets them."""
+        return [(name, sent) for _, name, _, sent, _ in self.requests()]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Site]]:
+    """Serve the folder `site` of the test's folder on a port of its own; return the `Site`.
+
+    Positional arguments of the factory are faults of `io/range_server.py`; keyword arguments the
+    share of requests that one of them happens to, and the seed.
+    """
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    script = str(Path(__file__).with_name("io") / "range_server.py")
+    with ExitStack() as stack:
+
+        def start(*faults: str, rate: float = 0.0, seed: int = 0) -> Site:
+            log = tmp_path / f"requests_{len(list(tmp_path.glob('requests_*')))}.txt"
+            log.touch()
+            words = [script, str(folder), str(log), str(rate), str(seed), *faults]
+            server = stack.enter_context(
+                subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True)
+            )
+            stack.callback(server.kill)
+            assert server.stdout is not None
+            return Site(folder, f"http://127.0.0.1:{server.stdout.readline().strip()}", log)
+
+        yield start
 
 
 @pytest.fixture(scope="session")

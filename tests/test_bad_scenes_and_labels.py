@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from rasterio.rpc import RPC
 from typer.testing import CliRunner
 
 from geocobot.cli.app import app
+from geocobot.io import remote
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "bad-input.md"
@@ -186,6 +188,17 @@ def swapped(kit: Kit) -> Path:
     return kit.labels(flipped)
 
 
+def items(kit: Kit, *assets: str) -> Path:
+    """A STAC item with GeoTIFFs for assets."""
+    kind = {"type": "image/tiff; application=geotiff", "roles": ["data"]}
+    item = {
+        "type": "Feature", "stac_version": "1.0.0", "id": "S2A_1", "geometry": None, "links": [],
+        "properties": {"datetime": "2025-06-01T00:00:00Z"},
+        "assets": {name: {"href": f"{name}.tif"} | kind for name in assets},
+    }  # fmt: skip
+    return kit.text("items.json", json.dumps(item))
+
+
 SOLID = "((500000 4999900 0, 500000 4999910 0, 500010 4999900 0, 500000 4999900 0))"
 DEGREES = gpd.GeoSeries(ROOFS, crs="EPSG:32633").to_crs("EPSG:4326").tolist()
 
@@ -197,6 +210,12 @@ CASES = [
     scene("a raster with a corrupt block", "scene.tif", corrupt_block, 2),
     scene("a folder without rasters", "raster", lambda kit: kit.text("x/a.txt").parent, 2),
     scene("a pattern that nothing fits", "*.tif", lambda kit: kit.folder / "none" / "*.tif", 2),
+    scene("JSON that is no STAC", "is no STAC", lambda kit: kit.text("a.json", "{}"), 2),
+    scene("a STAC item without a raster", "has no raster among its assets", items, 2),
+    scene("a STAC item with several rasters", "Say which of them is the scene",
+        lambda kit: items(kit, "red", "nir"), 2),
+    scene("a server that is not there", "cannot be opened",
+        lambda _: "http://127.0.0.1:9/scene.tif", 2),
     scene("a raster without CRS", "has no CRS", lambda kit: kit.good_scene(crs=None)),
     scene(
         "a raster in a CRS of no place on the earth",
@@ -307,7 +326,9 @@ def test_every_row(
     scene_factory: Callable[..., Path],
     labels_factory: Callable[..., Path],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(remote, "DELAYS_S", (0.001,))
     kit = Kit(tmp_path, scene_factory, labels_factory)
     result = run(kit, case)
     said = " ".join(result.output.split())

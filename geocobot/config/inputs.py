@@ -18,7 +18,8 @@ class InputOptions:
     """Scenes with labels."""
 
     raster: tuple[str, ...] = option(
-        "Scene to learn from: GeoTIFF or anything GDAL reads, a folder, or a pattern such as *.tif."
+        "Scene to learn from: GeoTIFF or anything GDAL reads, a folder, a pattern such as "
+        "*.tif, or STAC items as JSON."
     )
     labels: tuple[str, ...] = option(
         "What to look for there: lines, polygons or points in any vector format and CRS, or a "
@@ -90,6 +91,11 @@ class InputOptions:
         "patch away.",
         None,
         group="Validation",
+    )
+    asset: str | None = option(
+        "Which asset of STAC items is the scene, where several may be meant, such as visual.",
+        None,
+        group="Raster",
     )
     bands: tuple[int | str, ...] | None = option(
         "Bands by number or name, such as 3,2,1 or B4,B3,B2: the model sees the first three as "

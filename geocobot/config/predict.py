@@ -17,7 +17,7 @@ class PredictOptions:
     COMMAND: ClassVar[str] = "predict"
 
     raster: tuple[str, ...] = option(
-        "Scene to map, a folder, or a pattern; may be given several times."
+        "Scene to map, a folder, a pattern, or STAC items as JSON; may be given several times."
     )
     model: str = option("Model file of a training run.")
     out: str | None = option(
@@ -32,6 +32,7 @@ class PredictOptions:
     save_classes: bool = option("Also write the classes as <out>_classes.tif.", False)
 
     checkpoint: str | None = repeated(TrainOptions, "checkpoint")
+    asset: str | None = repeated(TrainOptions, "asset")
     bands: tuple[int | str, ...] | None = option(
         "Bands to use by number or name, where this scene orders them otherwise than the training "
         "scene.",

@@ -37,6 +37,7 @@ class PretrainOptions:
         None,
         group="Raster",
     )
+    asset: str | None = repeated(TrainOptions, "asset")
     bands: tuple[int | str, ...] | None = repeated(TrainOptions, "bands")
     nodata: float | None = repeated(TrainOptions, "nodata")
 

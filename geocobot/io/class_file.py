@@ -18,8 +18,9 @@ from rasterio.windows import Window
 from geocobot.classes import BACKGROUND
 from geocobot.errors import BandError
 from geocobot.grid import Bounds, GeoGrid
+from geocobot.io.opening import check_path, open_dataset, unreadable_part
 from geocobot.io.shapes import bounds_in
-from geocobot.io.source import check_path, grid_of, open_dataset, unreadable_part
+from geocobot.io.source import grid_of
 
 _BLOCK_PX = 1024
 _CLASS_TAG = re.compile(r"CLASS_(\d+)")

@@ -8,7 +8,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError as ProjError
 
 from geocobot.errors import CrsError
-from geocobot.io.source import open_dataset
+from geocobot.io.opening import open_dataset
 
 _MAX_SHOWN = 80
 

@@ -33,6 +33,10 @@ class CutScene(Scene):
     window: Window = field(kw_only=True)
     area: BurntShapes | None = field(kw_only=True, compare=False)
 
+    def expect(self, window: Window) -> None:
+        """Say that windows within the rows of this one are read next."""
+        self.whole.expect(self._there(window))
+
     def close(self) -> None:
         """Close this process's handles; the next read opens the file again."""
         self.whole.close()
@@ -43,12 +47,15 @@ class CutScene(Scene):
         if counts is not None and not counts.any():
             shape = (int(window.height), int(window.width))
             return np.zeros((len(self.bands), *shape), self.dtype), np.zeros(shape, np.bool_)
+        image, valid = self.whole.read_inside(self._there(window))
+        return image, valid if counts is None else valid & counts
+
+    def _there(self, window: Window) -> Window:
+        """A window in pixels of the scene."""
         col_off, row_off = self.window.col_off, self.window.row_off
-        there = Window(
+        return Window(
             window.col_off + col_off, window.row_off + row_off, window.width, window.height
         )
-        image, valid = self.whole.read_inside(there)
-        return image, valid if counts is None else valid & counts
 
 
 def cut(scene: Scene, area: Area | None, bounds: Bounds | None) -> Scene:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geocobot.errors import ConfigError, MissingFileError, UnreadableFileError
-from geocobot.io.source import GDAL_NAME
+from geocobot.io.opening import GDAL_NAME, RASTER_ENDINGS
+from geocobot.io.stac import find_assets, is_stac_name
 
 _LOG = logging.getLogger("geocobot.io")
 
@@ -19,10 +20,6 @@ PARQUET_ENDINGS = frozenset({".parquet", ".geoparquet", ".pq"})
 VECTOR_FOLDER = ".gdb"
 """Ending of folders that GDAL reads as one vector file."""
 
-_RASTER_ENDINGS = frozenset(
-    {".tif", ".tiff", ".gtiff", ".vrt", ".jp2", ".j2k", ".img", ".kea", ".ntf", ".nitf", ".bil"}
-    | {".bip", ".bsq", ".asc", ".ecw", ".sid"}
-)
 _VECTOR_ENDINGS = PARQUET_ENDINGS | frozenset(
     {".gpkg", ".shp", ".geojson", ".geojsonl", ".fgb", ".gml", ".kml", ".tab", ".mif", ".dxf"}
 )
@@ -46,21 +43,48 @@ class FileSet:
     name: str
 
 
-def find_rasters(given: Sequence[str], flag: str = "--raster") -> tuple[str, ...]:
-    """The raster files that names, folders and patterns stand for, in the order given.
+@dataclass(frozen=True)
+class Scenes:
+    """Scenes by name.
+
+    Attributes:
+        paths: file names, URLs or GDAL names.
+        items: id of the STAC item that each belongs to; None for other files.
+    """
+
+    paths: tuple[str, ...]
+    items: tuple[str | None, ...]
+
+
+def find_scenes(given: Sequence[str], flag: str = "--raster", asset: str | None = None) -> Scenes:
+    """The scenes that names, folders, patterns and STAC items stand for, in the order given.
 
     Args:
         given: what the flag says.
         flag: for messages.
+        asset: which asset of STAC items is the scene; None where that goes without saying.
 
     Raises:
         MissingFileError: a pattern matches nothing.
-        UnreadableFileError: a folder has no raster file.
+        UnreadableFileError: a folder has no raster file, or a JSON file is no STAC.
+        LayerError: a STAC item has not the one asset.
         ConfigError: a file is named twice.
     """
-    found = tuple(path for s in _expand(given, flag, _is_raster) for path in s.paths)
-    _refuse_twice(found, flag)
-    return found
+    scenes: list[tuple[str, str | None]] = []
+    for path in (path for found in _expand(given, flag, _is_raster) for path in found.paths):
+        if is_stac_name(path):
+            scenes += [(a.path, a.item) for a in find_assets(path, flag, asset)]
+        else:
+            scenes.append((path, None))
+    _refuse_twice([path for path, _ in scenes], flag)
+    return Scenes(tuple(path for path, _ in scenes), tuple(item for _, item in scenes))
+
+
+def find_rasters(
+    given: Sequence[str], flag: str = "--raster", asset: str | None = None
+) -> tuple[str, ...]:
+    """The files of `find_scenes`."""
+    return find_scenes(given, flag, asset).paths
 
 
 def find_labels(given: Sequence[str]) -> tuple[FileSet, ...]:
@@ -82,11 +106,6 @@ def find_labels(given: Sequence[str]) -> tuple[FileSet, ...]:
         sets += _expand([text], "--labels", kind)
     _refuse_twice([path for s in sets for path in s.paths], "--labels")
     return tuple(sets)
-
-
-def is_raster_name(path: str) -> bool:
-    """Whether a file, a URL or a GDAL name ends as rasters do; a query is no ending."""
-    return Path(path.partition("?")[0]).suffix.lower() in _RASTER_ENDINGS
 
 
 def find_vectors(given: Sequence[str], flag: str) -> tuple[FileSet, ...]:
@@ -206,7 +225,7 @@ def _has_rasters_alone(folder: str) -> bool:
 
 def _is_raster(path: Path) -> bool:
     """Whether an entry of a folder is a raster file by its ending."""
-    return path.suffix.lower() in _RASTER_ENDINGS and not os.path.isdir(path)
+    return path.suffix.lower() in RASTER_ENDINGS and not os.path.isdir(path)
 
 
 def _is_vector(path: Path) -> bool:

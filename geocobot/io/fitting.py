@@ -10,6 +10,7 @@ from geocobot.bands import BandRange, ranges_for
 from geocobot.errors import BandError, PixelSizeError
 from geocobot.grid import Bounds
 from geocobot.io.area import Area
+from geocobot.io.by_rows import by_rows
 from geocobot.io.cut import cut
 from geocobot.io.resampled import resampled
 from geocobot.io.scene import Scene
@@ -58,7 +59,7 @@ def open_scene_for(
             path, error.found, f"The model reads {_listed(ranges)}. {error.needed}", error.remedy
         ) from None
     fit_bands(scene, ranges)
-    scene = cut(scene, area, bounds)
+    scene = by_rows(cut(scene, area, bounds))
     if resampling:
         return resampled(scene, ground_pixel_m)
     side_m = _side_m(ground_pixel_m)

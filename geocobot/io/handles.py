@@ -43,6 +43,17 @@ class Handles:
             self._open[owner] = opened()
         return self._open[owner]
 
+    def renew(self, opened: Callable[[], Any]) -> Any:
+        """Another one in place of this process's and thread's own handle.
+
+        Args:
+            opened: opens it, after the first is closed.
+        """
+        handle = self._open.pop((os.getpid(), threading.get_ident()), None)
+        if handle is not None:
+            handle.close()
+        return self.get(opened)
+
     def close(self) -> None:
         """Close this process's handles; who asks again gets another one."""
         for owner in [o for o in self._open if o[0] == os.getpid()]:

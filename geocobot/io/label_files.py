@@ -7,10 +7,11 @@ from pathlib import Path
 
 from geocobot.errors import ConfigError
 from geocobot.io.area import Area
-from geocobot.io.files import find_labels, is_raster_name
+from geocobot.io.files import find_labels
 from geocobot.io.label_features import LabelChoice, read_features
 from geocobot.io.label_images import read_image_labels
 from geocobot.io.labels import Labels
+from geocobot.io.opening import is_raster_name
 from geocobot.io.scene import Scene
 
 __all__ = ["LabelChoice", "read_labels"]

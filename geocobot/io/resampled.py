@@ -54,9 +54,19 @@ class ResampledScene(Scene):
 
     def read_inside(self, window: Window) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
         """Image (C, H, W) and validity (H, W) of a window that lies on the grid."""
-        parts = [self._read_rows(rows) for rows in self._few_rows(window)]
+        cols, rows = self._spans(window)
+        self.native.expect(Window(cols.first, rows.first, cols.length, rows.length))
+        parts = [self._read_rows(part) for part in self._few_rows(window)]
         images, valids = zip(*parts, strict=True)
         return np.concatenate(images, axis=1), np.concatenate(valids)
+
+    def _spans(self, window: Window) -> tuple[_Span, _Span]:
+        """Columns and rows of a window."""
+        scale_x, scale_y = self.scale_xy
+        return (
+            _Span(window.col_off, window.width, scale_x),
+            _Span(window.row_off, window.height, scale_y),
+        )
 
     def _few_rows(self, window: Window) -> Iterator[Window]:
         """A window in parts that take little memory to read."""
@@ -69,8 +79,7 @@ class ResampledScene(Scene):
 
     def _read_rows(self, window: Window) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
         """What `read_inside` gives, of a window that is read at once."""
-        cols = _Span(window.col_off, window.width, self.scale_xy[0])
-        rows = _Span(window.row_off, window.height, self.scale_xy[1])
+        cols, rows = self._spans(window)
         patch = self.native.read(Window(cols.first, rows.first, cols.length, rows.length))
         (left, right), (top, bottom) = cols.shown, rows.shown
         image = resample(

@@ -17,14 +17,9 @@ from rasterio.windows import Window
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.handles import Handles
-from geocobot.io.source import (
-    alpha_band,
-    check_path,
-    choose_bands,
-    grid_of,
-    open_dataset,
-    unreadable_part,
-)
+from geocobot.io.opening import check_path, look_at, open_dataset, unreadable_part
+from geocobot.io.remote import patiently
+from geocobot.io.source import alpha_band, choose_bands, grid_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,8 @@ class Scene:
             BandError: a band does not exist, is alpha, or holds no plain numbers.
         """
         check_path(path)
-        with open_dataset(str(path)) as source:
+
+        def described(source: Any) -> Scene:
             alpha = alpha_band(source)
             chosen = choose_bands(source, path, alpha, bands)
             grid, flipped = grid_of(source, path)
@@ -117,6 +113,8 @@ class Scene:
                 alpha=alpha,
                 masked=any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags),
             )
+
+        return look_at(str(path), described)
 
     def seen_on(self, grid: GeoGrid) -> dict[str, Any]:
         """What a scene on another grid has in common with this one, as keywords."""
@@ -156,30 +154,50 @@ class Scene:
             image[:, rows, cols], valid[rows, cols] = self.read_inside(inside)
         return Patch(image, valid, window)
 
+    def expect(self, window: Window) -> None:
+        """Say that windows within the rows of this one are read next.
+
+        Args:
+            window: integer pixels of `grid`; may overhang it.
+        """
+
     def close(self) -> None:
         """Close this process's handles; the next read opens the file again."""
         self._handles.close()
 
     def read_inside(self, window: Window) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
         """Image (C, H, W) and validity (H, W) of a window that lies on the grid."""
-        source = self._handles.get(partial(open_dataset, self.path))
         if self.flipped:
             row_off = self.grid.height - window.row_off - window.height
             window = Window(window.col_off, row_off, window.width, window.height)
         try:
-            with bounded_cache(source, window.height):
-                # One by one: rasterio refuses to read bands of several types together.
-                image = np.stack(
-                    [source.read(b, window=window, out_dtype=self.dtype) for b in self.bands]
-                )
-                valid = _has_data(image, self.band_nodata)
-                if self.alpha is not None:
-                    valid &= source.read(self.alpha, window=window) > 0
-                if self.masked:
-                    valid &= (source.read_masks(list(self.bands), window=window) > 0).all(axis=0)
+            image, valid = patiently(self.path, partial(self._read_file, window))
         except RasterioError as error:
             raise unreadable_part(self.path, window, error) from error
         return (image[:, ::-1], valid[::-1]) if self.flipped else (image, valid)
+
+    def _read_file(
+        self, window: Window, failed: int
+    ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
+        """Image (C, H, W) and validity (H, W) of a window of the file.
+
+        Args:
+            window: in the file's own rows.
+            failed: attempts so far; the next one opens the file anew.
+        """
+        opened = self._handles.renew if failed else self._handles.get
+        source = opened(partial(open_dataset, self.path, anew=failed > 0))
+        with bounded_cache(source, window.height):
+            # One by one: rasterio refuses to read bands of several types together.
+            image = np.stack(
+                [source.read(b, window=window, out_dtype=self.dtype) for b in self.bands]
+            )
+            valid = _has_data(image, self.band_nodata)
+            if self.alpha is not None:
+                valid &= source.read(self.alpha, window=window) > 0
+            if self.masked:
+                valid &= (source.read_masks(list(self.bands), window=window) > 0).all(axis=0)
+        return image, valid
 
 
 def _has_data(

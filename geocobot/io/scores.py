@@ -20,7 +20,7 @@ from rasterio.windows import Window
 from geocobot.classes import ClassSpec
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
-from geocobot.io.source import reason
+from geocobot.io.remote import reason
 from geocobot.io.unfinished import reveal
 from geocobot.steps import NODATA, SCORE_SCALE
 from geocobot.tiling import Strip

@@ -1,25 +1,19 @@
-"""Raster files as GDAL opens them, and whether geocobot can work with what is in them."""
+"""Whether geocobot can work with what is in a raster file that is open: bands, values, place."""
 
 from __future__ import annotations
 
 import logging
-import os
 import re
-import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import rasterio
 from affine import Affine
 from pyproj import CRS
 from pyproj.exceptions import CRSError as ProjError
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.windows import Window
 
-from geocobot.errors import BandError, CrsError, GridError, MissingFileError, UnreadableFileError
+from geocobot.errors import BandError, CrsError, GridError
 from geocobot.grid import GeoGrid
 
 _LOG = logging.getLogger("geocobot.io")
@@ -32,82 +26,6 @@ MAX_BANDS = 14
 
 ALL_BANDS = "all"
 """In place of names of bands: every one that is not alpha."""
-
-# https://..., /vsizip/..., NETCDF:"file.nc":variable; one letter and a colon is a Windows drive.
-GDAL_NAME = re.compile(r"/vsi|[A-Za-z][A-Za-z0-9_+.-]+:")
-_REMOTE = re.compile(r"(https?|ftp|s3|gs|az)://|/vsi(curl|s3|gs|az|adls|oss|swift)/")
-
-
-def check_path(path: str | Path, flag: str = "--raster") -> None:
-    """Refuse what is not there and what is a folder; GDAL's own names and URLs pass.
-
-    Args:
-        path: of a raster.
-        flag: what names it on the command line.
-
-    Raises:
-        MissingFileError: there is no such file.
-        UnreadableFileError: it is a folder.
-    """
-    if os.path.isdir(path):
-        raise UnreadableFileError(
-            path,
-            "is a folder",
-            f"{flag} names a raster file",
-            "Name the files in it, or join them with: gdalbuildvrt scene.vrt folder/*.tif",
-        )
-    if not os.path.exists(path) and not GDAL_NAME.match(str(path)):
-        raise MissingFileError(
-            path, "does not exist", f"{flag} names a raster file", "Check the path"
-        )
-
-
-def open_dataset(path: str) -> Any:
-    """Open a raster with GDAL.
-
-    Raises:
-        UnreadableFileError: GDAL cannot open it.
-    """
-    try:
-        with warnings.catch_warnings(), _without_siblings(path):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
-    except RasterioError as error:
-        raise UnreadableFileError(
-            path,
-            f"cannot be opened ({reason(error)})",
-            "geocobot reads GeoTIFF and every other raster format GDAL knows",
-            "Check that it is a raster and complete: copy or download it again",
-        ) from error
-
-
-def _without_siblings(path: str) -> AbstractContextManager[Any]:
-    """Let GDAL open a remote file without asking for a dozen others that could lie beside it.
-
-    What the user has set with GDAL_DISABLE_READDIR_ON_OPEN is left alone.
-    """
-    if not _REMOTE.match(path) or "GDAL_DISABLE_READDIR_ON_OPEN" in os.environ:
-        return nullcontext()
-    env: AbstractContextManager[Any] = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
-    return env
-
-
-def unreadable_part(path: str | Path, window: Window, error: BaseException) -> UnreadableFileError:
-    """What to say of a file that cannot be read everywhere."""
-    return UnreadableFileError(
-        path,
-        f"cannot be read at rows {window.row_off} to {window.row_off + window.height} "
-        f"and columns {window.col_off} to {window.col_off + window.width} ({reason(error)})",
-        "geocobot needs every pixel of it",
-        "The file is probably truncated or corrupt: copy or download it again",
-    )
-
-
-def reason(error: BaseException) -> str:
-    """GDAL's own words, from the innermost cause."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).strip().rstrip(".")
 
 
 def alpha_band(source: Any) -> int | None:

@@ -25,7 +25,7 @@ from geocobot.errors import (
     UnreadableFileError,
 )
 from geocobot.io.files import PARQUET_ENDINGS, VECTOR_FOLDER
-from geocobot.io.source import GDAL_NAME
+from geocobot.io.opening import GDAL_NAME
 from geocobot.io.vector_errors import bad_crs, first_line, solid, unreadable
 
 _LOG = logging.getLogger("geocobot.io")

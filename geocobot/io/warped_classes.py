@@ -19,7 +19,7 @@ from geocobot.classes import BACKGROUND, IGNORE
 from geocobot.grid import GeoGrid
 from geocobot.io.class_file import is_known
 from geocobot.io.handles import Handles
-from geocobot.io.source import open_dataset, unreadable_part
+from geocobot.io.opening import open_dataset, unreadable_part
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,8 +22,9 @@ from geocobot.io.fitting import bring_together, fit_bands
 from geocobot.io.label_files import LabelChoice, read_labels
 from geocobot.io.labels import LabelRaster, Labels
 from geocobot.io.misplaced import in_words
+from geocobot.io.opening import check_path
 from geocobot.io.scene import Scene
-from geocobot.io.source import ALL_BANDS, N_INPUT_BANDS, check_path
+from geocobot.io.source import ALL_BANDS, N_INPUT_BANDS
 from geocobot.io.statistics import fixed_ranges, measure_ranges
 from geocobot.io.widths import Widths
 from geocobot.progress import Progress
@@ -109,8 +110,8 @@ def open_scenes(options: InputOptions) -> tuple[tuple[Scene, ...], int]:
         GeocobotError: scenes or bands cannot be used.
     """
     bands = _enough_bands(options.bands)
-    learned = find_rasters(options.raster)
-    judged = find_rasters(options.val_raster or (), "--val-raster")
+    learned = find_rasters(options.raster, asset=options.asset)
+    judged = find_rasters(options.val_raster or (), "--val-raster", options.asset)
     _refuse_both(learned, judged)
     for path in judged:
         check_path(path, "--val-raster")

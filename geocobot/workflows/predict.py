@@ -22,7 +22,7 @@ from geocobot.errors import (
 from geocobot.inference.engines import Engine
 from geocobot.io.area import MAPPED_AREA, read_area
 from geocobot.io.cut import check_bounds
-from geocobot.io.files import find_rasters
+from geocobot.io.files import find_scenes
 from geocobot.io.fitting import check_resolution, open_scene_for
 from geocobot.io.scene import Scene
 from geocobot.models.card import ModelCard, read_card
@@ -72,14 +72,16 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     """
     start_s = time.perf_counter()
     check_limits(options)
-    rasters = find_rasters(options.raster)
+    scenes = find_scenes(options.raster, asset=options.asset)
+    rasters = scenes.paths
     targets = choose_targets(
         rasters,
         options.out,
         save_scores=options.save_scores,
         save_classes=options.save_classes,
+        items=scenes.items,
     )
-    inputs = [*rasters, options.model, *filter(None, [options.checkpoint])]
+    inputs = [*options.raster, *rasters, options.model, *filter(None, [options.checkpoint])]
     check_targets(targets, inputs)
     claim = partial(MappingRun.claim, resume=options.resume, overwrite=options.overwrite)
     runs = [None if options.resume else claim(target) for target in targets]

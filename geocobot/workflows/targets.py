@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,10 +14,10 @@ from pathlib import Path
 from geocobot.classes import ClassSpec, classify
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
+from geocobot.io.opening import GDAL_NAME
 from geocobot.io.output import new_files
 from geocobot.io.polygons import PolygonWriter, check_format, style_beside
 from geocobot.io.scores import ClassWriter, ScoreWriter
-from geocobot.io.source import GDAL_NAME
 from geocobot.io.styles import class_raster_qml
 from geocobot.io.unfinished import write_text
 from geocobot.tiling import Strip
@@ -78,7 +79,12 @@ class OpenTargets:
 
 
 def choose_targets(
-    rasters: Sequence[str], out: str | None, *, save_scores: bool, save_classes: bool
+    rasters: Sequence[str],
+    out: str | None,
+    *,
+    save_scores: bool,
+    save_classes: bool,
+    items: Sequence[str | None] | None = None,
 ) -> tuple[Targets, ...]:
     """Name the files of every scene.
 
@@ -88,6 +94,8 @@ def choose_targets(
             no extension); default the current folder.
         save_scores: whether there will be a scores raster.
         save_classes: whether there will be a class raster.
+        items: id of the STAC item of each scene, or None; names the results of scenes whose files
+            have the same name.
 
     Raises:
         OutputError: one file is to hold several scenes, or two scenes have the same name.
@@ -103,7 +111,7 @@ def choose_targets(
             "Every raster gets a file of its own",
             "Name a folder, such as --out results/",
         )
-    stems = [_stem(raster) for raster in rasters]
+    stems = _distinct([_stem(raster) for raster in rasters], items)
     names = Counter(stems)
     name, count = names.most_common(1)[0]
     if count > 1:
@@ -115,6 +123,15 @@ def choose_targets(
         )
     vectors = [folder / f"{stem}_pred.gpkg" for stem in stems] if is_folder else [folder]
     return tuple(_beside(v, save_scores=save_scores, save_classes=save_classes) for v in vectors)
+
+
+def _distinct(stems: Sequence[str], items: Sequence[str | None] | None) -> list[str]:
+    """Names of scenes, or their items' ids where several scenes have the same."""
+    taken = Counter(stems)
+    return [
+        re.sub(r"[^\w.-]", "_", item) if item and taken[stem] > 1 else stem
+        for stem, item in zip(stems, items or [None] * len(stems), strict=True)
+    ]
 
 
 def _stem(raster: str) -> str:

@@ -34,7 +34,7 @@ def open_unlabelled(options: PretrainOptions) -> tuple[Scene, ...]:
     """
     return tuple(
         Scene.open(path, bands=options.bands, nodata=options.nodata)
-        for path in find_rasters(options.raster or ())
+        for path in find_rasters(options.raster or (), asset=options.asset)
     )
 
 

@@ -1,19 +1,37 @@
 """A server of one folder that answers ranges; writes down what it was asked for.
 
-Usage: python range_server.py FOLDER LOG
+Usage: python range_server.py FOLDER LOG [RATE SEED FAULT ...]
 
 In a process of its own: GDAL waits for the answer while it keeps Python's lock. Prints its port. A
-line of the log is the method, the file, the range and the bytes that were sent.
+line of the log is the method, the file, the range, the bytes that were sent, and what went wrong.
+That happens to a share RATE of the requests. FAULT is one of
+
+    close   the connection is closed before there is an answer
+    reset   the same, and the client is told so
+    half    it is closed in the middle of the answer
+    503     any such status in place of the file
 """
 
 from __future__ import annotations
 
+import random
 import re
+import socket
+import struct
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 FOLDER, LOG = Path(sys.argv[1]), Path(sys.argv[2])
+RATE, SEED, *FAULTS = sys.argv[3:] or ("0", "0")
+CHANCE, LOCK = random.Random(int(SEED)), threading.Lock()
+
+
+def draw_fault() -> str:
+    """What goes wrong with the next request, or nothing."""
+    with LOCK:
+        return CHANCE.choice(FAULTS) if CHANCE.random() < float(RATE) else ""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -28,9 +46,14 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         name = self.path.partition("?")[0].lstrip("/")
         path, asked = FOLDER / name, self.headers.get("Range", "")
-        if not path.is_file():
-            self._note(name, asked, 0)
-            self.send_response(404)
+        fault = draw_fault()
+        if fault in {"close", "reset"}:
+            self._note(name, asked, 0, fault)
+            self._hang_up(told=fault == "reset")
+            return
+        if fault.isdigit() or not path.is_file():
+            self._note(name, asked, 0, fault)
+            self.send_response(int(fault or 404))
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -47,13 +70,24 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self._note(name, asked, len(content) if body else 0)
+        if fault == "half":
+            content = content[: len(content) // 2]
+        self._note(name, asked, len(content) if body else 0, fault)
         if body:
             self.wfile.write(content)
+        if fault:
+            self._hang_up(told=False)
 
-    def _note(self, name: str, asked: str, sent: int) -> None:
-        with LOG.open("a") as log:
-            log.write(f"{self.command}\t{name}\t{asked}\t{sent}\n")
+    def _hang_up(self, *, told: bool) -> None:
+        self.close_connection = True
+        if told:
+            # Lingering for no time is a reset (socket(7)).
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    def _note(self, name: str, asked: str, sent: int, fault: str) -> None:
+        with LOCK, LOG.open("a") as log:
+            log.write(f"{self.command}\t{name}\t{asked}\t{sent}\t{fault}\n")
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

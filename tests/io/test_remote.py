@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,38 +18,13 @@ from geocobot.io.label_files import read_labels
 from geocobot.io.scene import Scene
 
 
-@dataclass
-class Site:
-    """A folder on a server, and what the server was asked for since it was last looked at."""
-
-    folder: Path
-    url: str
-    log: Path
-
-    def asked(self) -> list[tuple[str, int]]:
-        """File and bytes of each request; forgets them."""
-        lines = self.log.read_text().splitlines()
-        self.log.write_text("")
-        return [(fields[1], int(fields[3])) for fields in (line.split("\t") for line in lines)]
+@pytest.fixture
+def site(serve: Callable[..., Any]) -> Any:
+    return serve()
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    folder, log = tmp_path / "site", tmp_path / "log.txt"
-    folder.mkdir()
-    log.touch()
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    script = str(Path(__file__).with_name("range_server.py"))
-    with subprocess.Popen(
-        [sys.executable, script, str(folder), str(log)], stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout is not None
-        yield Site(folder, f"http://127.0.0.1:{server.stdout.readline().strip()}", log)
-        server.kill()
-
-
-@pytest.fixture
-def cog(site: Site, scene_factory: Callable[..., Path]) -> str:
+def cog(site: Any, scene_factory: Callable[..., Path]) -> str:
     """A cloud-optimized scene of 3 MB on the server."""
     noise = np.random.default_rng(0).integers(1, 255, (3, 1024, 1024)).astype("uint8")
     options = {"driver": "COG", "compress": "deflate", "blocksize": 256}
@@ -59,7 +32,7 @@ def cog(site: Site, scene_factory: Callable[..., Path]) -> str:
     return f"{site.url}/scene.tif"
 
 
-def test_a_window_costs_its_blocks(site: Site, cog: str) -> None:
+def test_a_window_costs_its_blocks(site: Any, cog: str) -> None:
     size = (site.folder / "scene.tif").stat().st_size
     scene = Scene.open(cog)
     assert scene.name == "scene"
@@ -77,7 +50,7 @@ def test_a_window_costs_its_blocks(site: Site, cog: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["s3://bucket/scene.tif", "/vsis3/bucket/scene.tif"])
-def test_a_bucket_of_s3(site: Site, cog: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_of_s3(site: Any, cog: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (site.folder / "bucket").mkdir()
     (site.folder / "scene.tif").rename(site.folder / "bucket" / "scene.tif")
     for key, value in {
@@ -93,12 +66,12 @@ def test_a_bucket_of_s3(site: Site, cog: str, name: str, monkeypatch: pytest.Mon
         np.testing.assert_array_equal(patch.image, source.read(window=patch.window))
 
 
-def test_what_is_not_there_is_no_scene(site: Site) -> None:
+def test_what_is_not_there_is_no_scene(site: Any) -> None:
     with pytest.raises(UnreadableFileError, match=r"lost\.tif cannot be opened \(.*404"):
         Scene.open(f"{site.url}/lost.tif")
 
 
-def test_labels_over_http(site: Site, cog: str, labels_factory: Callable[..., Path]) -> None:
+def test_labels_over_http(site: Any, cog: str, labels_factory: Callable[..., Path]) -> None:
     scene = Scene.open(cog)
     west, _, _, north = scene.grid.bounds
     labels_factory([shapely.box(west, north - 9, west + 9, north)], name="roads.geojson")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pystac
 import pytest
 import rasterio
 import rasterio.features
@@ -24,6 +27,7 @@ from geocobot.errors import (
     BandError,
     ConfigError,
     DeviceError,
+    LayerError,
     MissingFileError,
     ModelFileError,
     OutputError,
@@ -399,6 +403,30 @@ def test_a_model_file_maps_several_scenes(scene_factory, tmp_path, model_file, m
     ]
     assert result.scenes[0].totals[0].area_m2 == pytest.approx(64 * 80, rel=0.01)
     assert "2 scenes in" in result.summary()
+
+
+def test_stac_items_are_mapped_by_name(scene_factory, tmp_path, model_file):
+    features = []
+    for name in ("S2A_1", "S2B_2"):
+        scene_factory(f"{name}/TCI.tif", shape_hw=(64, 80))
+        item = pystac.Item(name, None, None, datetime(2025, 6, 1, tzinfo=UTC), {})
+        for key, role in (("visual", "visual"), ("blue", "data")):
+            kind = pystac.MediaType.COG
+            item.add_asset(key, pystac.Asset(f"{name}/TCI.tif", media_type=kind, roles=[role]))
+        features.append(item.to_dict())
+    items = tmp_path / "items.geojson"
+    items.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    out = str(tmp_path / "out/")
+    with pytest.raises(LayerError, match="item S2A_1 has 2 assets that may be meant"):
+        predict(options_for(model_file, items, out=out))
+    result = predict(options_for(model_file, items, out=out, asset="visual"))
+    assert [s.raster for s in result.scenes] == [
+        tmp_path / n / "TCI.tif" for n in ("S2A_1", "S2B_2")
+    ]
+    assert names_in(tmp_path / "out")[::2] == ["S2A_1_pred.gpkg", "S2B_2_pred.gpkg"]
+    items.write_text(json.dumps(features[0]))
+    with pytest.raises(OutputError, match=r"items\.geojson is one of the inputs"):
+        predict(options_for(model_file, items, out=str(items), asset="visual", overwrite=True))
 
 
 def test_scenes_that_cannot_be_mapped_do_not_stop_the_others(

@@ -62,6 +62,20 @@ def test_results_are_named_after_the_scene_and_not_after_secrets_in_its_url(rast
     assert targets.polygons == Path(f"{stem}_pred.gpkg")
 
 
+def test_scenes_of_one_name_are_told_apart_by_their_items():
+    rasters = ["a/TCI.tif", "b/TCI.tif", "other.tif"]
+    how = {"save_scores": False, "save_classes": False}
+    found = choose_targets(rasters, None, items=["S2A/1:x", "S2B_2", "S2C_3"], **how)
+    assert [str(t.polygons) for t in found] == [
+        "S2A_1_x_pred.gpkg", "S2B_2_pred.gpkg", "other_pred.gpkg",
+    ]  # fmt: skip
+    for items in ([None, None, None], ["same", "same", None], ["S2A/1", "S2A:1", None]):
+        with pytest.raises(OutputError, match=r"would hold the results of 2 rasters named"):
+            choose_targets(rasters, None, items=items, **how)
+    one_is_enough = choose_targets(rasters, None, items=["S2A_1", None, None], **how)
+    assert one_is_enough[0].polygons == Path("S2A_1_pred.gpkg")
+
+
 def test_a_folder_that_may_not_be_entered_is_told_of(tmp_path, monkeypatch):
     private = tmp_path / "private"
     private.mkdir()
