@@ -63,10 +63,22 @@ def normalize(
     Returns:
         (C, H, W) float32 in -0.5..1.5; `NO_DATA_FILL` where not valid.
     """
+    if image.dtype == np.uint8:
+        every = np.broadcast_to(np.arange(256, dtype=np.uint8), (len(image), 1, 256))
+        table = _scaled(every, ranges)[:, 0]
+        scaled = np.stack([own[plane] for own, plane in zip(table, image, strict=True)])
+    else:
+        scaled = _scaled(image, ranges)
+    if not valid.all():
+        scaled[:, ~valid] = NO_DATA_FILL
+    return scaled
+
+
+def _scaled(image: npt.NDArray[np.generic], ranges: Sequence[BandRange]) -> npt.NDArray[np.float32]:
+    """The same, where every pixel is valid."""
     low = np.array([r.low for r in ranges], dtype=np.float32)[:, None, None]
     high = np.array([r.high for r in ranges], dtype=np.float32)[:, None, None]
     # The nodata value of a float64 raster may be too large for float32.
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = (image.astype(np.float32) - low) / (high - low)
-    scaled = np.where(valid, scaled, np.float32(NO_DATA_FILL))
     return np.clip(scaled, -0.5, 1.5, out=scaled)

@@ -65,3 +65,19 @@ def test_always_within_bounds_and_in_order(image, valid, low, width):
     kept, raw = scaled[:, valid].ravel(), image[:, valid].ravel()
     order = np.argsort(raw, kind="stable")
     assert (np.diff(kept[order]) >= 0).all()
+
+
+def test_bytes_are_looked_up_and_come_out_as_if_they_were_computed():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (3, 40, 50), dtype=np.uint8)
+    valid = rng.random((40, 50)) > 0.2
+    ranges = [BandRange(i, f"band {i}", "uint8", low, high) for i, low, high in LIMITS]
+    looked_up = normalize(image, valid, ranges)
+    assert looked_up.dtype == np.float32
+    assert np.array_equal(looked_up, normalize(image.astype(np.uint16), valid, ranges))
+    assert np.array_equal(
+        normalize(image, np.ones_like(valid), ranges)[:, valid], looked_up[:, valid]
+    )
+
+
+LIMITS = [(1, 0.0, 255.0), (2, 13.7, 201.3), (3, 90.0, 91.0)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from geocobot.data.dataset import Sample
 from geocobot.errors import GeocobotError
@@ -101,8 +103,16 @@ class _Answers(Dataset[Sample]):
 
 
 def _collate(answer: list[Sample] | GeocobotError) -> Any:
-    """Join samples into a batch; an error stays what it is."""
-    return answer if isinstance(answer, GeocobotError) else default_collate(answer)
+    """Join samples into a batch; an error stays what it is.
+
+    By NumPy: torch does it with OpenMP, which must be left to the model (`inference.ahead.Lane`).
+    """
+    if isinstance(answer, GeocobotError):
+        return answer
+    return {
+        name: torch.from_numpy(np.stack([sample[name].numpy() for sample in answer]))
+        for name in answer[0]
+    }
 
 
 def _checked(answer: Sample | GeocobotError) -> Sample:

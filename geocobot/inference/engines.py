@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 
-from geocobot.inference.ahead import ahead
+from geocobot.inference.ahead import Lane, ahead
 from geocobot.inference.batch import fitting_batch
 from geocobot.inference.blend import BlendedRow
 from geocobot.inference.rows import RowWork, compute_rows
 from geocobot.inference.tiles import Predictor
 from geocobot.models.precision import Compute
+
+Result = TypeVar("Result")
 
 
 class Engine(Protocol):
@@ -27,6 +29,9 @@ class Engine(Protocol):
 
     def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
         """How many tiles (C, H, W) it computes at a time, if nobody says otherwise."""
+
+    def beside(self, job: Callable[[], Result]) -> Result:
+        """Do a job that asks for rows, in whatever thread suits the engine."""
 
     def rows(
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]
@@ -44,7 +49,7 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """Computes in this process.
+    """Computes in this process: the model in the thread that waits for a job in `beside`.
 
     Args:
         predictor: the model, or anything that makes logits of images.
@@ -55,16 +60,21 @@ class LocalEngine:
         self.threads = torch.get_num_threads()
         self._predictor = predictor
         self._compute = compute
+        self._lane = Lane()
 
     def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
         """As many tiles as fit beside the model."""
         return fitting_batch(self._predictor, self._compute, image_shape)
 
+    def beside(self, job: Callable[[], Result]) -> Result:
+        """Do a job in another thread, so that this one has the model to itself."""
+        return self._lane.beside(job)
+
     def rows(
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]
     ) -> Generator[BlendedRow]:
         """Compute rows of a scene; see `Engine`."""
-        return compute_rows(work, numbers, self._predictor, self._compute, told)
+        return compute_rows(work, numbers, self._predictor, self._compute, told, lane=self._lane)
 
 
 def finished_rows(

@@ -16,7 +16,7 @@ import torch
 from geocobot.errors import WorkerError
 from geocobot.inference.batch import DEFAULT_BATCH, fitting_batch
 from geocobot.inference.blend import BlendedRow
-from geocobot.inference.engines import in_order
+from geocobot.inference.engines import Result, in_order
 from geocobot.inference.predictor import PredictorSource
 from geocobot.inference.row_maker import RowMaker
 from geocobot.inference.rows import RowWork
@@ -65,6 +65,10 @@ class ProcessEngine:
     ) -> None:
         """End all processes."""
         self._end(process for process in self._crew if process is not None)
+
+    def beside(self, job: Callable[[], Result]) -> Result:
+        """Do a job here: the model is elsewhere."""
+        return job()
 
     def rows(
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]

@@ -16,7 +16,7 @@ from typing import Any, Self
 from geocobot.errors import ConfigError, GeocobotError, OutputError, WorkerError
 from geocobot.inference.batch import DEFAULT_BATCH
 from geocobot.inference.blend import BlendedRow
-from geocobot.inference.engines import in_order
+from geocobot.inference.engines import Result, in_order
 from geocobot.inference.predictor import PredictorSource
 from geocobot.inference.row_maker import RowMaker
 from geocobot.inference.rows import RowWork
@@ -103,6 +103,10 @@ class RayEngine:
         import ray
 
         ray.shutdown()
+
+    def beside(self, job: Callable[[], Result]) -> Result:
+        """Do a job here: the model is elsewhere."""
+        return job()
 
     def rows(
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 
 import torch
 
+from geocobot.inference.ahead import Lane
 from geocobot.inference.predictor import PredictorSource
 from geocobot.inference.rows import RowWork, compute_rows
 from geocobot.models.precision import Compute
@@ -27,6 +29,7 @@ class RowMaker:
         torch.set_num_threads(threads)
         self._compute = compute
         self._predictor = source.load()
+        self._lane = Lane()
         self._packed = b""
         self._work: RowWork | None = None
 
@@ -44,7 +47,8 @@ class RowMaker:
             self.forget()
             work: RowWork = pickle.loads(packed)  # noqa: S301 # from who has started this process
             self._packed, self._work = packed, work
-        (_,) = compute_rows(self._work, [number], self._predictor, self._compute, _untold)
+        rows = partial(compute_rows, self._work, [number], self._predictor, self._compute, _untold)
+        self._lane.beside(lambda: list(rows(lane=self._lane)))
 
     def forget(self) -> None:
         """Close the scene."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geocobot.data.dataset import SceneDataset
-from geocobot.inference.ahead import ahead
+from geocobot.inference.ahead import Lane, ahead
 from geocobot.inference.blend import BlendedRow, blend_rows
 from geocobot.inference.journal import RowJournal
 from geocobot.inference.tiles import (
@@ -76,6 +76,8 @@ def compute_rows(
     predictor: Predictor,
     compute: Compute,
     told: Callable[[int], None],
+    *,
+    lane: Lane,
 ) -> Generator[BlendedRow]:
     """Compute rows of a scene, in this process.
 
@@ -87,6 +89,7 @@ def compute_rows(
         predictor: the model.
         compute: where, and how exactly.
         told: of how many more tiles have been through the model.
+        lane: where the model computes.
 
     Yields:
         The rows, in this order; each is kept in the journal before it comes.
@@ -105,7 +108,7 @@ def compute_rows(
     with (
         closing(ahead(loader, 0 if work.workers else _BATCHES_AHEAD)) as batches,
         closing(predict_tiles(predictor, batches, compute, n_classes=work.n_classes)) as predicted,
-        closing(ahead(predicted, work.tiles_ahead)) as tiles,
+        closing(ahead(predicted, work.tiles_ahead, lane)) as tiles,
     ):
         blended = blend_rows(_counted(tiles, told), work.plan, numbers)
         for number, row in zip(numbers, blended, strict=True):
