@@ -21,6 +21,7 @@ from geocobot.config.values import (
     ClassWeights,
     DeviceName,
     DtypeName,
+    EngineName,
     HeadName,
     LossName,
     MixingName,
@@ -30,6 +31,7 @@ from geocobot.config.values import (
     SamplingName,
     StartName,
     StretchName,
+    TtaName,
 )
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import make_options
@@ -150,14 +152,20 @@ class PredictKeywords(TypedDict, total=False):
     bbox: Iterable[float] | None
     resolution: float | None
     overlap: float
+    tta: TtaName
     threshold: float | None
     min_area: float
     simplify: float
     close_holes: float
-    batch_size: int
+    batch_size: int | None
     workers: int
     device: DeviceName
     precision: PrecisionName
+    max_memory: float | None
+    devices: int
+    threads: int | None
+    engine: EngineName
+    address: str | None
 
 
 class DemoKeywords(TypedDict, total=False):

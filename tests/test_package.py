@@ -145,8 +145,12 @@ def test_the_api_refuses_an_unknown_option() -> None:
 
 def test_dependencies_are_those_that_are_imported() -> None:
     declared = {canonicalize_name(requirement.name) for requirement in REQUIREMENTS}
-    optional = PROJECT["optional-dependencies"]["stac"]
-    extras = {canonicalize_name(Requirement(text).name) for text in optional}
+    optional = PROJECT["optional-dependencies"]
+    extras = {
+        canonicalize_name(Requirement(text).name)
+        for extra in ("stac", "ray")
+        for text in optional[extra]
+    }
     assert imported_packages() - declared == extras
     assert declared - imported_packages() - NEEDED_BY_OTHERS.keys() == set()
 
