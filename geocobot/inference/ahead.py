@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from queue import SimpleQueue
-from typing import Any, Protocol, TypeVar
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, TypeAlias, TypeVar
 
+_PATIENCE_S = 0.5
+
+_Step: TypeAlias = tuple[Future[Any], Callable[[], Any]]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -78,17 +84,24 @@ class Lane:
     """
 
     def __init__(self) -> None:
-        self._asked: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._asked: SimpleQueue[_Step | None] = SimpleQueue()
         self._is_open = False
+        self._stopped: BaseException | None = None
+        self._promised: list[Future[Any]] = []
 
     def submit(self, step: Callable[..., Any], /, *args: Any) -> Future[Any]:
         """Have a step done by the thread that is in `beside`, or by this one if none is."""
-        future: Future[Any] = Future()
-        if self._is_open:
-            self._asked.put((future, lambda: step(*args)))
-        else:
-            _do(future, lambda: step(*args))
-        return future
+        asked: _Step = Future(), partial(step, *args)
+        with self._lock:
+            if self._stopped is not None:
+                asked[0].set_exception(self._stopped)
+            elif self._is_open:
+                self._promised = [f for f in self._promised if not f.done()] + [asked[0]]
+                self._asked.put(asked)
+            else:
+                _do(*asked)
+        return asked[0]
 
     def beside(self, job: Callable[[], Result]) -> Result:
         """Do a job in another thread, and in this one the steps that it asks for.
@@ -102,28 +115,39 @@ class Lane:
         Raises:
             BaseException: what stopped it. An interrupt that comes here stops it at the next step.
         """
-        interrupt: BaseException | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="geocobot") as thread:
-            self._is_open = True
-            done = thread.submit(job)
-            done.add_done_callback(lambda _: self._asked.put(None))
-            while True:
+        try:
+            with ThreadPoolExecutor(1, thread_name_prefix="geocobot") as thread:
+                self._is_open = True
+                done = thread.submit(job)
+                done.add_done_callback(lambda _: self._asked.put(None))
                 try:
-                    asked = self._asked.get()
-                    if asked is None:
-                        break
-                    future, step = asked
-                    if interrupt is None:
-                        _do(future, step)
-                    else:
-                        future.set_exception(interrupt)
-                except KeyboardInterrupt as error:
-                    interrupt = error
-            self._is_open = False
-        result = done.result()
-        if interrupt is not None:
-            raise interrupt
-        return result
+                    self._serve(done)
+                except BaseException as error:
+                    self._stop(error)
+                    raise
+            return done.result()
+        finally:
+            self._is_open, self._stopped = False, None
+            self._asked, self._promised = SimpleQueue(), []
+
+    def _serve(self, done: Future[Any]) -> None:
+        """Do what is asked until a job is done."""
+        while not done.done():
+            try:
+                # Now and then, because not every system wakes who waits for an interrupt.
+                asked = self._asked.get(timeout=_PATIENCE_S)
+            except Empty:
+                continue
+            if asked is not None:
+                _do(*asked)
+
+    def _stop(self, error: BaseException) -> None:
+        """Let whoever waits for a step, or asks for another one, know that there will be none."""
+        with self._lock:
+            self._stopped = error
+            for future in self._promised:
+                with suppress(InvalidStateError):  # it is done, or no longer wanted
+                    future.set_exception(error)
 
 
 def _do(future: Future[Any], step: Callable[[], Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from geocobot.io.cut import CutScene
+from geocobot.io.handles import Owner
 from geocobot.io.opening import look_at
 from geocobot.io.remote import is_remote
 from geocobot.io.scene import Scene
@@ -64,7 +66,8 @@ class RowScene(Scene):
 class KeptRows:
     """Rows of a part of a scene, in chunks that hold whole blocks.
 
-    A thread of its own fetches them, one chunk after the other.
+    A thread of its own fetches them, one chunk after the other. They are for the first thread that
+    asks: another one, which is at another place of the scene, would have them fetched in turns.
 
     Args:
         read: image and validity of a window of the scene.
@@ -94,14 +97,15 @@ class KeptRows:
         self._shift = -origin % self._step
         self._read_width = width * max(1, _READ_BYTES // (self._step * width * pixel_bytes))
         self._most = _MOST_BYTES // (self._step * part.width * pixel_bytes)
-        self._owner = os.getpid()
+        self._is_home = True
+        self._owner: Owner | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._chunks: dict[int, Future[Pixels]] = {}
         self._expected = range(0)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the rows at home when they are sent to another process."""
-        return self.__dict__ | {"_owner": None, "_thread": None, "_chunks": {}}
+        return self.__dict__ | {"_is_home": False, "_thread": None, "_chunks": {}}
 
     def expect(self, window: Window) -> None:
         """Keep the rows of a window, fetch what is missing, and forget what lies before them.
@@ -111,7 +115,7 @@ class KeptRows:
                 changes.
         """
         inside = intersect(window, self._part)
-        if self._owner != os.getpid() or inside is None:
+        if not self._is_owned() or inside is None:
             return
         rows = range(inside.row_off, inside.row_off + inside.height)
         if self._expected and rows[0] in self._expected and rows[-1] in self._expected:
@@ -141,7 +145,7 @@ class KeptRows:
             UnreadableFileError: they cannot be fetched.
         """
         rows = range(window.row_off, window.row_off + window.height)
-        is_kept = rows[0] in self._expected and rows[-1] in self._expected
+        is_kept = self._is_owned() and rows[0] in self._expected and rows[-1] in self._expected
         if not is_kept or intersect(window, self._part) != window:
             return None
         left = window.col_off - self._part.col_off
@@ -164,6 +168,14 @@ class KeptRows:
         if self._thread is not None:
             self._thread.shutdown()
             self._thread = None
+        self._owner = None
+
+    def _is_owned(self) -> bool:
+        """Whether this thread is the one that they are for."""
+        here = os.getpid(), threading.get_ident()
+        if self._is_home and self._owner is None:
+            self._owner = here
+        return self._is_home and self._owner == here
 
     def _chunks_of(self, rows: range) -> range:
         """Numbers of the chunks that hold rows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,34 @@ def test_an_error_comes_with_the_rows_it_is_about(site: Any, write: Callable[...
 def test_local_scenes_stay_as_they_are(scene_factory: Callable[..., Path]) -> None:
     scene = Scene.open(scene_factory())
     assert by_rows(scene) is scene
+
+
+def test_threads_at_two_places_of_a_scene_do_not_get_into_each_others_way(
+    site: Any, write: Callable[..., str]
+) -> None:
+    """One fetches by rows, from top to bottom; the other reads what it is asked for."""
+    url = write()
+    expected = Scene.open(site.folder / "scene.tif")
+    scene = by_rows(Scene.open(url))
+    height, width = expected.grid.shape
+    scene.read(tiles(expected)[0])
+    with ThreadPoolExecutor(1) as beside:
+        strips = [Window(0, row, width, 50) for row in range(0, height, 50)] * 2
+        read = beside.submit(lambda: [scene.read(window).image for window in strips])
+        assert_same(scene, expected)
+        for window, image in zip(strips, read.result(), strict=True):
+            np.testing.assert_array_equal(image, expected.read(window).image)
+    scene.close()
+
+
+def test_after_closing_the_next_thread_has_the_rows(site: Any, write: Callable[..., str]) -> None:
+    scene = by_rows(Scene.open(write()))
+    assert isinstance(scene, RowScene)
+    window = Window(0, 0, 300, 300)
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as thread:
+            assert thread.submit(scene.rows.read, window).result() is None
+            thread.submit(scene.rows.expect, window).result()
+            assert thread.submit(scene.rows.read, window).result() is not None
+        assert scene.rows.read(window) is None
+        scene.close()
