@@ -307,6 +307,28 @@ def test_other_pixel_size(inputs: Inputs, scene_factory: Callable[..., Path]) ->
     assert inputs.predict(raster=almost).exit_code == 0
 
 
+def test_machines_that_are_not_as_the_command_says(inputs: Inputs) -> None:
+    assert_refused(
+        inputs.predict("--max-memory", "0.05"),
+        inputs,
+        "--max-memory is 0.05 GiB. A map of",
+        "px width and 1 class, in tiles of",
+        "or map the scene in parts with --bbox",
+    )
+    assert_refused(
+        inputs.predict("--address", "10.0.0.1:6379"),
+        inputs,
+        "--address 10.0.0.1:6379 comes without --engine ray",
+        "Add --engine ray, or leave --address out",
+    )
+    assert_refused(
+        inputs.predict("--overlap", "0.7"),
+        inputs,
+        "--overlap is 0.7. It is a share of the tile from 0 to 0.5, or whole pixels",
+        "Pass 0.25 for a quarter, or a number of pixels such as 64",
+    )
+
+
 def test_truncated_model(inputs: Inputs) -> None:
     short = inputs.folder / "short.safetensors"
     short.write_bytes(inputs.model.read_bytes()[:5000])

@@ -36,7 +36,9 @@ def choose_machine(options: PredictOptions) -> tuple[Compute, int]:
         precision = "bfloat16" if options.precision == "auto" else options.precision
         return Compute(torch.device("cuda"), precision), options.threads or 1
     compute = choose_compute(options.device, options.precision)
-    if compute.device.type == "cuda" and not is_cluster:
+    if is_cluster:
+        return compute, options.threads or 1
+    if compute.device.type == "cuda":
         _check_gpus(options.devices)
     return compute, options.threads or max(1, torch.get_num_threads() // options.devices)
 
