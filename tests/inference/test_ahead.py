@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 import time
 
@@ -140,6 +141,15 @@ def test_a_job_that_stops_early_leaves_nothing_to_do():
     assert lane.beside(lambda: list(ahead(range(3), 2, lane))) == [0, 1, 2]
 
 
+@pytest.fixture
+def heeded_interrupts():
+    """What a shell starts in the background ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 @pytest.mark.parametrize("at", ["a step", "no step"])
 def test_an_interrupt_ends_the_job_at_its_next_step(at):
     lane, made = Lane(), []
