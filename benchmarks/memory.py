@@ -97,7 +97,7 @@ def map_one(raster: Path, tile_px: int, ahead: int | None) -> None:
     import torch
 
     from geocobot.config import PredictOptions
-    from geocobot.inference.batch import DEFAULT_BATCH
+    from geocobot.config.values import DEFAULT_TILES
     from geocobot.inference.engines import LocalEngine
     from geocobot.io.scene import Scene
     from geocobot.models.precision import Compute
@@ -115,7 +115,7 @@ def map_one(raster: Path, tile_px: int, ahead: int | None) -> None:
             width_px=scene.grid.width,
             tile_px=tile_px,
             n_classes=1,
-            batch_size=DEFAULT_BATCH,
+            batch_size=DEFAULT_TILES,
             rows_ahead=rows,
         )
         for rows in (0, 1)

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Sequence
 from multiprocessing.context import BaseContext
-
-PRELOADED: Sequence[str] = ("geocobot.data.loader",)
-"""What a fork server imports once for all processes that it starts."""
 
 
 def start_method() -> BaseContext:
@@ -18,5 +14,5 @@ def start_method() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    context.set_forkserver_preload(["geocobot.data.loader"])
     return context

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from rich.console import Console
 from rich.progress import (
@@ -114,8 +116,17 @@ class BarProgress:
             self._bars.remove_task(task_id)
 
 
-class _Line:
-    """A task told in lines."""
+class _Told(ABC):
+    """A task that is told of now and then.
+
+    Args:
+        label: of the task.
+        total: steps.
+        say: writes a line.
+        clock: seconds; only differences count.
+    """
+
+    interval_s: ClassVar[float]
 
     def __init__(
         self, label: str, total: float, say: Callable[[str], None], clock: Callable[[], float]
@@ -127,32 +138,100 @@ class _Line:
         self._done = 0.0
         self._note = ""
         self._start_s = self._last_s = clock()
+        self.begin()
 
     def advance(self, steps: float = 1) -> None:
-        """Count finished steps, and write a line if the last one is long ago."""
+        """Count finished steps, and tell of them if the last time is long ago."""
         self._done += steps
         now_s = self._clock()
-        if now_s - self._last_s >= LINE_INTERVAL_S:
+        if now_s - self._last_s >= self.interval_s:
             self._last_s = now_s
-            self._say(self._state(now_s - self._start_s))
+            self.tell()
 
     def note(self, text: str) -> None:
-        """Keep a short text for the next line."""
+        """Keep a short text for the next time."""
         self._note = text
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Say that the task begins."""
+
+    @abstractmethod
+    def tell(self) -> None:
+        """Say how far it is."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Say that it has ended."""
+
+    @property
+    def _spent_s(self) -> float:
+        """Seconds since the beginning."""
+        return self._clock() - self._start_s
+
+    @property
+    def _rate(self) -> float:
+        """Steps per second so far, 0 where nothing is known."""
+        spent_s = self._spent_s
+        return self._done / spent_s if spent_s else 0.0
+
+    @property
+    def _left_s(self) -> float | None:
+        """Seconds still to go, None where nothing is known."""
+        rate = self._rate
+        return max(self._total - self._done, 0) / rate if rate else None
+
+
+class _Line(_Told):
+    """Told in lines for people."""
+
+    interval_s = LINE_INTERVAL_S
+
+    def begin(self) -> None:
+        """Say nothing yet."""
+
+    def tell(self) -> None:
+        """Share done, rate, time left and note in one line."""
+        share = self._done / self._total if self._total else 1.0
+        parts = [f"{self._label}: {share:.0%}", describe_rate(self._rate, self._total)]
+        parts += [f"{describe_duration(self._left_s or 0.0)} left", self._note]
+        self._say(", ".join(filter(None, parts)))
 
     def end(self) -> None:
         """Write the last line."""
-        took = describe_duration(self._clock() - self._start_s)
+        took = describe_duration(self._spent_s)
         self._say(", ".join(filter(None, [f"{self._label}: done in {took}", self._note])))
 
-    def _state(self, spent_s: float) -> str:
-        """Share done, rate, time left and note in one line."""
-        share = self._done / self._total if self._total else 1.0
-        rate = self._done / spent_s
-        left_s = max(self._total - self._done, 0) / rate if rate else 0.0
-        parts = [f"{self._label}: {share:.0%}", describe_rate(rate, self._total)]
-        parts += [f"{describe_duration(left_s)} left", self._note]
-        return ", ".join(filter(None, parts))
+
+class _Events(_Told):
+    """Told in JSON objects for programs: all numbers so far, null for what is not known yet."""
+
+    interval_s = EVENT_INTERVAL_S
+
+    def begin(self) -> None:
+        """Write the first event."""
+        self._write("begin")
+
+    def tell(self) -> None:
+        """Write how far it is."""
+        self._write("progress")
+
+    def end(self) -> None:
+        """Write the last event."""
+        self._write("end")
+
+    def _write(self, event: str) -> None:
+        told = {
+            "event": event,
+            "task": self._label,
+            "done": self._done,
+            "total": self._total,
+            "seconds": round(self._spent_s, 3),
+            "per_second": self._rate or None,
+            "seconds_left": self._left_s,
+            "note": self._note,
+        }
+        self._say(json.dumps(told, ensure_ascii=False))
 
 
 class LineProgress:
@@ -163,71 +242,7 @@ class LineProgress:
         clock: seconds; only differences count.
     """
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = console
-        self._clock = clock
-
-    @contextmanager
-    def task(self, label: str, total: float) -> Iterator[Task]:
-        """Write lines about a task of `total` steps until the `with` block ends."""
-        line = _Line(label, total, self._write, self._clock)
-        yield line
-        line.end()
-
-    def _write(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
-
-
-class _Events:
-    """A task told in events."""
-
-    def __init__(
-        self, label: str, total: float, say: Callable[[str], None], clock: Callable[[], float]
-    ) -> None:
-        self._label = label
-        self._total = total
-        self._say = say
-        self._clock = clock
-        self._done = 0.0
-        self._note = ""
-        self._start_s = self._last_s = clock()
-        self.tell("begin")
-
-    def advance(self, steps: float = 1) -> None:
-        """Count finished steps, and tell of them if the last event is a second ago."""
-        self._done += steps
-        if self._clock() - self._last_s >= EVENT_INTERVAL_S:
-            self.tell("progress")
-
-    def note(self, text: str) -> None:
-        """Keep a short text for the next event."""
-        self._note = text
-
-    def tell(self, event: str) -> None:
-        """Write one event: all numbers so far, and null for what is not known yet."""
-        self._last_s = self._clock()
-        spent_s = self._last_s - self._start_s
-        rate = self._done / spent_s if spent_s and self._done else None
-        told = {
-            "event": event,
-            "task": self._label,
-            "done": self._done,
-            "total": self._total,
-            "seconds": round(spent_s, 3),
-            "per_second": rate,
-            "seconds_left": rate and max(self._total - self._done, 0) / rate,
-            "note": self._note,
-        }
-        self._say(json.dumps(told, ensure_ascii=False))
-
-
-class EventProgress:
-    """Writes a JSON object per line when a task begins, every second, and when it ends.
-
-    Args:
-        console: where to write.
-        clock: seconds; only differences count.
-    """
+    _kind: ClassVar[type[_Told]] = _Line
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
@@ -235,10 +250,16 @@ class EventProgress:
 
     @contextmanager
     def task(self, label: str, total: float) -> Iterator[Task]:
-        """Tell of a task of `total` steps until the `with` block ends."""
-        events = _Events(label, total, self._write, self._clock)
-        yield events
-        events.tell("end")
+        """Write about a task of `total` steps until the `with` block ends."""
+        told = self._kind(label, total, self._write, self._clock)
+        yield told
+        told.end()
 
     def _write(self, text: str) -> None:
         self._console.print(without_secrets(text), markup=False, soft_wrap=True)
+
+
+class EventProgress(LineProgress):
+    """Writes a JSON object per line when a task begins, every second, and when it ends."""
+
+    _kind = _Events

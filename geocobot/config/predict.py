@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from geocobot.config.option import option, repeated
 from geocobot.config.train import TrainOptions
-from geocobot.config.values import DeviceName, EngineName, PrecisionName, TtaName
+from geocobot.config.values import DEFAULT_TILES, DeviceName, EngineName, PrecisionName, TtaName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +94,8 @@ class PredictOptions:
     )
 
     batch_size: int | None = option(
-        "Tiles per forward pass; default 4, on a GPU of this machine as many as fit into its "
-        "memory.",
+        f"Tiles per forward pass; default {DEFAULT_TILES}, on a GPU of this machine as many as fit "
+        "into its memory.",
         None,
         group="Machine",
         least=1,

@@ -6,11 +6,9 @@ from collections.abc import Callable
 
 import torch
 
+from geocobot.config.values import DEFAULT_TILES
 from geocobot.inference.tiles import Predictor
 from geocobot.models.precision import Compute
-
-DEFAULT_BATCH = 4
-"""Where nothing is measured: more does not make a CPU faster."""
 
 _MOST_PIXELS = 2**22
 """Of a batch: a GPU is busy with 4 tiles of 1,024 px, or with 64 tiles of 256 px."""
@@ -28,10 +26,10 @@ def fitting_batch(predictor: Predictor, compute: Compute, image_shape: tuple[int
         image_shape: (C, H, W) of a tile.
 
     Returns:
-        A power of two; `DEFAULT_BATCH` on a CPU.
+        A power of two; `DEFAULT_TILES` on a CPU.
     """
     if compute.device.type != "cuda":
-        return DEFAULT_BATCH
+        return DEFAULT_TILES
     if isinstance(predictor, torch.nn.Module):
         predictor.to(compute.device).eval()
 

@@ -28,7 +28,10 @@ class Engine(Protocol):
     threads: int
 
     def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
-        """How many tiles (C, H, W) it computes at a time, if nobody says otherwise."""
+        """How many tiles (C, H, W) it computes at a time, if nobody says otherwise.
+
+        It is found out once, so that all scenes of a run are computed alike.
+        """
 
     def beside(self, job: Callable[[], Result]) -> Result:
         """Do a job that asks for rows, in whatever thread suits the engine."""
@@ -61,10 +64,13 @@ class LocalEngine:
         self._predictor = predictor
         self._compute = compute
         self._lane = Lane()
+        self._batch: int | None = None
 
     def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
-        """As many tiles as fit beside the model."""
-        return fitting_batch(self._predictor, self._compute, image_shape)
+        """As many tiles as fit beside the model; the same for all scenes."""
+        if self._batch is None:
+            self._batch = fitting_batch(self._predictor, self._compute, image_shape)
+        return self._batch
 
     def beside(self, job: Callable[[], Result]) -> Result:
         """Do a job in another thread, so that this one has the model to itself."""

@@ -74,7 +74,6 @@ _View: TypeAlias = tuple[tuple[int, ...], int]
 
 _FLIPS: tuple[_View, ...] = tuple((axes, 0) for axes in ((), (-1,), (-2,), (-2, -1)))
 _VIEWS: dict[str, tuple[_View, ...]] = {
-    "none": _FLIPS[:1],
     "flips": _FLIPS,
     "dihedral": _FLIPS + tuple((axes, 1) for axes, _ in _FLIPS),
 }

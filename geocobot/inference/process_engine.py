@@ -13,8 +13,9 @@ from typing import Any, Self
 
 import torch
 
+from geocobot.config.values import DEFAULT_TILES
 from geocobot.errors import WorkerError
-from geocobot.inference.batch import DEFAULT_BATCH, fitting_batch
+from geocobot.inference.batch import fitting_batch
 from geocobot.inference.blend import BlendedRow
 from geocobot.inference.engines import Result, in_order
 from geocobot.inference.predictor import PredictorSource
@@ -46,12 +47,16 @@ class ProcessEngine:
         self._source = source
         self._compute = compute
         self._crew: list[_Process | None] = [None] * processes
+        self._batch: int | None = None
 
     def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
         """As many tiles as fit beside the model, on the first GPU."""
         if self._compute.device.type != "cuda":
-            return DEFAULT_BATCH
-        return fitting_batch(self._source.load(), self._on_device(0), image_shape)
+            return DEFAULT_TILES
+        if self._batch is None:
+            self._batch = fitting_batch(self._source.load(), self._on_device(0), image_shape)
+            torch.cuda.empty_cache()  # the model is gone, and the first process needs its place
+        return self._batch
 
     def __enter__(self) -> Self:
         """Processes start with the first row."""

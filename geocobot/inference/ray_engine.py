@@ -1,8 +1,10 @@
-"""Tile rows computed by the nodes of a Ray cluster that see the same folders."""
+"""Tile rows computed by the nodes of a Ray cluster that see the same folders.
+
+To be imported where a cluster is asked for: Ray is an extra.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import pickle
 import socket
@@ -13,8 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from geocobot.errors import ConfigError, GeocobotError, OutputError, WorkerError
-from geocobot.inference.batch import DEFAULT_BATCH
+import ray
+
+from geocobot.config.values import DEFAULT_TILES
+from geocobot.errors import GeocobotError, OutputError, WorkerError
 from geocobot.inference.blend import BlendedRow
 from geocobot.inference.engines import Result, in_order
 from geocobot.inference.predictor import PredictorSource
@@ -58,24 +62,14 @@ class RayEngine:
 
     def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:  # noqa: ARG002
         """The default: nodes may differ, and all have to use the same."""
-        return DEFAULT_BATCH
+        return DEFAULT_TILES
 
     def __enter__(self) -> Self:
         """Join the cluster.
 
         Raises:
-            ConfigError: Ray is not installed.
             WorkerError: no cluster answers at the address.
         """
-        if importlib.util.find_spec("ray") is None:
-            raise ConfigError(
-                "--engine ray",
-                "needs a package that is not installed",
-                "A map on a cluster is computed by Ray",
-                "Install it: pip install 'geocobot[ray]'",
-            )
-        import ray
-
         try:
             _knock(self._address)
             ray.init(
@@ -100,8 +94,6 @@ class RayEngine:
         traceback: TracebackType | None,
     ) -> None:
         """Leave the cluster, which ends this process's actors."""
-        import ray
-
         ray.shutdown()
 
     def beside(self, job: Callable[[], Result]) -> Result:
@@ -159,11 +151,11 @@ class _Crew:
         self._ready: list[Any] = []
         self.running: dict[Any, tuple[Any, int]] = {}
         self._lost = 0
+        self._folder = ""
+        self._packed: Any = None
 
     def begin(self, work: RowWork) -> None:
         """Turn to a scene: who is there has to see its folder too."""
-        import ray
-
         self._folder = str(work.folder)
         self._packed = ray.put(pickle.dumps(work))
         self._lost = 0
@@ -173,8 +165,6 @@ class _Crew:
 
     def fill(self, n_rows: int) -> None:
         """Ask the cluster for the actors that are missing, and never for more than rows."""
-        import ray
-
         there = len(self._ready) + len(self._joining)
         for _ in range(min(self._n_actors, n_rows + len(self.running)) - there):
             actor: Any = ray.remote(_Actor).options(max_restarts=0, **self._room).remote(self._made)
@@ -196,8 +186,6 @@ class _Crew:
             GeocobotError: what stopped a row.
             WorkerError: actors end before they are ready, again and again.
         """
-        import ray
-
         (event, *_), _ = ray.wait([*self._joining, *self.running], num_returns=1)
         is_joining = event in self._joining
         actor, number = (self._joining.pop(event), None) if is_joining else self.running.pop(event)
@@ -225,8 +213,6 @@ class _Crew:
 
     def _dismiss(self, actor: Any) -> None:
         """End an actor."""
-        import ray
-
         self._ready = [other for other in self._ready if other is not actor]
         ray.kill(actor)
 

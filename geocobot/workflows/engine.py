@@ -69,8 +69,15 @@ def open_engine(
         return
     source.load(progress)  # what is wrong with it is told here, and a download comes once
     if options.engine == "ray":
-        from geocobot.inference.ray_engine import RayEngine
-
+        try:
+            from geocobot.inference.ray_engine import RayEngine
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                "--engine ray",
+                f"needs a package that is not installed ({error.name})",
+                "A map on a cluster is computed by Ray",
+                "Install it: pip install 'geocobot[ray]'",
+            ) from error
         with RayEngine(source, compute, options.devices, threads, options.address) as cluster:
             yield cluster
     else:

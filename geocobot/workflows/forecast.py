@@ -11,17 +11,16 @@ import torch
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config import PredictOptions, TrainOptions
+from geocobot.config.values import DEFAULT_TILES
 from geocobot.data.module import SceneDataModule
-from geocobot.inference.batch import DEFAULT_BATCH
 from geocobot.io.scene import Scene
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.training.losses import SegmentationLoss
 from geocobot.training.objectives import make_objective
-from geocobot.workflows.memory import buffers_gib
+from geocobot.workflows.memory import GIB, buffers_gib
 
 _FLOAT_BYTES = 4
-_GIB = 2**30
 # Before its first step and after its last one: imports, the first fit, judging, writing.
 _AROUND_S = 20.0
 # Of a pixel and class, in the finished tile rows that a map is made from.
@@ -117,7 +116,7 @@ def forecast(
         width_px=widest,
         tile_px=crop_px,
         n_classes=n_classes,
-        batch_size=DEFAULT_BATCH,
+        batch_size=DEFAULT_TILES,
     )
     steps_s = _steps(options, datamodule) * step_s
     budget_s = None if options.max_minutes is None else 60 * options.max_minutes
@@ -193,7 +192,7 @@ def _time_step(
 def _time_tile(segmenter: Segmenter, compute: Compute, side_px: int) -> float:
     """Seconds per tile of a batch, the second of two."""
     segmenter.eval()
-    shape = (DEFAULT_BATCH, segmenter.n_bands, side_px, side_px)
+    shape = (DEFAULT_TILES, segmenter.n_bands, side_px, side_px)
     tiles = torch.rand(shape, device=compute.device)
     seconds = 0.0
     for _ in range(2):
@@ -202,7 +201,7 @@ def _time_tile(segmenter: Segmenter, compute: Compute, side_px: int) -> float:
             segmenter(tiles)
         _wait(compute.device)
         seconds = time.perf_counter() - started
-    return seconds / DEFAULT_BATCH
+    return seconds / DEFAULT_TILES
 
 
 def _wait(device: torch.device) -> None:
@@ -214,7 +213,7 @@ def _wait(device: torch.device) -> None:
 def _peak_gib(compute: Compute) -> float:
     """Memory that the step has taken at most: the GPU's where there is one."""
     if compute.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(compute.device) / _GIB
+        return torch.cuda.max_memory_allocated(compute.device) / GIB
     return _main_memory_gib()
 
 
@@ -225,4 +224,4 @@ def _main_memory_gib() -> float:
     except ImportError:  # Windows
         return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (_GIB if sys.platform == "darwin" else 2**20)
+    return peak / (GIB if sys.platform == "darwin" else 2**20)

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocobot.inference.batch import DEFAULT_BATCH, batch_within, fitting_batch
+from geocobot.config.values import DEFAULT_TILES
+from geocobot.inference.batch import batch_within, fitting_batch
 from geocobot.models.precision import Compute
 
 
@@ -24,4 +25,4 @@ def test_a_cpu_takes_the_default_and_is_not_asked():
     def refuse(image):
         raise AssertionError
 
-    assert fitting_batch(refuse, Compute(torch.device("cpu")), (3, 64, 64)) == DEFAULT_BATCH
+    assert fitting_batch(refuse, Compute(torch.device("cpu")), (3, 64, 64)) == DEFAULT_TILES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -214,6 +215,7 @@ def test_more_gpus_than_there_are(
 def test_without_ray_it_is_named(
     model: Path, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "geocobot.inference.ray_engine", raising=False)
     with pytest.raises(ConfigError, match=r"pip install 'geocobot\[ray\]'"):
         predict(options_for(model, scene, tmp_path, engine="ray"))
