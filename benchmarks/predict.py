@@ -20,6 +20,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def main() -> None:
     given = parser.parse_args()
     compute = choose_compute("auto", "auto")
     predictor, card = load(given.base)
-    seconds: dict[str, list[float]] = {"model": [], "scores": [], "whole": []}
+    seconds: dict[str, list[float]] = {"model": [], "thread": [], "scores": [], "whole": []}
     with tempfile.TemporaryDirectory() as folder:
         raster = Path(folder) / "scene.tif"
         write_mosaic(raster, given.side)
@@ -103,6 +104,9 @@ def main() -> None:
         work = work_of(raster, card, options, Path(folder))
         for _ in range(given.rounds):
             seconds["model"].append(time_model(predictor, work, compute))
+            with ThreadPoolExecutor(1) as other:
+                elsewhere = other.submit(time_model, predictor, work, compute)
+                seconds["thread"].append(elsewhere.result())
             for name, threshold in (("scores", 1.0), ("whole", None)):
                 result = make_map(replace(options, threshold=threshold), predictor, card, compute)
                 seconds[name].append(result.seconds)
@@ -193,6 +197,7 @@ def tell(
     )
     for name, label in (
         ("model", "the model alone"),
+        ("thread", "in a second thread"),
         ("scores", "map without polygons"),
         ("whole", "map with polygons"),
     ):

@@ -80,7 +80,7 @@ class Lane:
 
     A model that computes with OpenMP is at its fastest in the first thread that ever did. As soon
     as a second one does so too, both let their helpers sleep between any two operations, because
-    together they are more than there are cores: 30 tiles a second instead of 46 on two cores.
+    together they are more than there are cores (benchmarks/predict.py).
     """
 
     def __init__(self) -> None:

@@ -135,7 +135,8 @@ class _RasterWriter(ABC):
                     driver="COG",
                     blocksize=BLOCK_PX,
                     compress="DEFLATE",
-                    # Scores are noisy: a higher level takes twice the time for 2 % of the bytes.
+                    # Scores are noisy: the usual level takes twice the time for 2 % less
+                    # (benchmarks/packing.py).
                     level="1",
                     overviews="AUTO",
                     # A compressed file's size is not known beforehand: past 4 GB only BigTIFF

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
@@ -77,15 +78,7 @@ def map_scene(
             moment=place.begun,
         ) as files,
     ):
-        work = RowWork(
-            SceneDataset(scene, card.ranges),
-            size_px=card.patch_px,
-            overlap_px=overlap_px(options.overlap, card.patch_px),
-            n_classes=len(classes),
-            batch_size=job.batch_size,
-            folder=place.journal.folder,
-            workers=options.workers,
-        )
+        work = _work(job, card, place.journal.folder)
         tiles = len(work.plan.windows)
         depth = plan_rows_ahead(work, options.max_memory)
 
@@ -143,6 +136,19 @@ def _pace(progress: Progress, job: MapJob, tiles: int) -> Iterator[_Pace]:
     """Show a scene on its way."""
     with progress.task(f"Mapping {job.scene.name}", tiles) as task:
         yield _Pace(task, job.area_km2 / tiles)
+
+
+def _work(job: MapJob, card: ModelCard, folder: Path) -> RowWork:
+    """What is to be computed of a scene; finished rows go to a folder."""
+    return RowWork(
+        SceneDataset(job.scene, card.ranges),
+        size_px=card.patch_px,
+        overlap_px=overlap_px(job.options.overlap, card.patch_px),
+        n_classes=len(card.classes),
+        batch_size=job.batch_size,
+        folder=folder,
+        workers=job.options.workers,
+    )
 
 
 def _strips(rows: Iterable[BlendedRow], work: RowWork, scene: Scene) -> Iterator[Strip]:

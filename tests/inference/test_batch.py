@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocobot.config.values import DEFAULT_TILES
+from geocobot.inference import engines
 from geocobot.inference.batch import batch_within, fitting_batch
 from geocobot.models.precision import Compute
 
@@ -26,3 +27,11 @@ def test_a_cpu_takes_the_default_and_is_not_asked():
         raise AssertionError
 
     assert fitting_batch(refuse, Compute(torch.device("cpu")), (3, 64, 64)) == DEFAULT_TILES
+
+
+def test_an_engine_finds_it_out_once(monkeypatch):
+    """Scenes of one run are computed alike, whatever memory the first ones have left."""
+    found = iter([8, 4])
+    monkeypatch.setattr(engines, "fitting_batch", lambda *_: next(found))
+    engine = engines.LocalEngine(lambda image: image, Compute(torch.device("cpu")))
+    assert [engine.fitting_batch((3, 64, 64)) for _ in range(3)] == [8, 8, 8]
