@@ -29,6 +29,7 @@ from geocobot.config.values import (
     PromptName,
     RelationName,
     SamplingName,
+    ScoresDtype,
     StartName,
     StretchName,
     TtaName,
@@ -143,6 +144,7 @@ class PredictKeywords(TypedDict, total=False):
     overwrite: bool
     resume: bool
     save_scores: bool
+    scores_dtype: ScoresDtype
     save_classes: bool
     checkpoint: PathLike | None
     asset: str | None

@@ -51,6 +51,11 @@ def score_steps(logits: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
     return _SCORES[logits.view(np.uint16)]
 
 
+def exact_scores(logits: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Scores, 0 to 1, of logits in steps, with all their digits; NaN for `LOGIT_NODATA`."""
+    return _EXACT[logits.view(np.uint16)]
+
+
 def scores_of(steps: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Scores, 0 to 1, of scores as they are written; 0 for `NODATA`."""
     return _VALUES[steps]
@@ -72,11 +77,16 @@ def encode_scores(
     return np.where(valid, steps, np.uint8(NODATA))
 
 
-def _score_table() -> npt.NDArray[np.uint8]:
+def _exact_table() -> npt.NDArray[np.float32]:
     """The score of every logit in steps, by its bits as an unsigned number."""
     logits = np.arange(2**16, dtype=np.uint16).view(np.int16)
-    scores = np.rint(sigmoid(logits / LOGIT_STEPS) * SCORE_SCALE).astype(np.uint8)
-    return np.where(logits == LOGIT_NODATA, np.uint8(NODATA), scores)
+    return np.where(logits == LOGIT_NODATA, np.float32(np.nan), sigmoid(logits / LOGIT_STEPS))
+
+
+def _score_table(exact: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """The same as it is written."""
+    has_data = np.isfinite(exact)
+    return encode_scores(np.where(has_data, exact, 0), has_data)
 
 
 def _value_table() -> npt.NDArray[np.float32]:
@@ -86,5 +96,6 @@ def _value_table() -> npt.NDArray[np.float32]:
     return values
 
 
-_SCORES = _score_table()
+_EXACT = _exact_table()
+_SCORES = _score_table(_EXACT)
 _VALUES = _value_table()

@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from geocobot.errors import ConfigError, GridMismatchError
 from geocobot.grid import GeoGrid
-from geocobot.steps import NODATA, encode_scores, scores_of
+from geocobot.steps import NODATA, encode_scores, exact_scores, score_steps, scores_of
 
 MOST_OVERLAP = 0.5
 """Share of a tile: a pixel lies in two tiles of a row, and in two rows, at most."""
@@ -119,10 +119,13 @@ class Strip:
         row_off: first row, in pixels of the scene's grid.
         steps: (K, h, W) uint8, one plane per class: scores as the raster holds them, 0 to
             `steps.SCORE_SCALE`, and `steps.NODATA` where the scene has no data.
+        exact: (K, h, W) float32, the scores with all digits that they have, NaN where the scene
+            has no data; None unless these are asked for.
     """
 
     row_off: int
     steps: npt.NDArray[np.uint8]
+    exact: npt.NDArray[np.float32] | None = None
 
     @classmethod
     def of(
@@ -130,6 +133,11 @@ class Strip:
     ) -> Strip:
         """A strip of scores (K, h, W), 0 to 1, that are valid where (h, W) says so."""
         return cls(row_off, encode_scores(scores, valid))
+
+    @classmethod
+    def of_logits(cls, row_off: int, logits: npt.NDArray[np.int16]) -> Strip:
+        """A strip of logits in steps (K, h, W), with all their digits."""
+        return cls(row_off, score_steps(logits), exact_scores(logits))
 
     @property
     def scores(self) -> npt.NDArray[np.float32]:

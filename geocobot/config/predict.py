@@ -7,7 +7,14 @@ from typing import ClassVar
 
 from geocobot.config.option import option, repeated
 from geocobot.config.train import TrainOptions
-from geocobot.config.values import DEFAULT_TILES, DeviceName, EngineName, PrecisionName, TtaName
+from geocobot.config.values import (
+    DEFAULT_TILES,
+    DeviceName,
+    EngineName,
+    PrecisionName,
+    ScoresDtype,
+    TtaName,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +36,11 @@ class PredictOptions:
     overwrite: bool = option("Replace existing output.", False, short="-f")
     resume: bool = option("Go on with interrupted maps where they were.", False)
     save_scores: bool = option("Also write the scores as <out>_scores.tif.", False)
+    scores_dtype: ScoresDtype = option(
+        "Numbers in that raster: whole ones, 0 to 254 for 0 to 1, or as many digits as there are "
+        "at several times the size.",
+        "uint8",
+    )
     save_classes: bool = option("Also write the classes as <out>_classes.tif.", False)
 
     checkpoint: str | None = repeated(TrainOptions, "checkpoint")

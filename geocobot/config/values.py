@@ -25,6 +25,7 @@ ClassWeights: TypeAlias = Literal["none", "balanced"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 EngineName: TypeAlias = Literal["local", "ray"]
 TtaName: TypeAlias = Literal["none", "flips", "dihedral"]
+ScoresDtype: TypeAlias = Literal["uint8", "float32"]
 
 DEFAULT_LINE_WIDTH_M = 8.0
 MAX_WIDTH_M = 10_000.0

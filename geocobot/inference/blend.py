@@ -37,17 +37,18 @@ class BlendedRow:
     Attributes:
         row_off: first row, in pixels of the scene's grid.
         above: (K, a, W) int16 logits in steps of the rows that the tile row above touches too.
-        own: (K, h, W) uint8 scores, as they are written, of the rows that no other row touches.
+        own: (K, h, W) of the rows that no other row touches: uint8 scores as they are written, or
+            int16 logits in steps where scores are wanted with all their digits.
         below: (K, b, W) int16 logits in steps of the rows that the tile row below touches too.
     """
 
     row_off: int
     above: npt.NDArray[np.int16]
-    own: npt.NDArray[np.uint8]
+    own: npt.NDArray[np.uint8] | npt.NDArray[np.int16]
     below: npt.NDArray[np.int16]
 
 
-def blend(tiles: Iterable[TileLogits], plan: TilePlan) -> Iterator[Strip]:
+def blend(tiles: Iterable[TileLogits], plan: TilePlan, *, exact: bool = False) -> Iterator[Strip]:
     """Average overlapping tile logits into finished strips, top to bottom.
 
     A tile's weight depends on its window alone, never on `valid`, which belongs to the scene's
@@ -57,6 +58,7 @@ def blend(tiles: Iterable[TileLogits], plan: TilePlan) -> Iterator[Strip]:
         tiles: tile rows top to bottom, any order within a row; windows in pixels of `plan.grid`,
             may overhang.
         plan: all windows to come and the width of the ramp, in pixels.
+        exact: whether scores are wanted with all their digits as well.
 
     Yields:
         Strips of at most `STRIP_ROWS` rows that cover `plan.grid` once, top first; `scores` is
@@ -66,11 +68,15 @@ def blend(tiles: Iterable[TileLogits], plan: TilePlan) -> Iterator[Strip]:
         GridMismatchError: a tile is not in the plan, not in its row, or missing, or rows overlap
             by more than half.
     """
-    return merge_rows(blend_rows(tiles, plan), plan)
+    return merge_rows(blend_rows(tiles, plan, exact=exact), plan)
 
 
 def blend_rows(
-    tiles: Iterable[TileLogits], plan: TilePlan, rows: Iterable[int] | None = None
+    tiles: Iterable[TileLogits],
+    plan: TilePlan,
+    rows: Iterable[int] | None = None,
+    *,
+    exact: bool = False,
 ) -> Iterator[BlendedRow]:
     """Average the tiles of each row from west to east.
 
@@ -78,6 +84,7 @@ def blend_rows(
         tiles: as for `blend`.
         plan: all windows of the scene.
         rows: numbers of the tile rows that come, ascending; default all.
+        exact: whether scores are wanted with all their digits.
 
     Yields:
         One for each row, in this order.
@@ -88,7 +95,8 @@ def blend_rows(
     coming = iter(tiles)
     layout = list(plan.rows())
     for number in range(len(layout)) if rows is None else rows:
-        yield _blend_row(coming, plan, layout, number)
+        means = _blend_row(coming, plan, layout, number)
+        yield _cut(means, layout[number].top, *_shared(layout, number), exact=exact)
     extra = next(coming, None)
     if extra is not None:
         raise _not_planned(extra.window)
@@ -109,7 +117,9 @@ def merge_rows(rows: Iterable[BlendedRow], plan: TilePlan) -> Iterator[Strip]:
     for number, row in enumerate(rows):
         if waiting is not None:
             weights = _row_weights(plan, layout, number - 1, row.above.shape[1])
-            yield from _pieces(row.row_off, _seam(waiting.below, row.above, weights))
+            for offset, seam in _seam(waiting.below, row.above, weights):
+                exact = row.own.dtype == np.int16
+                yield _strip(row.row_off + offset, seam if exact else score_steps(seam))
         yield from _pieces(row.row_off + row.above.shape[1], row.own)
         waiting = row
 
@@ -136,8 +146,8 @@ def axis_weights(size_px: int, overlap_px: int) -> npt.NDArray[np.int32]:
 
 def _blend_row(
     coming: Iterator[TileLogits], plan: TilePlan, layout: list[TileRow], number: int
-) -> BlendedRow:
-    """Take the tiles of a row and average them."""
+) -> npt.NDArray[np.int16]:
+    """Take the tiles of a row and average them: logits in steps (K, h, W)."""
     row = layout[number]
     shares = _shares(plan, row)
     means: npt.NDArray[np.int16] | None = None
@@ -160,7 +170,7 @@ def _blend_row(
     assert means is not None
     for rows in _few_rows(means.shape):
         np.copyto(means[:, rows], np.int16(LOGIT_NODATA), where=~valid[rows])
-    return _cut(means, row.top, *_shared(layout, number))
+    return means
 
 
 @dataclass(frozen=True)
@@ -237,11 +247,17 @@ def _shared(layout: list[TileRow], number: int) -> tuple[int, int]:
     return above, below
 
 
-def _cut(logits: npt.NDArray[np.int16], top: int, above: int, below: int) -> BlendedRow:
+def _cut(
+    logits: npt.NDArray[np.int16], top: int, above: int, below: int, *, exact: bool
+) -> BlendedRow:
     """A row by who else touches it; the parts keep nothing else in memory."""
     end = logits.shape[1] - below
+    own = logits[:, above:end]
     return BlendedRow(
-        top, logits[:, :above].copy(), score_steps(logits[:, above:end]), logits[:, end:].copy()
+        top,
+        logits[:, :above].copy(),
+        own.copy() if exact else score_steps(own),
+        logits[:, end:].copy(),
     )
 
 
@@ -262,15 +278,13 @@ def _seam(
     upper: npt.NDArray[np.int16],
     lower: npt.NDArray[np.int16],
     weights: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]],
-) -> npt.NDArray[np.uint8]:
-    """Scores (K, h, W), as they are written, of the rows that two tile rows share."""
-    scores = np.empty(upper.shape, dtype=np.uint8)
+) -> Iterator[tuple[int, npt.NDArray[np.int16]]]:
+    """Logits in steps (K, h, W) of the rows that two tile rows share, a few at a time."""
     for rows in _few_rows(upper.shape):
         first, second = (w[rows, None] for w in weights)
         mean = np.rint((upper[:, rows] * first + lower[:, rows] * second) / (first + second))
         # Data or none is the scene's, and the same in both.
-        scores[:, rows] = score_steps(mean.astype(np.int16))
-    return scores
+        yield rows.start, mean.astype(np.int16)
 
 
 def _few_rows(shape: tuple[int, ...]) -> Iterator[slice]:
@@ -281,10 +295,17 @@ def _few_rows(shape: tuple[int, ...]) -> Iterator[slice]:
         yield slice(row, min(row + step, height))
 
 
-def _pieces(row_off: int, steps: npt.NDArray[np.uint8]) -> Iterator[Strip]:
-    """Rows as strips."""
-    for rows in _few_rows(steps.shape):
-        yield Strip(row_off + rows.start, steps[:, rows])
+def _pieces(row_off: int, planes: npt.NDArray[np.uint8] | npt.NDArray[np.int16]) -> Iterator[Strip]:
+    """Rows as strips; see `_strip`."""
+    for rows in _few_rows(planes.shape):
+        yield _strip(row_off + rows.start, planes[:, rows])
+
+
+def _strip(row_off: int, planes: npt.NDArray[np.uint8] | npt.NDArray[np.int16]) -> Strip:
+    """A strip of scores as they are written, or of logits in steps."""
+    if planes.dtype == np.int16:
+        return Strip.of_logits(row_off, planes.astype(np.int16, copy=False))
+    return Strip(row_off, planes.astype(np.uint8, copy=False))
 
 
 def _missing(window: Window) -> GridMismatchError:

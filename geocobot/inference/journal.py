@@ -15,7 +15,7 @@ from geocobot.errors import OutputError
 from geocobot.inference.blend import BlendedRow
 
 _PARTS = ("above", "own", "below")
-_DTYPES = {"above": np.int16, "own": np.uint8, "below": np.int16}
+_DTYPES = {np.dtype(kind).name: np.dtype(kind) for kind in (np.uint8, np.int16)}
 
 
 class RowJournal:
@@ -45,7 +45,9 @@ class RowJournal:
         """
         parts = {name: np.ascontiguousarray(getattr(row, name)) for name in _PARTS}
         packed = {name: _packed(part) for name, part in parts.items()}
-        head: dict[str, Any] = {n: [list(parts[n].shape), len(packed[n])] for n in _PARTS}
+        head: dict[str, Any] = {
+            n: [list(parts[n].shape), len(packed[n]), parts[n].dtype.name] for n in _PARTS
+        }
         head["row_off"] = row.row_off
         path = self._path(number)
         temporary = path.with_suffix(".part")
@@ -79,7 +81,9 @@ class RowJournal:
             with path.open("rb") as file:
                 head = _head(file)
                 parts = {
-                    name: _read(file.read(head[name][1]), name, head[name][0]) for name in _PARTS
+                    name: _read(file.read(n_bytes), shape, dtype)
+                    for name in _PARTS
+                    for shape, n_bytes, dtype in [head[name]]
                 }
         except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
             raise OutputError(
@@ -123,6 +127,6 @@ def _packed(part: npt.NDArray[Any]) -> bytes:
     return compressor.compress(part.data) + compressor.flush()
 
 
-def _read(packed: bytes, name: str, shape: list[int]) -> npt.NDArray[Any]:
+def _read(packed: bytes, shape: list[int], dtype: str) -> npt.NDArray[Any]:
     """One part of a row."""
-    return np.frombuffer(zlib.decompress(packed), dtype=_DTYPES[name]).reshape(shape)
+    return np.frombuffer(zlib.decompress(packed), dtype=_DTYPES[dtype]).reshape(shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from rasterio.windows import Window
@@ -49,12 +50,22 @@ def restore(strips: Iterable[Strip], scene: ResampledScene) -> Iterator[Strip]:
             held.append(next(coming))
         band = _joined(held)
         box = (0.0, top - band.row_off, min(width * scale_x, coarse_width), bottom - band.row_off)
-        scores = resample(band.scores, band.valid, box, (rows, width))
+        shape = (rows, width)
         valid = native.read(Window(0, row, width, rows)).valid
-        yield Strip.of(row, np.clip(scores, 0, 1), valid)
+        strip = Strip.of(row, np.clip(resample(band.scores, band.valid, box, shape), 0, 1), valid)
+        if band.exact is not None:
+            # Beside what polygons are drawn of, so that they are the same whatever is written.
+            exact = np.clip(resample(band.exact, band.valid, box, shape), 0, 1)
+            strip = replace(strip, exact=np.where(valid, exact, np.float32(np.nan)))
+        yield strip
     next(coming, None)  # what makes the strips has a last word
 
 
 def _joined(strips: Sequence[Strip]) -> Strip:
     """Strips below each other as one."""
-    return Strip(strips[0].row_off, np.concatenate([strip.steps for strip in strips], axis=1))
+    exact = [strip.exact for strip in strips if strip.exact is not None]
+    return Strip(
+        strips[0].row_off,
+        np.concatenate([strip.steps for strip in strips], axis=1),
+        np.concatenate(exact, axis=1) if exact else None,
+    )

@@ -39,6 +39,7 @@ class RowWork:
         batch_size: tiles per forward pass.
         folder: where finished rows are kept; all who compute see it.
         workers: processes that read tiles; 0 reads them in a thread.
+        exact: whether scores are wanted with all their digits.
     """
 
     dataset: SceneDataset
@@ -48,6 +49,7 @@ class RowWork:
     batch_size: int
     folder: Path
     workers: int = 0
+    exact: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tiles at home: they follow from the rest."""
@@ -110,7 +112,7 @@ def compute_rows(
         closing(predict_tiles(predictor, batches, compute, n_classes=work.n_classes)) as predicted,
         closing(ahead(predicted, work.tiles_ahead, lane)) as tiles,
     ):
-        blended = blend_rows(_counted(tiles, told), work.plan, numbers)
+        blended = blend_rows(_counted(tiles, told), work.plan, numbers, exact=work.exact)
         for number, row in zip(numbers, blended, strict=True):
             journal.keep(number, row)
             yield row

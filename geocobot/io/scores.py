@@ -18,6 +18,7 @@ from rasterio.shutil import copy
 from rasterio.windows import Window
 
 from geocobot.classes import ClassSpec
+from geocobot.config.values import ScoresDtype
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
 from geocobot.io.remote import reason
@@ -43,10 +44,16 @@ class _RasterWriter(ABC):
         grid: the whole raster.
         n_bands: planes per pixel.
         unfinished: where to write, if the file gets its name later.
+        dtype: of the values.
     """
 
     def __init__(
-        self, path: str | Path, grid: GeoGrid, n_bands: int, unfinished: str | Path | None
+        self,
+        path: str | Path,
+        grid: GeoGrid,
+        n_bands: int,
+        unfinished: str | Path | None,
+        dtype: ScoresDtype = "uint8",
     ) -> None:
         self._path = Path(path)
         self._file = self._path if unfinished is None else Path(unfinished)
@@ -54,7 +61,7 @@ class _RasterWriter(ABC):
         self._grid = grid
         self._written = 0
         self._held = 0
-        self._block_row = np.empty((n_bands, BLOCK_PX, grid.width), dtype=np.uint8)
+        self._block_row = np.empty((n_bands, BLOCK_PX, grid.width), dtype=dtype)
         self._checksums: list[int] = []
         self._dataset: Any = None
 
@@ -95,7 +102,7 @@ class _RasterWriter(ABC):
     def _describe(self, dataset: Any) -> None:
         """Write names and colors into the file's head."""
 
-    def _append(self, row_off: int, planes: npt.NDArray[np.uint8]) -> None:
+    def _append(self, row_off: int, planes: npt.NDArray[np.generic]) -> None:
         """Take the next rows (B, h, W); write every block row that they complete."""
         if row_off != self._written + self._held:
             raise ValueError(f"row {row_off} after row {self._written + self._held}")
@@ -179,7 +186,7 @@ class _RasterWriter(ABC):
         """What rasterio needs to know of the file."""
         return {
             "driver": "GTiff",
-            "dtype": "uint8",
+            "dtype": self._block_row.dtype.name,
             "count": self._block_row.shape[0],
             "height": self._grid.height,
             "width": self._grid.width,
@@ -209,13 +216,14 @@ class _RasterWriter(ABC):
 
 
 class ScoreWriter(_RasterWriter):
-    """Writes scores as uint8: 0 to 254 for 0 to 1, 255 without data; one band per class.
+    """Writes scores, one band per class: uint8, 0 to 254 for 0 to 1, 255 without data; or float32.
 
     Args:
         path: file to write; an existing one is replaced.
         grid: the whole raster.
         classes: K classes; their names become the bands' descriptions.
         unfinished: where to write, if the file gets its name later; messages name `path`.
+        dtype: uint8, or float32 for 0 to 1 with NaN without data.
 
     Raises:
         OutputError: the file cannot be written.
@@ -228,18 +236,27 @@ class ScoreWriter(_RasterWriter):
         classes: Sequence[ClassSpec],
         *,
         unfinished: str | Path | None = None,
+        dtype: ScoresDtype = "uint8",
     ) -> None:
-        super().__init__(path, grid, len(classes), unfinished)
+        super().__init__(path, grid, len(classes), unfinished, dtype)
         self._classes = tuple(classes)
+        self._is_exact = dtype == "float32"
 
     def write(self, strip: Strip) -> None:
         """Append the next strip.
 
         Raises:
-            ValueError: the strip does not follow the one before.
+            ValueError: the strip does not follow the one before, or has not the digits.
             OutputError: the file cannot be written.
         """
-        self._append(strip.row_off, strip.steps)
+        planes = strip.exact if self._is_exact else strip.steps
+        if planes is None:
+            raise ValueError("a strip without exact scores cannot be written as float32")
+        self._append(strip.row_off, planes)
+
+    def _profile(self) -> dict[str, Any]:
+        """What has no data is NaN where that exists."""
+        return super()._profile() | ({"nodata": float("nan")} if self._is_exact else {})
 
     def _optimization(self) -> dict[str, str]:
         """Neighbouring scores are alike: differences compress better, and means make sense."""
@@ -248,7 +265,8 @@ class ScoreWriter(_RasterWriter):
     def _describe(self, dataset: Any) -> None:
         """Name the bands and say how to get back to scores."""
         dataset.descriptions = tuple(c.name for c in self._classes)
-        dataset.scales = (1 / SCORE_SCALE,) * len(self._classes)
+        if not self._is_exact:
+            dataset.scales = (1 / SCORE_SCALE,) * len(self._classes)
 
 
 class ClassWriter(_RasterWriter):
@@ -304,6 +322,6 @@ class ClassWriter(_RasterWriter):
         dataset.update_tags(1, **{f"CLASS_{c.number}": c.name for c in self._classes})
 
 
-def _checksum(planes: npt.NDArray[np.uint8]) -> int:
+def _checksum(planes: npt.NDArray[np.generic]) -> int:
     """A number that tells planes apart."""
     return zlib.crc32(np.ascontiguousarray(planes).data)

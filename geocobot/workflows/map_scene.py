@@ -74,6 +74,7 @@ def map_scene(
             job.native.grid,
             classes,
             overwrite=run.overwrite,
+            scores_dtype=options.scores_dtype,
             folder=place.files,
             moment=place.begun,
         ) as files,
@@ -148,6 +149,7 @@ def _work(job: MapJob, card: ModelCard, folder: Path) -> RowWork:
         batch_size=job.batch_size,
         folder=folder,
         workers=job.options.workers,
+        exact=job.options.scores_dtype == "float32",
     )
 
 

@@ -21,6 +21,9 @@ _SCORE_BYTES = 3
 _FILE_ROWS = 1024
 """Rows that wait to be whole blocks of a file: read ones in GDAL's cache, scores and classes."""
 
+_EXACT_BYTES = 4
+"""Of a score with all its digits."""
+
 _IMAGE_BYTES = 4 * 3
 """Per pixel of a tile that the model is shown."""
 
@@ -43,11 +46,18 @@ def needed_gib(work: RowWork, rows_ahead: int) -> float:
         n_classes=work.n_classes,
         batch_size=work.batch_size,
         rows_ahead=rows_ahead,
+        exact=work.exact,
     )
 
 
 def buffers_gib(
-    *, width_px: int, tile_px: int, n_classes: int, batch_size: int, rows_ahead: int = 0
+    *,
+    width_px: int,
+    tile_px: int,
+    n_classes: int,
+    batch_size: int,
+    rows_ahead: int = 0,
+    exact: bool = False,
 ) -> float:
     """The same, before there is a plan.
 
@@ -57,12 +67,14 @@ def buffers_gib(
         n_classes: planes of logits.
         batch_size: tiles per forward pass.
         rows_ahead: how many finished tile rows may wait between two stages.
+        exact: whether scores have all their digits.
     """
     # Logits of two bytes and a mask while a row is blended; then what its neighbors wait for.
     blended = tile_px * (2 * n_classes + 1)
-    finished = 1.5 * tile_px * n_classes * (1 + 3 * rows_ahead)
+    # Half of them lie between two rows, in two bytes; the others are scores, if not exact.
+    finished = (2.0 if exact else 1.5) * tile_px * n_classes * (1 + 3 * rows_ahead)
     traced = block_rows_of(width_px) * (_TRACED_BYTES + _SCORE_BYTES * n_classes)
-    filed = _FILE_ROWS * (n_classes + 1)
+    filed = _FILE_ROWS * (n_classes * (_EXACT_BYTES if exact else 1) + 1)
     tiles = _BATCHES * batch_size * tile_px**2 * (_IMAGE_BYTES + 4 * n_classes)
     return (_FIXED_BYTES + tiles + width_px * (blended + finished + traced + filed)) / GIB
 

@@ -10,6 +10,7 @@ from functools import partial
 from geocobot.config import PredictOptions
 from geocobot.errors import (
     BandError,
+    ConfigError,
     CrsError,
     GeocobotError,
     GridError,
@@ -72,6 +73,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     """
     start_s = time.perf_counter()
     check_limits(options)
+    _refuse_unsaved(options)
     scenes = find_scenes(options.raster, asset=options.asset)
     rasters = scenes.paths
     targets = choose_targets(
@@ -165,6 +167,17 @@ def _unless_alone(error: GeocobotError, n_scenes: int) -> GeocobotError:
         raise error
     _LOG.warning("%s", error)
     return error
+
+
+def _refuse_unsaved(options: PredictOptions) -> None:
+    """Refuse to say how scores are saved that are not."""
+    if options.scores_dtype != PredictOptions.scores_dtype and not options.save_scores:
+        raise ConfigError(
+            "--scores-dtype",
+            f"is {options.scores_dtype}, and no scores are saved",
+            "It says what the numbers in the scores raster are",
+            "Add --save-scores, or leave it out",
+        )
 
 
 def _refuse_prompts(card: ModelCard, model: str) -> None:

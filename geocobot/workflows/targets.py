@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from geocobot.classes import ClassSpec, classify
+from geocobot.config.values import ScoresDtype
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
 from geocobot.io.opening import GDAL_NAME
@@ -178,6 +179,7 @@ def open_targets(
     classes: Sequence[ClassSpec],
     *,
     overwrite: bool,
+    scores_dtype: ScoresDtype = "uint8",
     folder: Path | None = None,
     moment: datetime | None = None,
 ) -> Iterator[OpenTargets]:
@@ -188,6 +190,7 @@ def open_targets(
         grid: of the scene.
         classes: with the thresholds in force.
         overwrite: whether existing files may be replaced.
+        scores_dtype: of the scores raster; strips have exact scores for float32.
         folder: where they are written until they are whole; default beside their places.
         moment: what they say of when they were written; default now.
 
@@ -212,7 +215,9 @@ def open_targets(
         )
         sinks: list[Callable[[Strip], None]] = []
         if (path := targets.scores) is not None:
-            scores = ScoreWriter(path, grid, classes, unfinished=unfinished[path])
+            scores = ScoreWriter(
+                path, grid, classes, unfinished=unfinished[path], dtype=scores_dtype
+            )
             sinks.append(stack.enter_context(scores).write)
         if (path := targets.classes) is not None:
             raster = ClassWriter(path, grid, classes, unfinished=unfinished[path])

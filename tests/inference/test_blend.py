@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from affine import Affine
@@ -146,6 +148,28 @@ def test_rows_that_are_blended_apart_make_the_same_map(layout, seed, random):
         (rows[number],) = blend_rows(own, plan, [number])
     apart = merge_rows((rows[number] for number in sorted(rows)), plan)
     assert [s.scores.tobytes() for s in apart] == at_once
+
+
+@settings(max_examples=25, deadline=None)
+@given(layouts, st.integers(0, 99))
+def test_all_digits_are_those_of_the_mean_and_the_written_scores_stay_the_same(layout, seed):
+    plan = make_plan(*layout)
+    tiles = list(tiles_of(plan, noise(seed)))
+    coarse, fine = list(blend(tiles, plan)), list(blend(tiles, plan, exact=True))
+    assert [s.steps.tobytes() for s in fine] == [s.steps.tobytes() for s in coarse]
+    assert [s.row_off for s in fine] == [s.row_off for s in coarse]
+    assert all(s.exact is None for s in coarse)
+    exact = np.concatenate([s.exact for s in fine], axis=1)
+    np.testing.assert_allclose(exact, reference(plan, tiles), rtol=0, atol=5e-4)
+
+
+def test_where_there_is_no_data_no_digit_is_a_score():
+    plan = make_plan(40, 50, 64, 16)
+    valid = np.random.default_rng(0).random((64, 64)) < 0.5
+    tiles = [replace(tile, valid=valid) for tile in tiles_of(plan, noise(0))]
+    (strip,) = blend(tiles, plan, exact=True)
+    assert np.array_equal(np.isfinite(strip.exact[0]), valid[:40, :50])
+    assert np.array_equal(strip.valid, valid[:40, :50])
 
 
 def test_rows_that_overlap_by_more_than_half_are_refused():

@@ -13,12 +13,12 @@ from geocobot.inference.blend import BlendedRow
 from geocobot.inference.journal import RowJournal
 
 
-def make_row(seed=0, above=16, below=16, width=70):
+def make_row(seed=0, above=16, below=16, width=70, own=np.uint8):
     rng = np.random.default_rng(seed)
     return BlendedRow(
         row_off=48 * seed,
         above=rng.integers(-32768, 32767, (2, above, width), dtype=np.int16),
-        own=rng.integers(0, 255, (2, 32, width), dtype=np.uint8),
+        own=rng.integers(0, 255, (2, 32, width), dtype=own),
         below=rng.integers(-32768, 32767, (2, below, width), dtype=np.int16),
     )
 
@@ -38,6 +38,7 @@ def journal(tmp_path):
 
 def test_rows_come_back_as_they_were(journal):
     rows = {0: make_row(0, above=0), 7: make_row(7), 12: make_row(12, below=0)}
+    rows[13] = make_row(13, own=np.int16)
     for number, row in rows.items():
         journal.keep(number, row)
     assert journal.finished() == set(rows)

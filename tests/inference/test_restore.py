@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -70,6 +72,28 @@ def test_a_gradient_of_scores_keeps_its_place(scene_factory, size_m):
     native = (np.arange(400) + 0.5) / 500
     np.testing.assert_allclose(out[0, 200, inner], native[inner], atol=STEP + 1e-3)
     np.testing.assert_allclose(out[1, inner, 200], native[inner], atol=STEP + 1e-3)
+
+
+def test_all_digits_come_through_beside_what_is_written(scene_factory):
+    image = np.full((3, 300, 50), 7, "uint8")
+    image[:, 100:200, 10:30] = 0
+    scene = at(scene_factory(image=image, nodata=0), 0.77)
+    height, width = scene.grid.shape
+    scores = np.random.default_rng(0).random((2, height, width), dtype=np.float32)
+    valid = scene.read(scene.grid.window).valid
+    coarse = list(strips_of(scores, valid, iter([100, 1000])))
+    exact = [np.where(s.valid, scores[:, s.row_off :][:, : s.height], np.nan) for s in coarse]
+    fine = [replace(strip, exact=own) for strip, own in zip(coarse, exact, strict=True)]
+    written = list(restore(iter(coarse), scene))
+    restored = list(restore(iter(fine), scene))
+    assert [s.steps.tobytes() for s in restored] == [s.steps.tobytes() for s in written]
+    assert all(s.exact is None for s in written)
+    found = np.concatenate([s.exact for s in restored], axis=1)
+    native = scene.native.read(scene.native.grid.window)
+    assert np.array_equal(np.isfinite(found[0]), native.valid)
+    box = (0, 0, 50 / scene.scale_xy[0], 300 / scene.scale_xy[1])
+    expected = resample(scores, valid, box, (300, 50))[:, native.valid]
+    np.testing.assert_allclose(found[:, native.valid], expected, atol=2e-4)
 
 
 def test_what_makes_the_strips_comes_to_its_end(scene_factory):

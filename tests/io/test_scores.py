@@ -17,7 +17,7 @@ from geocobot.classes import ClassSpec, name_classes
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
 from geocobot.io.scores import ClassWriter, ScoreWriter
-from geocobot.steps import NODATA, SCORE_SCALE, encode_scores
+from geocobot.steps import LOGIT_NODATA, NODATA, SCORE_SCALE, encode_scores
 from geocobot.tiling import Strip
 
 CLASSES = name_classes(["road", "roof"])
@@ -86,6 +86,45 @@ def test_the_class_raster_carries_colors_and_names(tmp_path):
         assert dataset.nodata == NODATA
         assert dataset.colorinterp[0].name == "palette"
         assert dataset.tags(1)["CLASS_7"] == "roof"
+
+
+def test_all_digits_are_kept_on_request(tmp_path):
+    path = tmp_path / "scores.tif"
+    height, width = 1500, 2100
+    rng = np.random.default_rng(0)
+    logits = rng.integers(-32767, 32768, (2, height, width)).astype(np.int16)
+    logits[:, :700, :900] = LOGIT_NODATA
+    with ScoreWriter(path, make_grid(height, width), CLASSES, dtype="float32") as writer:
+        for row in (0, 300, 600, 900, 1200):
+            writer.write(Strip.of_logits(row, logits[:, row : row + 300]))
+    is_valid, errors, warnings = cog_validate(path, strict=True, quiet=True)
+    assert is_valid, (errors, warnings)
+    with rasterio.open(path) as dataset:
+        stored = dataset.read()
+        assert dataset.dtypes == ("float32", "float32")
+        assert np.isnan(dataset.nodata)
+        assert dataset.scales == (1.0, 1.0)
+        coarse = dataset.read(1, out_shape=(height // 4, width // 4))
+        masked = dataset.read_masks(1) == 0
+    assert np.array_equal(np.isnan(stored), logits == LOGIT_NODATA)
+    assert np.array_equal(masked, logits[0] == LOGIT_NODATA)
+    np.testing.assert_allclose(
+        stored[logits != LOGIT_NODATA],
+        1 / (1 + np.exp(-logits[logits != LOGIT_NODATA] / 1024)),
+        atol=1e-6,
+    )
+    assert np.isnan(coarse[:170, :220]).all()
+    means = stored[0, 720:, 920:].reshape(195, 4, 295, 4).mean(axis=(1, 3))
+    assert np.abs(coarse[180:, 230:] - means).max() < 0.01
+
+
+def test_digits_that_are_not_there_are_not_made_up(tmp_path):
+    strip = Strip.of(0, np.zeros((2, 5, 5), np.float32), np.ones((5, 5), bool))
+    with (
+        pytest.raises(ValueError, match="without exact scores"),
+        ScoreWriter(tmp_path / "s.tif", make_grid(5, 5), CLASSES, dtype="float32") as writer,
+    ):
+        writer.write(strip)
 
 
 @pytest.mark.parametrize("kind", ["scores", "classes"])

@@ -239,6 +239,32 @@ def test_several_classes_never_overlap(scene_factory, tmp_path):
         assert scores.descriptions == ("red", "green", "blue")
 
 
+@pytest.mark.parametrize("size_m", [1.0, 1.6])
+def test_scores_with_all_digits_change_no_polygon(
+    scene_factory, tmp_path, model_file, size_m, monkeypatch
+):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    raster = scene_factory(image=blobs(300, 200), res=size_m)
+    options = {"threshold": 0.5, "save_scores": True, "resolution": 1.0, "simplify": 0.0}
+    found = {}
+    for dtype in ("uint8", "float32"):
+        out = tmp_path / dtype / "map.gpkg"
+        done = predict(options_for(model_file, raster, out=str(out), scores_dtype=dtype, **options))
+        found[dtype] = out.read_bytes()
+        with rasterio.open(done.scenes[0].scores) as dataset:
+            assert dataset.dtypes == (dtype,)
+            found[f"{dtype} scores"] = dataset.read(1)
+    assert found["uint8"] == found["float32"]
+    off = np.abs(found["uint8 scores"] / 254 - found["float32 scores"])
+    assert off.max() <= (0.5 / 254 if size_m == 1.0 else 1 / 254) + 1e-6
+    assert len(np.unique(found["float32 scores"])) > 254
+
+
+def test_digits_of_scores_that_nobody_saves_are_refused(scene_factory, model_file):
+    with pytest.raises(ConfigError, match=r"--scores-dtype is float32, and no scores are saved"):
+        predict(options_for(model_file, scene_factory(), scores_dtype="float32"))
+
+
 def test_nothing_found_is_said_aloud(scene_factory, tmp_path, card, caplog):
     raster = scene_factory(image=np.full((3, 60, 60), 9, np.uint8))
     with caplog.at_level(logging.WARNING, "geocobot.workflows"):
