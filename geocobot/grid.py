@@ -155,12 +155,19 @@ class GeoGrid:
 
         Bounds within a millionth of a pixel of an edge end at that edge.
         """
+        return self.clip(self.window_over(bounds))
+
+    def window_over(self, bounds: Bounds) -> Window:
+        """The smallest window that covers the bounds; it may overhang the grid, or lie outside.
+
+        Bounds within a millionth of a pixel of an edge end at that edge.
+        """
         west, south, east, north = bounds
         left, top = ~self.transform @ (west, north)
         right, bottom = ~self.transform @ (east, south)
         col, row = int(np.floor(left + _NOISE_PX)), int(np.floor(top + _NOISE_PX))
         col_end, row_end = int(np.ceil(right - _NOISE_PX)), int(np.ceil(bottom - _NOISE_PX))
-        return self.clip(Window(col, row, col_end - col, row_end - row))
+        return Window(col, row, col_end - col, row_end - row)
 
     def pixels_of(self, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Turn coordinates (N, 2) of the CRS into fractional (column, row), (N, 2)."""

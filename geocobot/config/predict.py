@@ -28,8 +28,8 @@ class PredictOptions:
     )
     model: str = option("Model file of a training run.")
     out: str | None = option(
-        "Vector file to write; the ending chooses the format (.gpkg, .fgb, .parquet, .geojson); "
-        "default <scene>_pred.gpkg.",
+        "Vector file to write, one for all scenes; the ending chooses the format (.gpkg, .fgb, "
+        ".parquet, .geojson). Or a folder, with a file for each; default <scene>_pred.gpkg.",
         None,
         short="-o",
     )

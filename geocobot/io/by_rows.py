@@ -47,6 +47,11 @@ class RowScene(Scene):
     whole: Scene = field(kw_only=True)
     rows: KeptRows = field(kw_only=True, repr=False, compare=False)
 
+    @property
+    def parts(self) -> tuple[Scene, ...]:
+        """The scene in its file."""
+        return self.whole.parts
+
     def close(self) -> None:
         """Let go of all rows and of this process's handles; the next read opens the file again."""
         self.rows.close()

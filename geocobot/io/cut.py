@@ -33,6 +33,11 @@ class CutScene(Scene):
     window: Window = field(kw_only=True)
     area: BurntShapes | None = field(kw_only=True, compare=False)
 
+    @property
+    def parts(self) -> tuple[Scene, ...]:
+        """The scenes in their files."""
+        return self.whole.parts
+
     def expect(self, window: Window) -> None:
         """Say that windows within the rows of this one are read next."""
         self.whole.expect(self._there(window))

@@ -51,6 +51,33 @@ def open_scene_for(
         OverlapError: nothing of it is to be mapped.
         GeocobotError: whatever `Scene.open` finds.
     """
+    scene = open_bands_for(path, ranges, bands=bands, nodata=nodata)
+    scene = by_rows(cut(scene, area, bounds))
+    if resampling:
+        return resampled(scene, ground_pixel_m)
+    check_size(scene, ground_pixel_m)
+    return scene
+
+
+def open_bands_for(
+    path: str | Path,
+    ranges: Sequence[BandRange],
+    *,
+    bands: Sequence[int | str] | None = None,
+    nodata: float | None = None,
+) -> Scene:
+    """Open a scene with the bands that a model reads, all of it in the pixels of its file.
+
+    Args:
+        path: file name, URL or GDAL name.
+        ranges: the model's bands, for every data type that it knows.
+        bands: numbers or names to read instead of the model's, in the model's order.
+        nodata: value without data; replaces what the file declares.
+
+    Raises:
+        BandError: the scene has fewer bands than the model needs, or another data type.
+        GeocobotError: whatever `Scene.open` finds.
+    """
     wanted: list[int | str] = [r.band for r in ranges_for(ranges)] if bands is None else list(bands)
     try:
         scene = Scene.open(path, bands=wanted, nodata=nodata)
@@ -59,13 +86,22 @@ def open_scene_for(
             path, error.found, f"The model reads {_listed(ranges)}. {error.needed}", error.remedy
         ) from None
     fit_bands(scene, ranges)
-    scene = by_rows(cut(scene, area, bounds))
-    if resampling:
-        return resampled(scene, ground_pixel_m)
+    return scene
+
+
+def check_size(scene: Scene, ground_pixel_m: tuple[float, float]) -> None:
+    """Refuse a scene that shows things in another size than a model knows.
+
+    Args:
+        scene: as the model is to see it.
+        ground_pixel_m: the model's pixel width and height on the ground.
+
+    Raises:
+        PixelSizeError: its pixels are more than 10 % larger or smaller.
+    """
     side_m = _side_m(ground_pixel_m)
     if not _is_close(_side_m(scene.grid.ground_pixel_m), side_m):
         raise _odd_size(scene, f"The model was trained on {side_m:.3g} m", side_m)
-    return scene
 
 
 def fit_bands(scene: Scene, ranges: Sequence[BandRange]) -> None:

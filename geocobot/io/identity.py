@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,36 @@ def file_identity(path: str | Path) -> dict[str, Any]:
 
 
 def scene_identity(scene: Scene) -> dict[str, Any]:
-    """A scene's file, and how it is read."""
+    """A scene's file, or all of them, and how it is read; `bytes` is None where one is remote."""
     grid = scene.grid
-    return file_identity(scene.path) | {
+    is_one = len(scene.parts) == 1
+    return (_part_identity(scene.parts[0]) if is_one else _joined_identity(scene.parts)) | {
         "crs": grid.crs.to_wkt(),
         "transform": list(grid.transform)[:6],
         "size_px": list(grid.shape),
-        "bands": list(scene.bands),
-        "nodata": [None if value is None else repr(value) for value in scene.band_nodata],
     }
+
+
+def last_change_ns(paths: Iterable[str | Path]) -> int | None:
+    """When the youngest of some files was changed; None where all are remote."""
+    changes = (file_identity(path)["modified_ns"] for path in paths)
+    return max((change for change in changes if change is not None), default=None)
+
+
+def _part_identity(part: Scene) -> dict[str, Any]:
+    """A scene's file, and its bands."""
+    return file_identity(part.path) | {
+        "bands": list(part.bands),
+        "nodata": [None if value is None else repr(value) for value in part.band_nodata],
+    }
+
+
+def _joined_identity(parts: Iterable[Scene]) -> dict[str, Any]:
+    """The files of several scenes, each under its name, in their order."""
+    found = {}
+    for number, part in enumerate(parts):
+        own = _part_identity(part)
+        name = own.pop("path")
+        found[name] = {"position": number} | own | {"transform": list(part.grid.transform)[:6]}
+    sizes = [own["bytes"] for own in found.values()]
+    return found | {"bytes": None if None in sizes else sum(sizes)}

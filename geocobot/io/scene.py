@@ -127,6 +127,11 @@ class Scene:
         return Path(self.path).stem
 
     @property
+    def parts(self) -> tuple[Scene, ...]:
+        """The scenes in their files that this one is made of."""
+        return (self,)
+
+    @property
     def nodata(self) -> float | None:
         """Value without data of the first band that has one."""
         return next((v for v in self.band_nodata if v is not None), None)

@@ -18,7 +18,7 @@ from geocobot._version import __version__
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
 from geocobot.io.cut import CutScene
-from geocobot.io.identity import file_identity, scene_identity
+from geocobot.io.identity import last_change_ns, scene_identity
 from geocobot.io.polygons import read_areas
 from geocobot.io.resampled import ResampledScene
 from geocobot.io.scene import Scene
@@ -56,7 +56,7 @@ class MapJob:
         """Add everything to the options that was found out, for this scene alone."""
         found = replace(
             options,
-            raster=(scene.path,),
+            raster=tuple(part.path for part in scene.parts),
             out=str(targets.polygons),
             bands=scene.bands,
             device="cuda" if compute.device.type == "cuda" else "cpu",
@@ -135,6 +135,7 @@ class MapJob:
             tiles=tiles,
             seconds=seconds,
             area_km2=self.area_km2,
+            n_rasters=len(self.scene.parts),
             is_recalled=is_recalled,
         )
 
@@ -156,10 +157,8 @@ class MapJob:
         )
         if before != now:
             return None
-        read = (
-            file_identity(path)["modified_ns"] for path in (self.scene.path, self.options.model)
-        )
-        if any(changed is not None and changed > made.stat().st_mtime_ns for changed in read):
+        changed_ns = last_change_ns([*self.options.raster, self.options.model])
+        if changed_ns is not None and changed_ns > made.stat().st_mtime_ns:
             return None
         tally = Tally(classes)
         tally.add(read_areas(self.targets.polygons))

@@ -31,7 +31,7 @@ class SceneResult:
     """What was made of one scene.
 
     Attributes:
-        raster: the scene's path.
+        raster: the scene's path; where several are mapped into one file, their name together.
         polygons: the vector file.
         scores: the scores raster, or None.
         classes: the class raster, or None.
@@ -40,6 +40,7 @@ class SceneResult:
         tiles: how many the model could have seen, tiles without data included.
         seconds: from the first tile to the finished files.
         area_km2: of the scene on the ground, nodata included.
+        n_rasters: how many files the scene is made of.
         is_recalled: whether it was there already, made by the same command.
     """
 
@@ -52,6 +53,7 @@ class SceneResult:
     tiles: int
     seconds: float
     area_km2: float
+    n_rasters: int = 1
     is_recalled: bool = False
 
     @property
@@ -68,8 +70,9 @@ class SceneResult:
         if self.seconds > 0:
             rate = describe_area_rate(self.area_km2 / self.seconds)
             how += f" ({self.tiles} tiles, {self.tiles / self.seconds:.1f} per second, {rate})"
+        of_many = f" ({self.n_rasters} scenes)" if self.n_rasters > 1 else ""
         lines = [
-            f"{self.raster.name}: {self.n_polygons} polygons {how}"
+            f"{self.raster.name}{of_many}: {self.n_polygons} polygons {how}"
             + (f": {found}" if found else ""),
             f"  polygons  {self.polygons}",
         ]
@@ -95,7 +98,7 @@ class PredictResult:
     """What a prediction has written.
 
     Attributes:
-        scenes: one per raster that was mapped, in the order given.
+        scenes: one per raster that was mapped, in the order given, or one for all.
         seconds: loading the model included.
         failures: the other ones.
     """
@@ -112,7 +115,7 @@ class PredictResult:
     @property
     def n_asked(self) -> int:
         """How many scenes were to be mapped."""
-        return len(self.scenes) + len(self.failures)
+        return sum(scene.n_rasters for scene in self.scenes) + len(self.failures)
 
     def summary(self) -> str:
         """What was written, where, how much and how long it took."""

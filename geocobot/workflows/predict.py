@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from functools import partial
 
 from geocobot.config import PredictOptions
-from geocobot.errors import (
-    BandError,
-    ConfigError,
-    CrsError,
-    GeocobotError,
-    GridError,
-    MissingFileError,
-    ModelFileError,
-    OverlapError,
-    PixelSizeError,
-    UnreadableFileError,
-)
+from geocobot.errors import ConfigError, GeocobotError, ModelFileError
 from geocobot.inference.engines import Engine
-from geocobot.io.area import MAPPED_AREA, read_area
-from geocobot.io.cut import check_bounds
 from geocobot.io.files import find_scenes
-from geocobot.io.fitting import check_resolution, open_scene_for
-from geocobot.io.scene import Scene
 from geocobot.models.card import ModelCard, read_card
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
@@ -36,24 +20,12 @@ from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.map_scene import map_scene
 from geocobot.workflows.mapped import ClassTotal, Failure, PredictResult, SceneResult
 from geocobot.workflows.mapping_run import MappingRun
-from geocobot.workflows.targets import check_targets, choose_targets
+from geocobot.workflows.opened import OF_A_SCENE, open_scenes, unless_alone
+from geocobot.workflows.targets import Targets, check_targets, choose_targets
 
 __all__ = ["ClassTotal", "PredictResult", "SceneResult", "predict"]
 
-_LOG = logging.getLogger("geocobot.workflows")
-
 _SILENT = SilentProgress()
-
-# What is wrong with a scene, and not with the model, the machine or the command.
-_OF_A_SCENE = (
-    BandError,
-    CrsError,
-    GridError,
-    MissingFileError,
-    OverlapError,
-    PixelSizeError,
-    UnreadableFileError,
-)
 
 
 def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictResult:
@@ -62,7 +34,8 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     Everything that can be wrong with options, scenes and outputs is found out before the model
     is loaded. The files of a scene appear together when all of them are finished. An interrupted
     map keeps its finished tile rows in `<result>.partial`, and goes on there with `resume`. Of
-    several scenes those that cannot be mapped are told of at the end.
+    several scenes those that cannot be mapped are told of at the end; where `out` is one file for
+    several, they are mapped as one.
 
     Args:
         options: what to map, with what, and where to put it.
@@ -91,10 +64,10 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
     overlap_px(options.overlap, card.patch_px)
-    opened = _open_scenes(rasters, card, options)
+    opened = open_scenes(rasters, card, options, joined=_joined_name(rasters, targets))
     jobs = [
-        MapJob.of(scene, target, options, compute) if isinstance(scene, Scene) else None
-        for scene, target in zip(opened, targets, strict=True)
+        None if scene is None else MapJob.of(scene, target, options, compute)
+        for scene, target in zip(opened.scenes, targets, strict=True)
     ]
     made = [job.recall(card.classes) if job and options.resume else None for job in jobs]
     if options.resume:
@@ -102,12 +75,14 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     to_do = [
         (k, job, run) for k, (job, run) in enumerate(zip(jobs, runs, strict=True)) if job and run
     ]
-    found = dict(enumerate(opened)) | {k: result for k, result in enumerate(made) if result}
+    failures = dict(opened.failures)
+    found = {k: result for k, result in enumerate(made) if result}
     if to_do:
         with open_engine(options, compute, threads, progress) as engine:
-            found |= _map_all(to_do, engine, card, compute, progress, n_scenes=len(rasters))
-    failures = {k: error for k, error in found.items() if isinstance(error, GeocobotError)}
-    results = [result for result in found.values() if isinstance(result, SceneResult)]
+            mapped = _map_all(to_do, engine, card, compute, progress, n_targets=len(targets))
+        failures |= {k: e for k, e in mapped.items() if isinstance(e, GeocobotError)}
+        found |= {k: r for k, r in mapped.items() if isinstance(r, SceneResult)}
+    results = [found[k] for k in sorted(found)]
     if failures and not results:
         raise failures[min(failures)]
     told = tuple(Failure(rasters[k], str(failures[k])) for k in sorted(failures))
@@ -121,52 +96,22 @@ def _map_all(
     compute: Compute,
     progress: Progress,
     *,
-    n_scenes: int,
+    n_targets: int,
 ) -> dict[int, SceneResult | GeocobotError]:
     """Map scenes; by their positions among all, what came of each."""
     found: dict[int, SceneResult | GeocobotError] = {}
     for k, job, run in to_do:
         try:
             found[k] = map_scene(job, engine, card, run, compute=compute, progress=progress)
-        except _OF_A_SCENE as error:
-            found[k] = _unless_alone(error, n_scenes)
+        except OF_A_SCENE as error:
+            found[k] = unless_alone(error, n_targets)
     return found
 
 
-def _open_scenes(
-    rasters: Sequence[str], card: ModelCard, options: PredictOptions
-) -> list[Scene | GeocobotError]:
-    """The scenes as the model is to see them, or why they cannot be mapped."""
-    if options.resolution is not None:
-        check_resolution(options.resolution, card.ground_pixel_m, options.model)
-    area = None if options.area is None else read_area(options.area, MAPPED_AREA)
-    bounds = None if options.bbox is None else check_bounds(options.bbox)
-    opened: list[Scene | GeocobotError] = []
-    for raster in rasters:
-        try:
-            scene = open_scene_for(
-                raster,
-                card.ranges,
-                card.ground_pixel_m,
-                bands=options.bands,
-                nodata=options.nodata,
-                area=area,
-                bounds=bounds,
-                resampling=card.resampled or options.resolution is not None,
-            )
-        except _OF_A_SCENE as error:
-            opened.append(_unless_alone(error, len(rasters)))
-        else:
-            opened.append(scene)
-    return opened
-
-
-def _unless_alone(error: GeocobotError, n_scenes: int) -> GeocobotError:
-    """What is wrong with one of many scenes: said at once, and told when the others are done."""
-    if n_scenes == 1:
-        raise error
-    _LOG.warning("%s", error)
-    return error
+def _joined_name(rasters: Sequence[str], targets: Sequence[Targets]) -> str | None:
+    """What several scenes are called together that are mapped into one file; None for others."""
+    is_joined = len(targets) < len(rasters)
+    return targets[0].polygons.stem if is_joined else None
 
 
 def _refuse_unsaved(options: PredictOptions) -> None:

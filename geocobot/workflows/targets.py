@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from geocobot.classes import ClassSpec, classify
@@ -87,31 +88,27 @@ def choose_targets(
     save_classes: bool,
     items: Sequence[str | None] | None = None,
 ) -> tuple[Targets, ...]:
-    """Name the files of every scene.
+    """Name the files of every scene, or those of all together.
 
     Args:
         rasters: the scenes' paths.
-        out: a vector file, or a folder (one that exists, or a name that ends in a slash or has
-            no extension); default the current folder.
+        out: a vector file, in which all scenes are mapped as one, or a folder (one that exists,
+            or a name that ends in a slash or has no extension); default the current folder.
         save_scores: whether there will be a scores raster.
         save_classes: whether there will be a class raster.
         items: id of the STAC item of each scene, or None; names the results of scenes whose files
             have the same name.
 
     Raises:
-        OutputError: one file is to hold several scenes, or two scenes have the same name.
+        OutputError: two scenes have the same name.
     """
     folder = Path() if out is None else Path(out)
     is_folder = (
         out is None or os.path.isdir(folder) or out.endswith(("/", "\\")) or not folder.suffix
     )
-    if not is_folder and len(rasters) > 1:
-        raise OutputError(
-            f"--out {out}",
-            f"names one file for {len(rasters)} rasters",
-            "Every raster gets a file of its own",
-            "Name a folder, such as --out results/",
-        )
+    beside = partial(_beside, save_scores=save_scores, save_classes=save_classes)
+    if not is_folder:
+        return (beside(folder),)
     stems = _distinct([_stem(raster) for raster in rasters], items)
     names = Counter(stems)
     name, count = names.most_common(1)[0]
@@ -120,10 +117,9 @@ def choose_targets(
             f"{name}_pred.gpkg",
             f"would hold the results of {count} rasters named {name}",
             "Results are named after their rasters",
-            "Predict them one after the other, each with its own --out",
+            "Predict them one after the other, each with its own --out, or all into one file",
         )
-    vectors = [folder / f"{stem}_pred.gpkg" for stem in stems] if is_folder else [folder]
-    return tuple(_beside(v, save_scores=save_scores, save_classes=save_classes) for v in vectors)
+    return tuple(beside(folder / f"{stem}_pred.gpkg") for stem in stems)
 
 
 def _distinct(stems: Sequence[str], items: Sequence[str | None] | None) -> list[str]:

@@ -389,9 +389,13 @@ class TestTargets:
                 Path(out) / "b_pred.gpkg",
             ]
 
-    def test_one_file_for_several_scenes_is_refused(self):
-        with pytest.raises(OutputError, match="names one file for 2 rasters"):
-            self.choose(["a.tif", "b.tif"], "both.gpkg")
+    def test_a_file_takes_several_scenes_together(self):
+        (target,) = self.choose(["x/a.tif", "y/a.tif"], "both.gpkg")
+        assert [str(p) for p in target.paths()] == [
+            "both.gpkg",
+            "both_scores.tif",
+            "both_options.yaml",
+        ]
 
     def test_scenes_of_the_same_name_are_refused(self):
         with pytest.raises(OutputError, match="results of 2 rasters named a"):
