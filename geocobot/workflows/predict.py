@@ -64,7 +64,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
     overlap_px(options.overlap, card.patch_px)
-    opened = open_scenes(rasters, card, options, joined=_joined_name(rasters, targets))
+    opened = open_scenes(rasters, card, options, progress, joined=_joined_name(rasters, targets))
     jobs = [
         None if scene is None else MapJob.of(scene, target, options, compute)
         for scene, target in zip(opened.scenes, targets, strict=True)
