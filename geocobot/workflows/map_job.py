@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import shapely
 import torch
 
 from geocobot._version import __version__
@@ -156,9 +154,8 @@ class MapJob:
         )
         if before != now:
             return None
-        read = (
-            file_identity(path)["modified_ns"] for path in (self.scene.path, self.options.model)
-        )
+        inputs = (self.scene.path, self.options.model, *(self.options.area or ()))
+        read = (file_identity(path)["modified_ns"] for path in inputs)
         if any(changed is not None and changed > made.stat().st_mtime_ns for changed in read):
             return None
         tally = Tally(classes)
@@ -176,4 +173,4 @@ def _area_of(scene: Scene) -> str | None:
     """A checksum of what is to be mapped of a scene; None where that is all of it."""
     if not isinstance(scene, CutScene) or scene.area is None:
         return None
-    return hashlib.sha256(b"".join(shapely.to_wkb(scene.area.shapes))).hexdigest()
+    return scene.area.digest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from geocobot.config import PredictOptions
@@ -20,10 +21,10 @@ from geocobot.errors import (
     UnreadableFileError,
 )
 from geocobot.inference.engines import Engine
-from geocobot.io.area import MAPPED_AREA, read_area
 from geocobot.io.cut import check_bounds
 from geocobot.io.files import find_scenes
 from geocobot.io.fitting import check_resolution, open_scene_for
+from geocobot.io.mapped_area import find_area, read_mapped_area
 from geocobot.io.scene import Scene
 from geocobot.models.card import ModelCard, read_card
 from geocobot.models.precision import Compute
@@ -72,6 +73,8 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     """
     start_s = time.perf_counter()
     check_limits(options)
+    if options.area is not None:
+        options = replace(options, area=find_area(options.area))
     scenes = find_scenes(options.raster, asset=options.asset)
     rasters = scenes.paths
     targets = choose_targets(
@@ -81,8 +84,8 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         save_classes=options.save_classes,
         items=scenes.items,
     )
-    inputs = [*options.raster, *rasters, options.model, *filter(None, [options.checkpoint])]
-    check_targets(targets, inputs)
+    inputs = [*options.raster, *rasters, *(options.area or ()), options.model, options.checkpoint]
+    check_targets(targets, [name for name in inputs if name is not None])
     claim = partial(MappingRun.claim, resume=options.resume, overwrite=options.overwrite)
     runs = [None if options.resume else claim(target) for target in targets]
     compute, threads = choose_machine(options)
@@ -137,7 +140,7 @@ def _open_scenes(
     """The scenes as the model is to see them, or why they cannot be mapped."""
     if options.resolution is not None:
         check_resolution(options.resolution, card.ground_pixel_m, options.model)
-    area = None if options.area is None else read_area(options.area, MAPPED_AREA)
+    area = None if options.area is None else read_mapped_area(options.area)
     bounds = None if options.bbox is None else check_bounds(options.bbox)
     opened: list[Scene | GeocobotError] = []
     for raster in rasters:
