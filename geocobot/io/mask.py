@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -233,21 +232,22 @@ def _check_bands(source: Any, path: str) -> None:
             found,
             "A mask has one band of numbers: where they are neither 0 nor nodata is mapped",
             "Make one with the raster calculator of QGIS, or take a band out with: "
-            f"gdal_translate -b <number> -colorinterp gray {path} mask.tif",
+            f"gdal_translate -b <number> -colorinterp gray {path} mask_band.tif",
         )
 
 
 def _nothing_marked(path: str, flag: str, nodata: float | None) -> EmptyLabelsError:
     """What to say of a mask that leaves nothing to map."""
-    remedy = "Look at its values in QGIS, or leave the option out"
-    if nodata:
+    found, remedy = "", "Look at its values in QGIS, or leave the option out"
+    if nodata and np.isfinite(nodata):
+        found = f" and nodata ({nodata:g})"
         remedy = (
-            f"If {nodata:g} is what is to be mapped, say so: gdal_edit.py -unsetnodata "
-            f"{Path(path).name}; else look at its values in QGIS"
+            f"If {nodata:g} is what is to be mapped, say so: gdal_edit.py -unsetnodata {path}; "
+            f"else look at its values in QGIS"
         )
     return EmptyLabelsError(
         path,
-        f"has nothing but 0{f' and nodata ({nodata:g})' if nodata else ''}",
+        f"has nothing but 0{found}",
         f"{flag} is what is to be mapped: pixels of a mask that are neither 0 nor nodata",
         remedy,
     )

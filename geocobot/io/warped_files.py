@@ -36,7 +36,10 @@ class WarpedFiles:
 
     def _open(self, path: str, grid: GeoGrid, *, anew: bool) -> Any:
         """One file with an alpha band that is 0 outside of it; nodata is a value like others."""
-        source = self._stack.enter_context(open_dataset(path, anew=anew))
+        # Closed, but not entered: rasterio binds what is entered to its thread, and another one
+        # may close it.
+        source = open_dataset(path, anew=anew)
+        self._stack.callback(source.close)
         warped = WarpedVRT(
             source,
             crs=grid.crs.to_wkt(),
@@ -48,4 +51,5 @@ class WarpedFiles:
             src_nodata=None,
             nodata=None,
         )
-        return self._stack.enter_context(warped)
+        self._stack.callback(warped.close)
+        return warped

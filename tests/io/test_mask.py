@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -176,6 +177,24 @@ def test_the_file_is_not_asked_where_nothing_is_marked(written):
     assert len(placed._handles) == 1
     placed.close()
     assert not len(placed._handles)
+
+
+def test_memory_does_not_grow_with_it(tmp_path):
+    """800 MB of pixels, of which the file holds four blocks."""
+    path, side = tmp_path / "mask.tif", 30_000
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": UTM.to_wkt()}
+    size = {"height": side, "width": side, "tiled": True, "sparse_ok": True}
+    grid = GeoGrid(UTM, GRID.transform, (side, side))
+    with rasterio.open(path, "w", transform=grid.transform, **size, **profile) as sink:
+        for place in (700, 29_000):
+            sink.write(np.ones((1, 50, 50), "uint8"), window=Window(place, place, 50, 50))
+    tracemalloc.start()
+    placed = read_mask(str(path), "--area").on(grid)
+    assert placed.around() == Window(700, 700, 28_350, 28_350)
+    assert placed.read(Window(29_000, 28_500, 1024, 1024)).sum() == 50 * 50
+    assert tracemalloc.get_traced_memory()[1] < 40e6
+    tracemalloc.stop()
+    placed.close()
 
 
 def test_its_checksum_is_that_of_what_it_marks(written):
