@@ -9,7 +9,7 @@ from geocobot.grid import GeoGrid
 from geocobot.io.area import MAPPED_AREA, read_area
 from geocobot.io.files import find_labels, is_raster_file
 from geocobot.io.mask import read_mask
-from geocobot.io.placed import Placeable, PlacedArea, Union
+from geocobot.io.placed import AreaUnion, Placeable, PlacedArea
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class MappedArea:
     def on(self, grid: GeoGrid) -> PlacedArea:
         """What lies in any of them, in the pixels of a scene."""
         parts = tuple(part.on(grid) for part in self.parts)
-        return parts[0] if len(parts) == 1 else Union(parts)
+        return parts[0] if len(parts) == 1 else AreaUnion(parts)
 
 
 def find_area(given: Sequence[str]) -> tuple[str, ...]:

@@ -130,7 +130,9 @@ class PlacedMask:
         """Values and alpha (2, H, W) of a window; the next attempt opens the file anew."""
         opened = self._handles.renew if failed else self._handles.get
         files = opened(partial(WarpedFiles, (self.mask.path,), self.grid, anew=failed > 0))
-        return files.datasets[0].read(window=window)
+        (warped,) = files.datasets
+        with bounded_cache(warped, window.height):
+            return warped.read(window=window)
 
     def _block(self, row: int, col: int) -> Window:
         """A square of the grid by its upper left pixel; what overhangs is left out."""

@@ -39,7 +39,7 @@ class Placeable(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Union:
+class AreaUnion:
     """Areas together.
 
     Attributes:

@@ -254,6 +254,14 @@ def test_masks_without_a_place(scene_factory, tmp_path):
         read_mask(str(tmp_path / "none.tif"), "--area")
 
 
+def test_a_mask_on_a_server(scene_factory, serve):
+    image = blots((120, 200))
+    scene_factory("site/mask.tif", image=image)
+    placed = read_mask(f"{serve().url}/mask.tif", "--area").on(GRID)
+    assert np.array_equal(placed.read(GRID.window), image)
+    placed.close()
+
+
 def test_a_truncated_mask(scene_factory):
     path = scene_factory("mask.tif", image=blots((300, 300)), tiled=True, blockxsize=16)
     path.write_bytes(path.read_bytes()[:-20_000])
