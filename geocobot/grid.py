@@ -60,7 +60,13 @@ class GeoGrid:
 
     @classmethod
     def north_up(
-        cls, crs: CRS, transform: Affine, shape: tuple[int, int], name: str
+        cls,
+        crs: CRS,
+        transform: Affine,
+        shape: tuple[int, int],
+        name: str,
+        *,
+        resampling: str = "cubic",
     ) -> tuple[GeoGrid, bool]:
         """Make a north-up grid from a raster's own transform.
 
@@ -69,6 +75,7 @@ class GeoGrid:
             transform: the raster's transform; y may grow downwards the file (south-up).
             shape: (height, width) in pixels.
             name: the raster's name, for messages.
+            resampling: gdalwarp's name for how a raster of its kind is warped, for messages.
 
         Returns:
             The grid, and whether the raster's rows have to be flipped to fit it.
@@ -81,14 +88,14 @@ class GeoGrid:
                 name,
                 f"is rotated or sheared (transform {tuple(transform)[:6]})",
                 "geocobot needs rows that run west to east",
-                f"Warp it once with: gdalwarp -r cubic {name} north_up.tif",
+                f"Warp it once with: gdalwarp -r {resampling} {name} north_up.tif",
             )
         if transform.a <= 0 or transform.e == 0:
             raise GridError(
                 name,
                 f"has the pixel size ({transform.a}, {transform.e})",
                 "geocobot needs columns that run to the east and a size that is not zero",
-                f"Warp it once with: gdalwarp -r cubic {name} north_up.tif",
+                f"Warp it once with: gdalwarp -r {resampling} {name} north_up.tif",
             )
         if transform.e < 0:
             return cls(crs, transform, shape), False

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -270,6 +271,39 @@ def test_rotated_raster(inputs: Inputs, scene_factory: Callable[..., Path]) -> N
     rotated = scene_factory("rotated.tif", transform=turned)
     for result in (inputs.train(raster=rotated), inputs.predict(raster=rotated)):
         assert_refused(result, inputs, "rotated.tif is rotated or sheared", "gdalwarp -r cubic")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"bands": 3}, ["area.tif has 3 bands. A mask has one", "gdal_translate -b"]),
+        ({"image": np.zeros((9, 9), "uint8")}, ["area.tif has nothing but 0. --area is what is"]),
+        ({"bands": 1, "crs": None}, ["area.tif has no CRS", "gdal_edit.py -a_srs"]),
+        (
+            {"bands": 1, "transform": Affine(1, 0.3, WEST, 0.3, -1, NORTH)},
+            ["area.tif is rotated or sheared", "gdalwarp -r near"],
+        ),
+        ({"bands": 1, "origin_xy": (WEST, NORTH + 900)}, ["scene.tif has nothing within --area"]),
+    ],
+)
+def test_masks_that_say_nothing(
+    inputs: Inputs, scene_factory: Callable[..., Path], how: dict[str, Any], said: list[str]
+) -> None:
+    mask = scene_factory("area.tif", **how)
+    assert_refused(inputs.predict("--area", mask), inputs, *said)
+
+
+def test_areas_that_are_not_there(inputs: Inputs, scene_factory: Callable[..., Path]) -> None:
+    gone = inputs.folder / "gone.tif"
+    assert_refused(
+        inputs.predict("--area", gone), inputs, "gone.tif does not exist. --area names a raster"
+    )
+    assert_refused(
+        inputs.train("--labelled-area", scene_factory("area.tif", bands=1)),
+        inputs,
+        "area.tif is a raster. --labelled-area is drawn with polygons",
+        "gdal_polygonize.py -mask",
+    )
 
 
 def test_too_few_bands(inputs: Inputs, scene_factory: Callable[..., Path]) -> None:

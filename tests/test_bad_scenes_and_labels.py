@@ -302,6 +302,9 @@ CASES = [
     Case("a labelled area elsewhere", 1, "labelled-area", lambda kit: [
         "--raster", kit.good_scene(), "--labels", kit.good_labels(),
         "--labelled-area", kit.labels([at(9_000, 0)], name="area.gpkg")]),
+    Case("a labelled area that is a raster", 1, "is drawn with polygons", lambda kit: [
+        "--raster", kit.good_scene(), "--labels", kit.good_labels(),
+        "--labelled-area", number_raster(kit)]),
     Case("a validation area elsewhere", 1, "has no polygon on", lambda kit: [
         "--raster", kit.good_scene(), "--labels", kit.good_labels(),
         "--val-area", kit.labels([at(9_000, 0)], name="area.gpkg")]),

@@ -54,7 +54,10 @@ class PredictOptions:
     )
     nodata: float | None = repeated(TrainOptions, "nodata")
     area: tuple[str, ...] | None = option(
-        "Polygons to map in; what lies outside is neither read nor mapped.", None, group="Raster"
+        "Polygons to map in, or a mask: a raster of one band, on any grid, that is neither 0 nor "
+        "nodata where to map; what lies outside is neither read nor mapped.",
+        None,
+        group="Raster",
     )
     bbox: tuple[float, ...] | None = option(
         "Bounds to map in: west, south, east and north in the scene's CRS.",

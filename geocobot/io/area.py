@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from geocobot.errors import CrsError, EmptyLabelsError, GeometryError
 from geocobot.grid import GeoGrid
 from geocobot.io.burnt import BurntShapes
 from geocobot.io.crs import is_on_earth
-from geocobot.io.files import find_vectors
+from geocobot.io.files import find_vectors, is_raster_file
 from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
 from geocobot.io.vectors import VectorSource, read_vector
 
@@ -63,7 +64,7 @@ def read_area(given: Sequence[str | Path], flag: str = LABELLED_AREA) -> Area:
     Raises:
         CrsError: a file has no CRS.
         EmptyLabelsError: a file has no polygon.
-        GeometryError: there are lines or points among them.
+        GeometryError: there are lines or points among them, or a file is a raster.
         GeocobotError: whatever `find_vectors` and `read_vector` find.
     """
     sets = find_vectors([str(name) for name in given], flag)
@@ -74,6 +75,13 @@ def read_area(given: Sequence[str | Path], flag: str = LABELLED_AREA) -> Area:
 
 def _read_polygons(path: str, flag: str) -> gpd.GeoDataFrame:
     """The polygons of one file."""
+    if os.path.exists(path) and is_raster_file(path):
+        raise GeometryError(
+            path,
+            "is a raster",
+            f"{flag} is drawn with polygons, and {_MEANING[flag]}",
+            f"Trace it once with: gdal_polygonize.py -mask {path} {path} area.gpkg",
+        )
     frame, _ = read_vector(VectorSource(path=path, flag=flag, layer_flag=None))
     if frame.crs is None or not is_on_earth(frame.crs):
         raise CrsError(

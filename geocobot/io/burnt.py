@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,6 +51,21 @@ class BurntShapes:
             dtype="uint8",
         )
         return burnt
+
+    def around(self) -> Window | None:
+        """The smallest window around the polygons, which may overhang; None where there is none."""
+        if not len(self.shapes):
+            return None
+        left, top, right, bottom = shapely.total_bounds(self.shapes)
+        col, row = math.floor(left), math.floor(top)
+        return Window(col, row, math.ceil(right) - col, math.ceil(bottom) - row)
+
+    def digest(self) -> str:
+        """A checksum of the polygons."""
+        return hashlib.sha256(b"".join(shapely.to_wkb(self.shapes))).hexdigest()
+
+    def close(self) -> None:
+        """Polygons are in memory: no handle is open."""
 
     @cached_property
     def _tree(self) -> shapely.STRtree:

@@ -216,7 +216,7 @@ class KeptRows:
 def by_rows(scene: Scene) -> Scene:
     """A scene that is to be read tile row by tile row, from top to bottom; local ones as they are.
 
-    So are parts of scenes that polygons bound: what lies outside of these is not to be read.
+    So are parts of scenes that polygons or masks bound: what lies outside is not to be read.
 
     Args:
         scene: in the pixels of its file.

@@ -82,7 +82,7 @@ def read_class_file(path: str) -> ClassFile:
                 "A raster of labels has one, with class numbers",
                 f"Take it out with: gdal_translate -b 1 {path} class_numbers.tif",
             )
-        grid, _ = grid_of(source, path)
+        grid, _ = grid_of(source, path, resampling="near")
         nodata = source.nodata
         # Class 0 is what is not a class, whether or not it is declared as nodata.
         nodata = None if nodata == BACKGROUND else nodata

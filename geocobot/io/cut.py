@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 from rasterio.windows import Window
 
 from geocobot.errors import ConfigError, OverlapError
 from geocobot.grid import Bounds
-from geocobot.io.area import Area
-from geocobot.io.burnt import BurntShapes
 from geocobot.io.crs import crs_label
+from geocobot.io.placed import Placeable, PlacedArea
 from geocobot.io.scene import Scene
 from geocobot.windows import intersect
 
@@ -31,7 +29,7 @@ class CutScene(Scene):
 
     whole: Scene = field(kw_only=True)
     window: Window = field(kw_only=True)
-    area: BurntShapes | None = field(kw_only=True, compare=False)
+    area: PlacedArea | None = field(kw_only=True, compare=False)
 
     @property
     def parts(self) -> tuple[Scene, ...]:
@@ -45,6 +43,8 @@ class CutScene(Scene):
     def close(self) -> None:
         """Close this process's handles; the next read opens the file again."""
         self.whole.close()
+        if self.area is not None:
+            self.area.close()
 
     def read_inside(self, window: Window) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
         """Image (C, H, W) and validity (H, W) of a window that lies on the grid."""
@@ -63,12 +63,12 @@ class CutScene(Scene):
         )
 
 
-def cut(scene: Scene, area: Area | None, bounds: Bounds | None) -> Scene:
+def cut(scene: Scene, area: Placeable | None, bounds: Bounds | None) -> Scene:
     """The part of a scene that lies in an area, within bounds, or both; itself without either.
 
     Args:
         scene: in the pixels of its file.
-        area: polygons.
+        area: polygons, masks, or both.
         bounds: west, south, east and north in the scene's CRS.
 
     Raises:
@@ -80,7 +80,8 @@ def cut(scene: Scene, area: Area | None, bounds: Bounds | None) -> Scene:
         window = scene.grid.window_around(bounds)
         named.append("--bbox")
     if area is not None and window is not None:
-        around = _around(area.on(scene.grid).shapes)
+        with closing(area.on(scene.grid)) as placed:
+            around = placed.around()
         window = None if around is None else intersect(window, around)
         named.append("--area")
     if not named:
@@ -115,12 +116,3 @@ def check_bounds(bounds: tuple[float, ...]) -> Bounds:
         "It has west, south, east and north in the scene's CRS, the smaller ones first",
         "Write it as 500000,4990000,501000,4991000",
     )
-
-
-def _around(shapes: npt.NDArray[np.object_]) -> Window | None:
-    """The smallest window around shapes in pixels; None where there are none."""
-    if not len(shapes):
-        return None
-    left, top, right, bottom = shapely.total_bounds(shapes)
-    col, row = math.floor(left), math.floor(top)
-    return Window(col, row, math.ceil(right) - col, math.ceil(bottom) - row)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geocobot.errors import ConfigError, MissingFileError, UnreadableFileError
-from geocobot.io.opening import GDAL_NAME, RASTER_ENDINGS
+from geocobot.io.opening import GDAL_NAME, RASTER_ENDINGS, is_raster_name, opens_as_raster
+from geocobot.io.remote import is_remote
 from geocobot.io.stac import find_assets, is_stac_name
 
 _LOG = logging.getLogger("geocobot.io")
@@ -23,6 +24,7 @@ VECTOR_FOLDER = ".gdb"
 _VECTOR_ENDINGS = PARQUET_ENDINGS | frozenset(
     {".gpkg", ".shp", ".geojson", ".geojsonl", ".fgb", ".gml", ".kml", ".tab", ".mif", ".dxf"}
 )
+_EITHER_ENDING = ".vrt"  # GDAL has virtual files of both kinds
 _OWN_RESULTS = re.compile(r".*_pred(_scores|_classes)\.tif|.*_pred\.(gpkg|fgb|geojson|parquet)")
 _MAGIC = re.compile(r"[*?[]")
 _MAX_ENDINGS = 6
@@ -87,13 +89,14 @@ def find_rasters(
     return find_scenes(given, flag, asset).paths
 
 
-def find_labels(given: Sequence[str]) -> tuple[FileSet, ...]:
-    """The label files that names, folders and patterns stand for, a set for each.
+def find_labels(given: Sequence[str], flag: str = "--labels") -> tuple[FileSet, ...]:
+    """The vector files and rasters that names, folders and patterns stand for, a set for each.
 
     A folder stands for its vector files; where it has none, for its rasters.
 
     Args:
-        given: what `--labels` says.
+        given: what the flag says.
+        flag: for messages.
 
     Raises:
         MissingFileError: a pattern matches nothing.
@@ -103,8 +106,8 @@ def find_labels(given: Sequence[str]) -> tuple[FileSet, ...]:
     sets = []
     for text in given:
         kind = _is_raster if _has_rasters_alone(text) else _is_vector
-        sets += _expand([text], "--labels", kind)
-    _refuse_twice([path for s in sets for path in s.paths], "--labels")
+        sets += _expand([text], flag, kind)
+    _refuse_twice([path for s in sets for path in s.paths], flag)
     return tuple(sets)
 
 
@@ -137,6 +140,16 @@ def _expand(given: Sequence[str], flag: str, wanted: Callable[[Path], bool]) -> 
             paths = (text,)
         sets.append(FileSet(text, paths, name_of(text)))
     return sets
+
+
+def is_raster_file(path: str) -> bool:
+    """Whether a file is a raster: by its ending, and by GDAL where that does not tell."""
+    if _is_vector(Path(path)):
+        return False
+    if is_remote(path):
+        return is_raster_name(path)
+    is_clear = is_raster_name(path) and Path(path).suffix.lower() != _EITHER_ENDING
+    return is_clear or opens_as_raster(path)
 
 
 def name_of(given: str) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 from geocobot.bands import BandRange, ranges_for
 from geocobot.errors import BandError, PixelSizeError
 from geocobot.grid import Bounds
-from geocobot.io.area import Area
 from geocobot.io.by_rows import by_rows
 from geocobot.io.cut import cut
+from geocobot.io.placed import Placeable
 from geocobot.io.resampled import resampled
 from geocobot.io.scene import Scene
 
@@ -28,7 +28,7 @@ def open_scene_for(
     *,
     bands: Sequence[int | str] | None = None,
     nodata: float | None = None,
-    area: Area | None = None,
+    area: Placeable | None = None,
     bounds: Bounds | None = None,
     resampling: bool = False,
 ) -> Scene:

@@ -97,6 +97,14 @@ def look_at(path: str, described: Callable[[Any], _T]) -> _T:
         raise _unopened(path, error) from error
 
 
+def opens_as_raster(path: str) -> bool:
+    """Whether GDAL finds bands in a file."""
+    try:
+        return look_at(path, lambda source: int(source.count)) > 0
+    except UnreadableFileError:
+        return False
+
+
 def _open(path: str, *, anew: bool) -> Any:
     """Open a raster."""
     with warnings.catch_warnings(), remote_options(path, forgetting=anew):

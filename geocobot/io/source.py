@@ -158,15 +158,20 @@ def _check_values(source: Any, path: str | Path, chosen: Sequence[int]) -> None:
             )
 
 
-def grid_of(source: Any, path: str | Path) -> tuple[GeoGrid, bool]:
+def grid_of(source: Any, path: str | Path, *, resampling: str = "cubic") -> tuple[GeoGrid, bool]:
     """The north-up grid of a file, and whether its rows have to be turned.
+
+    Args:
+        source: the open raster.
+        path: its name, for messages.
+        resampling: gdalwarp's name for how a raster of its kind is warped, for messages.
 
     Raises:
         CrsError: it has no CRS, or one that does not fit its coordinates.
         GridError: it has no geotransform, or a rotated one.
     """
     if source.transform == Affine.identity():
-        _refuse_unplaced(source, path)
+        _refuse_unplaced(source, path, resampling)
     if source.crs is None:
         raise CrsError(
             path,
@@ -190,7 +195,9 @@ def grid_of(source: Any, path: str | Path) -> tuple[GeoGrid, bool]:
             "geocobot needs one that is tied to the earth",
             f"Set the right one: gdal_edit.py -a_srs EPSG:<code> {path}",
         )
-    grid, flipped = GeoGrid.north_up(crs, source.transform, source.shape, str(path))
+    grid, flipped = GeoGrid.north_up(
+        crs, source.transform, source.shape, str(path), resampling=resampling
+    )
     try:
         _ = grid.ground_pixel_m
     except CrsError as error:
@@ -198,7 +205,7 @@ def grid_of(source: Any, path: str | Path) -> tuple[GeoGrid, bool]:
     return grid, flipped
 
 
-def _refuse_unplaced(source: Any, path: str | Path) -> None:
+def _refuse_unplaced(source: Any, path: str | Path, resampling: str) -> None:
     """Refuse a raster that has pixels but no place."""
     points, _ = source.gcps
     if points or source.rpcs:
@@ -207,7 +214,8 @@ def _refuse_unplaced(source: Any, path: str | Path) -> None:
             path,
             f"is placed by {how}, not by a CRS and a geotransform",
             "geocobot needs a north-up raster",
-            f"Warp it once with: gdalwarp {flag} -r cubic -t_srs EPSG:<code> {path} north_up.tif",
+            f"Warp it once with: gdalwarp {flag} -r {resampling} -t_srs EPSG:<code> {path} "
+            f"north_up.tif",
         )
     if source.crs is None:
         raise CrsError(

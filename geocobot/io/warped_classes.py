@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
-from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geocobot.classes import BACKGROUND, IGNORE
 from geocobot.grid import GeoGrid
 from geocobot.io.class_file import is_known
 from geocobot.io.handles import Handles
-from geocobot.io.opening import open_dataset, unreadable_part
+from geocobot.io.opening import unreadable_part
+from geocobot.io.warped_files import WarpedFiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,33 +63,5 @@ class WarpedClasses:
 
     def _opened(self) -> tuple[Any, ...]:
         """The files on the grid, one per path."""
-        opened: _Warped = self._handles.get(partial(_Warped, self.paths, self.grid))
+        opened: WarpedFiles = self._handles.get(partial(WarpedFiles, self.paths, self.grid))
         return opened.datasets
-
-
-class _Warped:
-    """Files opened on a grid, to be closed together."""
-
-    def __init__(self, paths: Sequence[str], grid: GeoGrid) -> None:
-        self._stack = ExitStack()
-        self.datasets = tuple(self._open(path, grid) for path in paths)
-
-    def close(self) -> None:
-        """Close all of them."""
-        self._stack.close()
-
-    def _open(self, path: str, grid: GeoGrid) -> Any:
-        """One file with an alpha band that is 0 outside of it; nodata is a value like others."""
-        source = self._stack.enter_context(open_dataset(path))
-        warped = WarpedVRT(
-            source,
-            crs=grid.crs.to_wkt(),
-            transform=grid.transform,
-            width=grid.width,
-            height=grid.height,
-            resampling=Resampling.nearest,
-            add_alpha=True,
-            src_nodata=None,
-            nodata=None,
-        )
-        return self._stack.enter_context(warped)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import shapely
 import torch
 
 from geocobot._version import __version__
@@ -157,7 +155,8 @@ class MapJob:
         )
         if before != now:
             return None
-        changed_ns = last_change_ns([*self.options.raster, self.options.model])
+        inputs = [*self.options.raster, self.options.model, *(self.options.area or ())]
+        changed_ns = last_change_ns(inputs)
         if changed_ns is not None and changed_ns > made.stat().st_mtime_ns:
             return None
         tally = Tally(classes)
@@ -175,4 +174,4 @@ def _area_of(scene: Scene) -> str | None:
     """A checksum of what is to be mapped of a scene; None where that is all of it."""
     if not isinstance(scene, CutScene) or scene.area is None:
         return None
-    return hashlib.sha256(b"".join(shapely.to_wkb(scene.area.shapes))).hexdigest()
+    return scene.area.digest()

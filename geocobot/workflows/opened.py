@@ -19,10 +19,11 @@ from geocobot.errors import (
     UnreadableFileError,
 )
 from geocobot.grid import Bounds
-from geocobot.io.area import MAPPED_AREA, Area, read_area
 from geocobot.io.cut import check_bounds, cut
 from geocobot.io.fitting import check_resolution, check_size, open_bands_for, open_scene_for
+from geocobot.io.mapped_area import read_mapped_area
 from geocobot.io.mosaic import mosaic
+from geocobot.io.placed import Placeable
 from geocobot.io.resampled import resampled
 from geocobot.io.scene import Scene
 from geocobot.models.card import ModelCard
@@ -104,7 +105,7 @@ class _Reading:
 
     card: ModelCard
     options: PredictOptions
-    area: Area | None
+    area: Placeable | None
     bounds: Bounds | None
     resampling: bool
 
@@ -116,7 +117,7 @@ class _Reading:
         return cls(
             card,
             options,
-            area=None if options.area is None else read_area(options.area, MAPPED_AREA),
+            area=None if options.area is None else read_mapped_area(options.area),
             bounds=None if options.bbox is None else check_bounds(options.bbox),
             resampling=card.resampled or options.resolution is not None,
         )

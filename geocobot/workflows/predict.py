@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from geocobot.config import PredictOptions
 from geocobot.errors import ConfigError, GeocobotError, ModelFileError
 from geocobot.inference.engines import Engine
 from geocobot.io.files import find_scenes
+from geocobot.io.mapped_area import find_area
 from geocobot.models.card import ModelCard, read_card
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
@@ -47,6 +49,8 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     start_s = time.perf_counter()
     check_limits(options)
     _refuse_unsaved(options)
+    if options.area is not None:
+        options = replace(options, area=find_area(options.area))
     scenes = find_scenes(options.raster, asset=options.asset)
     rasters = scenes.paths
     targets = choose_targets(
@@ -56,8 +60,8 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         save_classes=options.save_classes,
         items=scenes.items,
     )
-    inputs = [*options.raster, *rasters, options.model, *filter(None, [options.checkpoint])]
-    check_targets(targets, inputs)
+    inputs = [*options.raster, *rasters, *(options.area or ()), options.model, options.checkpoint]
+    check_targets(targets, [name for name in inputs if name is not None])
     claim = partial(MappingRun.claim, resume=options.resume, overwrite=options.overwrite)
     runs = [None if options.resume else claim(target) for target in targets]
     compute, threads = choose_machine(options)

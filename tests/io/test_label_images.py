@@ -19,6 +19,7 @@ from geocobot.errors import (
     CrsError,
     EmptyLabelsError,
     FieldError,
+    GridError,
     MissingFileError,
     OverlapError,
     UnreadableFileError,
@@ -209,6 +210,11 @@ def test_the_digest_is_of_pixels_and_choice(classes_factory):
 
 
 class TestRefused:
+    def test_rotated(self, classes_factory):
+        turned = Affine(1, 0.3, WEST, 0.3, -1, NORTH)
+        with pytest.raises(GridError, match=r"is rotated or sheared .*gdalwarp -r near"):
+            read_labels([classes_factory(np.eye(9, dtype="uint8"), transform=turned)])
+
     def test_several_bands(self, scene_factory):
         with pytest.raises(BandError, match=r"scene\.tif has 3 bands.*gdal_translate -b 1"):
             read_labels([scene_factory()])
