@@ -66,7 +66,10 @@ def normalize(
     if image.dtype == np.uint8:
         every = np.broadcast_to(np.arange(256, dtype=np.uint8), (len(image), 1, 256))
         table = _scaled(every, ranges)[:, 0]
-        scaled = np.stack([own[plane] for own, plane in zip(table, image, strict=True)])
+        scaled = np.empty(image.shape, dtype=np.float32)
+        for own, plane, out in zip(table, image, scaled, strict=True):
+            # Nothing is cut off; but numpy is several times faster where it need not ask.
+            own.take(plane, out=out, mode="clip")
     else:
         scaled = _scaled(image, ranges)
     if not valid.all():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.classes import IGNORE
+from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
 
 LOGIT_STEPS = 1024
 """Steps of a logit of 1. A step moves a score by a 4,000th at most, a 16th of its own step."""
@@ -59,6 +60,53 @@ def exact_scores(logits: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
 def scores_of(steps: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Scores, 0 to 1, of scores as they are written; 0 for `NODATA`."""
     return _VALUES[steps]
+
+
+def classify_steps(
+    steps: npt.NDArray[np.uint8], classes: Sequence[ClassSpec]
+) -> npt.NDArray[np.uint8]:
+    """Give every pixel one class, as `geocobot.classes.classify` does with scores.
+
+    Args:
+        steps: (K, H, W) scores as they are written, in the order of `classes`.
+        classes: K classes with their thresholds.
+
+    Returns:
+        (H, W) class numbers; `BACKGROUND` where no class wins, `IGNORE` for `NODATA`.
+    """
+    codes, label_of = _class_codes(classes)
+    labels = np.empty(steps.shape[1:], dtype=np.uint8)
+    if len(classes) == 1:
+        label_of[codes[0]].take(steps[0], out=labels, mode="clip")
+        return labels
+    best = np.zeros(labels.shape, dtype=codes.dtype)
+    for code, plane in zip(codes, steps, strict=True):
+        np.maximum(best, code.take(plane, mode="clip"), out=best)
+    label_of.take(best, out=labels, mode="clip")
+    return labels
+
+
+def _class_codes(
+    classes: Sequence[ClassSpec],
+) -> tuple[npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.uint8]]:
+    """Whole numbers whose largest one names the class that wins.
+
+    Returns:
+        (K, 256) the number of each class and written score: the larger, the further the score is
+        above the threshold, of equal ones that of the first class; and the label of each number.
+    """
+    thresholds = np.array([spec.threshold for spec in classes], dtype=np.float32)
+    margins = _VALUES - thresholds[:, None]
+    _, ranks = np.unique(margins, return_inverse=True)
+    n_classes = len(classes)
+    places = np.arange(n_classes, 0, -1)[:, None]
+    codes = ranks.reshape(margins.shape) * n_classes + places
+    codes[:, NODATA] = 0
+    labels = np.zeros(codes.max() + 1, dtype=np.uint8)
+    for spec, own, margin in zip(classes, codes, margins, strict=True):
+        labels[own] = np.where(margin > 0, np.uint8(spec.number), np.uint8(BACKGROUND))
+    labels[0] = IGNORE
+    return codes.astype(np.min_scalar_type(codes.max())), labels
 
 
 def encode_scores(

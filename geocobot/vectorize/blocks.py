@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.classes import BACKGROUND, IGNORE, ClassSpec, classify
+from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
 from geocobot.errors import GridMismatchError
 from geocobot.grid import GeoGrid
+from geocobot.steps import classify_steps
 from geocobot.tiling import Strip
 from geocobot.vectorize.holes import HoleFilling
 
@@ -148,8 +149,7 @@ def _classified(
                 "Hand over every row of the grid once, top to bottom",
             )
         expected = end
-        labels = classify(strip.scores, strip.valid, classes)
-        yield _Rows(labels, strip.steps), expected == grid.height
+        yield _Rows(classify_steps(strip.steps, classes), strip.steps), expected == grid.height
     if expected < grid.height:
         raise GridMismatchError(
             "strips",

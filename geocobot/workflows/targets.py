@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from geocobot.classes import ClassSpec, classify
+from geocobot.classes import ClassSpec
 from geocobot.config.values import ScoresDtype
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
@@ -22,6 +22,7 @@ from geocobot.io.polygons import PolygonWriter, check_format, style_beside
 from geocobot.io.scores import ClassWriter, ScoreWriter
 from geocobot.io.styles import class_raster_qml
 from geocobot.io.unfinished import write_text
+from geocobot.steps import classify_steps
 from geocobot.tiling import Strip
 
 
@@ -218,7 +219,7 @@ def open_targets(
         if (path := targets.classes) is not None:
             raster = ClassWriter(path, grid, classes, unfinished=unfinished[path])
             stack.enter_context(raster)
-            sinks.append(lambda s: raster.write(s.row_off, classify(s.scores, s.valid, classes)))
+            sinks.append(lambda s: raster.write(s.row_off, classify_steps(s.steps, classes)))
         if (path := targets.classes_style) is not None:
             write_text(unfinished[path], class_raster_qml(classes), path)
         config = unfinished[targets.config]

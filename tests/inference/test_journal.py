@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,8 +60,26 @@ def test_what_is_not_whole_is_not_finished(journal):
     assert journal.finished() == {1, 2}
 
 
-def test_a_row_that_rots_is_named(journal):
-    journal.keep(5, make_row(5))
+def test_noise_is_kept_as_it_is_and_runs_in_few_bytes(journal):
+    noise = make_row(1, width=5000)
+    still = replace(noise, own=np.full((2, 32, 5000), 254, np.uint8))
+    # Noise in few rows, and few rows of noise: what a sample misses still comes back.
+    mixed = replace(noise, own=np.where(np.arange(32)[:, None] > 28, noise.own, np.uint8(0)))
+    for number, row in enumerate((noise, still, mixed)):
+        journal.keep(number, row)
+        assert_same(journal.recall(number), row)
+    sizes = [(journal.folder / f"row-00000{k}.z").stat().st_size for k in range(3)]
+    plain = sum(part.nbytes for part in (noise.above, noise.own, noise.below))
+    assert plain < sizes[0] < plain + 300
+    assert sizes[1] < plain - 0.99 * noise.own.nbytes
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_a_row_that_rots_is_named(journal, still):
+    row = make_row(5)
+    if still:
+        row = replace(row, below=np.tile(row.below[:, :, :1], 70))
+    journal.keep(5, row)
     path = journal.folder / "row-000005.z"
     content = bytearray(path.read_bytes())
     content[-40:-20] = bytes(20)
