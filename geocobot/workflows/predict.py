@@ -10,7 +10,7 @@ from functools import partial
 from geocobot.config import PredictOptions
 from geocobot.errors import ConfigError, GeocobotError, ModelFileError
 from geocobot.inference.engines import Engine
-from geocobot.io.files import find_scenes
+from geocobot.io.files import Scenes, find_scenes
 from geocobot.io.mapped_area import find_area
 from geocobot.models.card import ModelCard, read_card
 from geocobot.models.precision import Compute
@@ -53,15 +53,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         options = replace(options, area=find_area(options.area))
     scenes = find_scenes(options.raster, asset=options.asset)
     rasters = scenes.paths
-    targets = choose_targets(
-        rasters,
-        options.out,
-        save_scores=options.save_scores,
-        save_classes=options.save_classes,
-        items=scenes.items,
-    )
-    inputs = [*options.raster, *rasters, *(options.area or ()), options.model, options.checkpoint]
-    check_targets(targets, [name for name in inputs if name is not None])
+    targets = _name_targets(options, scenes)
     claim = partial(MappingRun.claim, resume=options.resume, overwrite=options.overwrite)
     runs = [None if options.resume else claim(target) for target in targets]
     compute, threads = choose_machine(options)
@@ -91,6 +83,20 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         raise failures[min(failures)]
     told = tuple(Failure(rasters[k], str(failures[k])) for k in sorted(failures))
     return PredictResult(tuple(results), time.perf_counter() - start_s, told)
+
+
+def _name_targets(options: PredictOptions, scenes: Scenes) -> tuple[Targets, ...]:
+    """The files to come, none of which is among those read."""
+    targets = choose_targets(
+        scenes.paths,
+        options.out,
+        save_scores=options.save_scores,
+        save_classes=options.save_classes,
+        items=scenes.items,
+    )
+    inputs = [*options.raster, *scenes.paths, *(options.area or ()), options.model]
+    check_targets(targets, [*inputs, *filter(None, [options.checkpoint])])
+    return targets
 
 
 def _map_all(
