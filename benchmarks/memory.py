@@ -6,7 +6,10 @@ everything else that `geocobot predict` does: reading, blending, both rasters, p
 Two buffers of fixed size fill up first: GDAL's cache (64 MB, or one row of tiles) and the 20,000
 polygons that are written at a time.
 
-Usage: python benchmarks/memory.py [--width 2000] [--tile 512] [HEIGHT ...]
+Usage: python benchmarks/memory.py [--width 2000] [--tile 512] [--exact] [--model-m 0.6] [HEIGHT ..]
+
+`--exact` writes the scores as float32; `--model-m` shows the scene, whose pixels have 0.5 m, to the
+model in pixels of that size.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,20 +31,39 @@ from affine import Affine
 from rasterio.windows import Window
 
 if TYPE_CHECKING:
+    from geocobot.io.scene import Scene
     from geocobot.models.card import ModelCard
 
 HEIGHTS = (4_000, 16_000, 64_000)
 ROWS_AT_ONCE = 512
+PIXEL_M = 0.5
 
 
-def main(heights: list[int], width: int, tile_px: int, ahead: int | None) -> None:
+@dataclass(frozen=True)
+class How:
+    """How scenes are mapped.
+
+    Attributes:
+        tile_px: side of a tile.
+        ahead: tile rows that may wait between two stages; None as foreseen.
+        exact: whether scores are written as float32.
+        model_m: size of the pixels that the model is shown.
+    """
+
+    tile_px: int
+    ahead: int | None
+    exact: bool
+    model_m: float
+
+
+def main(heights: list[int], width: int, how: How) -> None:
     """Measure each height in turn and print the ratio of the tallest to the shortest."""
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
         for height in heights:
             raster = Path(folder) / f"scene_{height}.tif"
             write_scene(raster, width, height)
-            figures = measure(raster, tile_px, ahead)
+            figures = measure(raster, how)
             raster.unlink()
             peaks.append(figures["peak_mb"] - figures["baseline_mb"])
             print(
@@ -54,11 +77,13 @@ def main(heights: list[int], width: int, tile_px: int, ahead: int | None) -> Non
     )
 
 
-def measure(raster: Path, tile_px: int, ahead: int | None) -> dict[str, float]:
+def measure(raster: Path, how: How) -> dict[str, float]:
     """Map one scene in a process of its own."""
-    more = [] if ahead is None else ["--ahead", str(ahead)]
+    more = [] if how.ahead is None else ["--ahead", str(how.ahead)]
+    more += ["--exact"] if how.exact else []
+    more += ["--tile", str(how.tile_px), "--model-m", str(how.model_m)]
     done = subprocess.run(
-        [sys.executable, __file__, "--map", str(raster), "--tile", str(tile_px), *more],
+        [sys.executable, __file__, "--map", str(raster), *more],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -79,7 +104,7 @@ def write_scene(path: Path, width: int, height: int) -> None:
         count=3,
         dtype="uint8",
         crs="EPSG:32633",
-        transform=Affine(0.5, 0, 5e5, 0, -0.5, 5e6),
+        transform=Affine(PIXEL_M, 0, 5e5, 0, -PIXEL_M, 5e6),
         tiled=True,
         blockxsize=512,
         blockysize=512,
@@ -92,14 +117,14 @@ def write_scene(path: Path, width: int, height: int) -> None:
             sink.write(image, window=Window(0, row, width, rows))
 
 
-def map_one(raster: Path, tile_px: int, ahead: int | None) -> None:
+def map_one(raster: Path, how: How) -> None:
     """Map one scene and print what it took."""
     import torch
 
     from geocobot.config import PredictOptions
     from geocobot.config.values import DEFAULT_TILES
     from geocobot.inference.engines import LocalEngine
-    from geocobot.io.scene import Scene
+    from geocobot.io.fitting import open_scene_for
     from geocobot.models.precision import Compute
     from geocobot.workflows.map_job import MapJob
     from geocobot.workflows.map_scene import map_scene
@@ -107,26 +132,29 @@ def map_one(raster: Path, tile_px: int, ahead: int | None) -> None:
     from geocobot.workflows.memory import DEFAULT_GIB, GIB, buffers_gib
     from geocobot.workflows.targets import choose_targets
 
-    card = stand_in_card(tile_px)
+    card = stand_in_card(how)
     baseline_mb = peak_mb()
-    scene = Scene.open(raster)
+    scene = open_scene_for(raster, card.ranges, card.ground_pixel_m, resampling=True)
     foreseen = [
         buffers_gib(
             width_px=scene.grid.width,
-            tile_px=tile_px,
+            file_width_px=width_in_file(scene),
+            tile_px=how.tile_px,
             n_classes=1,
             batch_size=DEFAULT_TILES,
             rows_ahead=rows,
+            exact=how.exact,
         )
         for rows in (0, 1)
     ]
-    rows_ahead = int(foreseen[1] <= DEFAULT_GIB) if ahead is None else ahead
+    rows_ahead = int(foreseen[1] <= DEFAULT_GIB) if how.ahead is None else how.ahead
     options = PredictOptions(
         raster=(str(raster),),
         model="none",
         out=str(raster.with_suffix(".gpkg")),
         save_scores=True,
         save_classes=True,
+        scores_dtype="float32" if how.exact else "uint8",
         max_memory=foreseen[rows_ahead],
     )
     (targets,) = choose_targets(options.raster, options.out, save_scores=True, save_classes=True)
@@ -149,7 +177,13 @@ def map_one(raster: Path, tile_px: int, ahead: int | None) -> None:
     print(json.dumps(figures))
 
 
-def stand_in_card(tile_px: int) -> ModelCard:
+def width_in_file(scene: Scene) -> int:
+    """Columns of the file, whatever pixels the model is shown."""
+    (part,) = scene.parts
+    return part.grid.width
+
+
+def stand_in_card(how: How) -> ModelCard:
     """What a model for the scene would say of itself: one class, tiles of this side."""
     from geocobot.adapters.config import AdapterConfig
     from geocobot.bands import BandRange
@@ -167,8 +201,8 @@ def stand_in_card(tile_px: int) -> ModelCard:
         ),
         classes=name_classes(["bright"]),
         ranges=tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3)),
-        ground_pixel_m=(0.5, 0.5),
-        patch_px=tile_px,
+        ground_pixel_m=(how.model_m, how.model_m),
+        patch_px=how.tile_px,
     )
 
 
@@ -187,13 +221,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--ahead", type=int, choices=[0, 1], help="tile rows; default as foreseen")
     parser.add_argument("--width", type=int, default=2_000)
     parser.add_argument("--tile", type=int, default=512)
+    parser.add_argument("--exact", action="store_true")
+    parser.add_argument("--model-m", type=float, default=PIXEL_M)
     parser.add_argument("--map", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     given = parse()
+    chosen = How(given.tile, given.ahead, given.exact, given.model_m)
     if given.map is not None:
-        map_one(given.map, given.tile, given.ahead)
+        map_one(given.map, chosen)
     else:
-        main(given.heights, given.width, given.tile, given.ahead)
+        main(given.heights, given.width, chosen)

@@ -27,7 +27,8 @@ STRIP_ROWS = 256
 """Rows in a strip at most; wide scenes have lower ones, to keep memory low."""
 
 _WEIGHT_STEPS = 1024
-_PIXELS_AT_ONCE = 2**22  # 32 MB in float64
+PIXELS_AT_ONCE = 2**22
+"""What is computed with together: 32 MB in float64."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,9 @@ def blend_rows(
     coming = iter(tiles)
     layout = list(plan.rows())
     for number in range(len(layout)) if rows is None else rows:
-        means = _blend_row(coming, plan, layout, number)
-        yield _cut(means, layout[number].top, *_shared(layout, number), exact=exact)
+        place = layout[number].top, *_shared(layout, number)
+        # Without a name, under which all of it would wait while the next row is asked for.
+        yield _cut(_blend_row(coming, plan, layout, number), *place, exact=exact)
     extra = next(coming, None)
     if extra is not None:
         raise _not_planned(extra.window)
@@ -168,7 +170,7 @@ def _blend_row(
     if shares:
         raise _missing(next(iter(shares.values())).window)
     assert means is not None
-    for rows in _few_rows(means.shape):
+    for rows in few_rows(means.shape):
         np.copyto(means[:, rows], np.int16(LOGIT_NODATA), where=~valid[rows])
     return means
 
@@ -280,24 +282,24 @@ def _seam(
     weights: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]],
 ) -> Iterator[tuple[int, npt.NDArray[np.int16]]]:
     """Logits in steps (K, h, W) of the rows that two tile rows share, a few at a time."""
-    for rows in _few_rows(upper.shape):
+    for rows in few_rows(upper.shape):
         first, second = (w[rows, None] for w in weights)
         mean = np.rint((upper[:, rows] * first + lower[:, rows] * second) / (first + second))
         # Data or none is the scene's, and the same in both.
         yield rows.start, mean.astype(np.int16)
 
 
-def _few_rows(shape: tuple[int, ...]) -> Iterator[slice]:
+def few_rows(shape: tuple[int, ...]) -> Iterator[slice]:
     """Rows of planes (K, h, W) in parts that take little memory."""
     n_classes, height, width = shape
-    step = max(1, min(STRIP_ROWS, _PIXELS_AT_ONCE // (n_classes * width)))
+    step = max(1, min(STRIP_ROWS, PIXELS_AT_ONCE // (n_classes * width)))
     for row in range(0, height, step):
         yield slice(row, min(row + step, height))
 
 
 def _pieces(row_off: int, planes: npt.NDArray[np.uint8] | npt.NDArray[np.int16]) -> Iterator[Strip]:
     """Rows as strips; see `_strip`."""
-    for rows in _few_rows(planes.shape):
+    for rows in few_rows(planes.shape):
         yield _strip(row_off + rows.start, planes[:, rows])
 
 

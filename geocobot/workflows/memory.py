@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from geocobot.errors import ConfigError
+from geocobot.inference.blend import PIXELS_AT_ONCE, STRIP_ROWS
 from geocobot.inference.rows import RowWork
+from geocobot.io.resampled import ResampledScene
 from geocobot.vectorize.polygonize import block_rows_of
 
 GIB = 2**30
@@ -24,6 +26,9 @@ _FILE_ROWS = 1024
 _EXACT_BYTES = 4
 """Of a score with all its digits."""
 
+_RESTORED_BYTES = 24
+"""Per pixel of scores that are brought back to the pixels of their file at once."""
+
 _IMAGE_BYTES = 4 * 3
 """Per pixel of a tile that the model is shown."""
 
@@ -40,8 +45,11 @@ def needed_gib(work: RowWork, rows_ahead: int) -> float:
         work: the scene and its tiles.
         rows_ahead: how many finished tile rows may wait between two stages.
     """
+    scene = work.dataset.scene
+    native = scene.native if isinstance(scene, ResampledScene) else scene
     return buffers_gib(
-        width_px=work.dataset.grid.width,
+        width_px=scene.grid.width,
+        file_width_px=native.grid.width,
         tile_px=work.size_px,
         n_classes=work.n_classes,
         batch_size=work.batch_size,
@@ -57,26 +65,39 @@ def buffers_gib(
     n_classes: int,
     batch_size: int,
     rows_ahead: int = 0,
+    file_width_px: int | None = None,
     exact: bool = False,
 ) -> float:
     """The same, before there is a plan.
 
     Args:
-        width_px: of the scene.
+        width_px: of the scene as the model is shown it.
         tile_px: side of a tile.
         n_classes: planes of logits.
         batch_size: tiles per forward pass.
         rows_ahead: how many finished tile rows may wait between two stages.
+        file_width_px: of the scene as its file is, where that is another.
         exact: whether scores have all their digits.
     """
+    file_px = file_width_px or width_px
     # Logits of two bytes and a mask while a row is blended; then what its neighbors wait for.
     blended = tile_px * (2 * n_classes + 1)
     # Half of them lie between two rows, in two bytes; the others are scores, if not exact.
     finished = (2.0 if exact else 1.5) * tile_px * n_classes * (1 + 3 * rows_ahead)
-    traced = block_rows_of(width_px) * (_TRACED_BYTES + _SCORE_BYTES * n_classes)
+    traced = block_rows_of(file_px) * (_TRACED_BYTES + _SCORE_BYTES * n_classes)
     filed = _FILE_ROWS * (n_classes * (_EXACT_BYTES if exact else 1) + 1)
     tiles = _BATCHES * batch_size * tile_px**2 * (_IMAGE_BYTES + 4 * n_classes)
-    return (_FIXED_BYTES + tiles + width_px * (blended + finished + traced + filed)) / GIB
+    restored = 0.0
+    if file_px != width_px:
+        waiting = STRIP_ROWS * n_classes * (1 + _EXACT_BYTES * exact)
+        restored = width_px * waiting + file_px * STRIP_ROWS + _RESTORED_BYTES * PIXELS_AT_ONCE
+    return (
+        _FIXED_BYTES
+        + tiles
+        + width_px * (blended + finished)
+        + file_px * (traced + filed)
+        + restored
+    ) / GIB
 
 
 def plan_rows_ahead(work: RowWork, max_memory_gib: float | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from geocobot.bands import BandRange
 from geocobot.data.dataset import SceneDataset
 from geocobot.errors import ConfigError
 from geocobot.inference.rows import RowWork
+from geocobot.io.resampled import resampled
 from geocobot.io.scene import Scene
 from geocobot.vectorize.polygonize import BLOCK_ROWS, WIDE_PX, block_rows_of
 from geocobot.workflows.memory import DEFAULT_GIB, buffers_gib, needed_gib, plan_rows_ahead
@@ -26,9 +28,9 @@ def work_on(scene: Path, folder: Path, tile_px: int = 64, n_classes: int = 2) ->
     return RowWork(dataset, tile_px, tile_px // 4, n_classes, 3, folder)
 
 
-@pytest.mark.parametrize("name", [*USUAL, "rows_ahead"])
+@pytest.mark.parametrize("name", [*USUAL, "rows_ahead", "file_width_px", "exact"])
 def test_more_of_anything_takes_more(name: str) -> None:
-    usual = USUAL | {"rows_ahead": 0}
+    usual = USUAL | {"rows_ahead": 0, "file_width_px": USUAL["width_px"], "exact": False}
     assert buffers_gib(**usual | {name: 2 * usual[name] + 1}) > buffers_gib(**usual)
 
 
@@ -36,6 +38,22 @@ def test_the_promise_for_the_widest_scenes() -> None:
     """Measured: 1.14 GiB at 100,000 px with tiles of 1024 px, one class."""
     wide = USUAL | {"width_px": 100_000, "tile_px": 1024}
     assert 1.14 < buffers_gib(**wide) <= DEFAULT_GIB
+
+
+def test_resampled_scenes_are_as_wide_as_their_files_as_well(
+    scene_factory: Callable[..., Path], tmp_path: Path
+) -> None:
+    work = work_on(scene_factory(shape_hw=(2, 60_000)), tmp_path)
+    native = work.dataset.scene
+    sizes = {0.5: None, 1.0: None, 4.0: None}
+    for size_m in sizes:
+        seen = resampled(native, (size_m, size_m))
+        shown = replace(work, dataset=SceneDataset(seen, work.dataset.ranges))
+        sizes[size_m] = needed_gib(shown, 0)
+    assert needed_gib(work, 0) == sizes[1.0]
+    assert sizes[4.0] < sizes[0.5]
+    alone = buffers_gib(width_px=15_000, tile_px=64, n_classes=2, batch_size=3)
+    assert sizes[4.0] > 1.2 * alone
 
 
 def test_a_limit_is_kept_or_refused(scene_factory: Callable[..., Path], tmp_path: Path) -> None:
