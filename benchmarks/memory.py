@@ -122,7 +122,7 @@ def map_one(raster: Path, how: How) -> None:
     import torch
 
     from geocobot.config import PredictOptions
-    from geocobot.config.values import DEFAULT_TILES
+    from geocobot.inference.batch import usual_batch
     from geocobot.inference.engines import LocalEngine
     from geocobot.io.fitting import open_scene_for
     from geocobot.models.precision import Compute
@@ -135,13 +135,16 @@ def map_one(raster: Path, how: How) -> None:
     card = stand_in_card(how)
     baseline_mb = peak_mb()
     scene = open_scene_for(raster, card.ranges, card.ground_pixel_m, resampling=True)
+    compute = Compute(torch.device("cpu"))
+    engine = LocalEngine(lambda image: (image[:, :1] - 0.6) * 20, compute)
+    tiles = engine.batches * usual_batch(compute, (3, how.tile_px, how.tile_px))
     foreseen = [
         buffers_gib(
             width_px=scene.grid.width,
             file_width_px=width_in_file(scene),
             tile_px=how.tile_px,
             n_classes=1,
-            batch_size=DEFAULT_TILES,
+            tiles=tiles,
             rows_ahead=rows,
             exact=how.exact,
         )
@@ -159,10 +162,9 @@ def map_one(raster: Path, how: How) -> None:
     )
     (targets,) = choose_targets(options.raster, options.out, save_scores=True, save_classes=True)
     start_s = time.perf_counter()
-    compute = Compute(torch.device("cpu"))
     result = map_scene(
         MapJob.of(scene, targets, options, compute),
-        LocalEngine(lambda image: (image[:, :1] - 0.6) * 20, compute),
+        engine,
         card,
         MappingRun.claim(targets, resume=False, overwrite=False),
         compute=compute,

@@ -109,8 +109,8 @@ class PredictOptions:
     )
 
     batch_size: int | None = option(
-        f"Tiles per forward pass; default {DEFAULT_TILES}, on a GPU of this machine as many as fit "
-        "into its memory.",
+        f"Tiles per forward pass; default {DEFAULT_TILES} of 256 px or 1 of 512 px and more, on a "
+        "GPU of this machine as many as fit into its memory.",
         None,
         group="Machine",
         least=1,

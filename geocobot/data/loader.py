@@ -105,7 +105,7 @@ class _Answers(Dataset[Sample]):
 def _collate(answer: list[Sample] | GeocobotError) -> Any:
     """Join samples into a batch; an error stays what it is.
 
-    By NumPy: torch does it with OpenMP, which must be left to the model (`inference.ahead.Lane`).
+    By NumPy: torch does it with OpenMP, whose threads would take the cores from the model's.
     """
     if isinstance(answer, GeocobotError):
         return answer

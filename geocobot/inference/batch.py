@@ -1,4 +1,4 @@
-"""How many tiles a GPU computes at a time, found out before the first one."""
+"""How many tiles are computed at a time, found out before the first one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from geocobot.models.precision import Compute
 _MOST_PIXELS = 2**22
 """Of a batch: a GPU is busy with 4 tiles of 1,024 px, or with 64 tiles of 256 px."""
 
+_ENOUGH_PIXELS = DEFAULT_TILES * 2**16
+"""Of a batch on a CPU: 4 tiles of 256 px, or one of 512 px or more."""
+
 _SHARE = 0.8
 """Of the free memory: what is measured is not all that is needed."""
 
@@ -26,10 +29,10 @@ def fitting_batch(predictor: Predictor, compute: Compute, image_shape: tuple[int
         image_shape: (C, H, W) of a tile.
 
     Returns:
-        A power of two; `DEFAULT_TILES` on a CPU.
+        A power of two.
     """
     if compute.device.type != "cuda":
-        return DEFAULT_TILES
+        return usual_batch(compute, image_shape)
     if isinstance(predictor, torch.nn.Module):
         predictor.to(compute.device).eval()
 
@@ -46,6 +49,20 @@ def fitting_batch(predictor: Predictor, compute: Compute, image_shape: tuple[int
     free_bytes, _ = torch.cuda.mem_get_info(compute.device)
     most = max(1, _MOST_PIXELS // (image_shape[1] * image_shape[2]))
     return batch_within(lambda n: peaks[0] + (n - 1) * (peaks[1] - peaks[0]), free_bytes, most)
+
+
+def usual_batch(compute: Compute, image_shape: tuple[int, int, int]) -> int:
+    """How many tiles are computed at a time where nothing is measured.
+
+    More would not make a CPU faster, and every core has a batch of its own in memory.
+
+    Args:
+        compute: where.
+        image_shape: (C, H, W) of a tile.
+    """
+    if compute.device.type == "cuda":
+        return DEFAULT_TILES
+    return max(1, min(DEFAULT_TILES, _ENOUGH_PIXELS // (image_shape[1] * image_shape[2])))
 
 
 def batch_within(needed_bytes: Callable[[int], float], free_bytes: float, most: int) -> int:

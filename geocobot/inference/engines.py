@@ -4,37 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import torch
 
-from geocobot.inference.ahead import Lane, ahead
+from geocobot.inference.ahead import ahead
 from geocobot.inference.batch import fitting_batch
 from geocobot.inference.blend import BlendedRow
-from geocobot.inference.rows import RowWork, compute_rows
+from geocobot.inference.lanes import Lanes
+from geocobot.inference.rows import BATCHES_AHEAD, RowWork, compute_rows
 from geocobot.inference.tiles import Predictor
 from geocobot.models.precision import Compute
-
-Result = TypeVar("Result")
 
 
 class Engine(Protocol):
     """Computes tile rows, in any order, and hands them out from top to bottom.
 
     Attributes:
-        threads: with which each part of it computes.
+        threads: with which a batch is computed.
+        batches: of tiles that this process holds at the same time.
     """
 
     threads: int
+    batches: int
 
     def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
         """How many tiles (C, H, W) it computes at a time, if nobody says otherwise.
 
         It is found out once, so that all scenes of a run are computed alike.
         """
-
-    def beside(self, job: Callable[[], Result]) -> Result:
-        """Do a job that asks for rows, in whatever thread suits the engine."""
 
     def rows(
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]
@@ -52,18 +50,20 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """Computes in this process: the model in the thread that waits for a job in `beside`.
+    """Computes in this process.
 
     Args:
-        predictor: the model, or anything that makes logits of images.
+        predictor: the model, or anything that makes logits of images; on a CPU asked from several
+            threads at the same time.
         compute: where, and how exactly.
+        threads: CPU threads; default as many as torch uses.
     """
 
-    def __init__(self, predictor: Predictor, compute: Compute) -> None:
-        self.threads = torch.get_num_threads()
+    def __init__(self, predictor: Predictor, compute: Compute, threads: int | None = None) -> None:
         self._predictor = predictor
         self._compute = compute
-        self._lane = Lane()
+        self._lanes = Lanes(compute, threads or torch.get_num_threads())
+        self.threads, self.batches = self._lanes.threads, self._lanes.held + BATCHES_AHEAD
         self._batch: int | None = None
 
     def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
@@ -72,15 +72,11 @@ class LocalEngine:
             self._batch = fitting_batch(self._predictor, self._compute, image_shape)
         return self._batch
 
-    def beside(self, job: Callable[[], Result]) -> Result:
-        """Do a job in another thread, so that this one has the model to itself."""
-        return self._lane.beside(job)
-
     def rows(
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]
     ) -> Generator[BlendedRow]:
         """Compute rows of a scene; see `Engine`."""
-        return compute_rows(work, numbers, self._predictor, self._compute, told, lane=self._lane)
+        return compute_rows(work, numbers, self._predictor, self._compute, told, lanes=self._lanes)
 
 
 def finished_rows(

@@ -13,11 +13,11 @@ from typing import Any, Self
 
 import torch
 
-from geocobot.config.values import DEFAULT_TILES
 from geocobot.errors import WorkerError
-from geocobot.inference.batch import fitting_batch
+from geocobot.inference.batch import fitting_batch, usual_batch
 from geocobot.inference.blend import BlendedRow
-from geocobot.inference.engines import Result, in_order
+from geocobot.inference.engines import in_order
+from geocobot.inference.lanes import Lanes
 from geocobot.inference.predictor import PredictorSource
 from geocobot.inference.row_maker import RowMaker
 from geocobot.inference.rows import RowWork
@@ -43,7 +43,8 @@ class ProcessEngine:
     def __init__(
         self, source: PredictorSource, compute: Compute, processes: int, threads: int
     ) -> None:
-        self.threads = threads
+        self.threads, self.batches = Lanes(compute, threads).threads, 0
+        self._threads = threads
         self._source = source
         self._compute = compute
         self._crew: list[_Process | None] = [None] * processes
@@ -52,7 +53,7 @@ class ProcessEngine:
     def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
         """As many tiles as fit beside the model, on the first GPU."""
         if self._compute.device.type != "cuda":
-            return DEFAULT_TILES
+            return usual_batch(self._compute, image_shape)
         if self._batch is None:
             self._batch = fitting_batch(self._source.load(), self._on_device(0), image_shape)
             torch.cuda.empty_cache()  # the model is gone, and the first process needs its place
@@ -70,10 +71,6 @@ class ProcessEngine:
     ) -> None:
         """End all processes."""
         self._end(process for process in self._crew if process is not None)
-
-    def beside(self, job: Callable[[], Result]) -> Result:
-        """Do a job here: the model is elsewhere."""
-        return job()
 
     def rows(
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]
@@ -111,7 +108,7 @@ class ProcessEngine:
         """The first processes; those that are missing are started."""
         for k in range(n):
             if self._crew[k] is None:
-                self._crew[k] = _Process(self._source, self._on_device(k), self.threads)
+                self._crew[k] = _Process(self._source, self._on_device(k), self._threads)
         return [process for process in self._crew if process is not None]
 
     def _on_device(self, k: int) -> Compute:

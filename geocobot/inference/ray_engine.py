@@ -17,10 +17,11 @@ from typing import Any, Self
 
 import ray
 
-from geocobot.config.values import DEFAULT_TILES
 from geocobot.errors import GeocobotError, OutputError, WorkerError
+from geocobot.inference.batch import usual_batch
 from geocobot.inference.blend import BlendedRow
-from geocobot.inference.engines import Result, in_order
+from geocobot.inference.engines import in_order
+from geocobot.inference.lanes import Lanes
 from geocobot.inference.predictor import PredictorSource
 from geocobot.inference.row_maker import RowMaker
 from geocobot.inference.rows import RowWork
@@ -56,13 +57,14 @@ class RayEngine:
         threads: int,
         address: str | None,
     ) -> None:
-        self.threads = threads
+        self.threads, self.batches = Lanes(compute, threads).threads, 0
+        self._compute = compute
         self._address = address
         self._crew = _Crew(source, compute, actors, threads)
 
-    def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:  # noqa: ARG002
-        """The default: nodes may differ, and all have to use the same."""
-        return DEFAULT_TILES
+    def fitting_batch(self, image_shape: tuple[int, int, int]) -> int:
+        """The usual number: nodes may differ, and all have to use the same."""
+        return usual_batch(self._compute, image_shape)
 
     def __enter__(self) -> Self:
         """Join the cluster.
@@ -95,10 +97,6 @@ class RayEngine:
     ) -> None:
         """Leave the cluster, which ends this process's actors."""
         ray.shutdown()
-
-    def beside(self, job: Callable[[], Result]) -> Result:
-        """Do a job here: the model is elsewhere."""
-        return job()
 
     def rows(
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from functools import partial
 
-import torch
-
-from geocobot.inference.ahead import Lane
+from geocobot.inference.lanes import Lanes
 from geocobot.inference.predictor import PredictorSource
 from geocobot.inference.rows import RowWork, compute_rows
 from geocobot.models.precision import Compute
@@ -26,10 +23,9 @@ class RowMaker:
     """
 
     def __init__(self, source: PredictorSource, compute: Compute, threads: int) -> None:
-        torch.set_num_threads(threads)
         self._compute = compute
         self._predictor = source.load()
-        self._lane = Lane()
+        self._lanes = Lanes(compute, threads)
         self._packed = b""
         self._work: RowWork | None = None
 
@@ -47,8 +43,11 @@ class RowMaker:
             self.forget()
             work: RowWork = pickle.loads(packed)  # noqa: S301 # from who has started this process
             self._packed, self._work = packed, work
-        rows = partial(compute_rows, self._work, [number], self._predictor, self._compute, _untold)
-        self._lane.beside(lambda: list(rows(lane=self._lane)))
+        rows = compute_rows(
+            self._work, [number], self._predictor, self._compute, _untold, lanes=self._lanes
+        )
+        for _ in rows:  # which are in the journal when they come
+            pass
 
     def forget(self) -> None:
         """Close the scene."""

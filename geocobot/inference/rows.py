@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from geocobot.data.dataset import SceneDataset
-from geocobot.inference.ahead import Lane, ahead
+from geocobot.inference.ahead import ahead
 from geocobot.inference.blend import BlendedRow, blend_rows
 from geocobot.inference.journal import RowJournal
+from geocobot.inference.lanes import Lanes
 from geocobot.inference.tiles import (
     Predictor,
     TileLogits,
@@ -23,8 +24,8 @@ from geocobot.inference.tiles import (
 from geocobot.models.precision import Compute
 from geocobot.tiling import TilePlan
 
-_BATCHES_AHEAD = 1
-_TILES_BYTES = 128 * 2**20
+BATCHES_AHEAD = 1
+"""Read before the model is free for them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +66,6 @@ class RowWork:
         """Finished rows."""
         return RowJournal(self.folder)
 
-    @property
-    def tiles_ahead(self) -> int:
-        """How many tiles' logits may wait to be blended."""
-        tile_bytes = (4 * self.n_classes + 1) * self.size_px**2
-        return max(2, min(2 * self.batch_size, _TILES_BYTES // tile_bytes))
-
 
 def compute_rows(
     work: RowWork,
@@ -79,7 +74,7 @@ def compute_rows(
     compute: Compute,
     told: Callable[[int], None],
     *,
-    lane: Lane,
+    lanes: Lanes,
 ) -> Generator[BlendedRow]:
     """Compute rows of a scene, in this process.
 
@@ -91,7 +86,7 @@ def compute_rows(
         predictor: the model.
         compute: where, and how exactly.
         told: of how many more tiles have been through the model.
-        lane: where the model computes.
+        lanes: in which the model computes.
 
     Yields:
         The rows, in this order; each is kept in the journal before it comes.
@@ -108,9 +103,10 @@ def compute_rows(
     )
     journal = work.journal
     with (
-        closing(ahead(loader, 0 if work.workers else _BATCHES_AHEAD)) as batches,
-        closing(predict_tiles(predictor, batches, compute, n_classes=work.n_classes)) as predicted,
-        closing(ahead(predicted, work.tiles_ahead, lane)) as tiles,
+        closing(ahead(loader, 0 if work.workers else BATCHES_AHEAD)) as batches,
+        closing(
+            predict_tiles(predictor, batches, compute, n_classes=work.n_classes, lanes=lanes)
+        ) as tiles,
     ):
         blended = blend_rows(_counted(tiles, told), work.plan, numbers, exact=work.exact)
         for number, row in zip(numbers, blended, strict=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,6 +17,7 @@ from geocobot.data.dataset import Sample, SceneDataset
 from geocobot.data.loader import load_batches
 from geocobot.data.samplers import TileSampler, slices_of
 from geocobot.errors import DeviceError, ModelFileError
+from geocobot.inference.lanes import Lanes
 from geocobot.models.precision import Compute
 from geocobot.tiling import TilePlan
 
@@ -90,8 +92,9 @@ def predict_tiles(
     *,
     n_classes: int,
     shown: Sequence[str] = ("image",),
+    lanes: Lanes | None = None,
 ) -> Generator[TileLogits]:
-    """Run the model over batches of tiles, one batch at a time.
+    """Run the model over batches of tiles.
 
     A tile without a single valid pixel never reaches the model.
 
@@ -102,6 +105,7 @@ def predict_tiles(
         compute: where, and how exactly.
         n_classes: K, planes of the logits.
         shown: the parts of a batch that the model gets, in this order.
+        lanes: threads that do so; default this one, with one batch at a time.
 
     Yields:
         One `TileLogits` per tile, in the loader's order.
@@ -113,19 +117,31 @@ def predict_tiles(
     """
     if isinstance(segmenter, torch.nn.Module):
         segmenter.to(compute.device).eval()
-    for batch in loader:
-        logits = _predict_batch(segmenter, batch, compute, n_classes, shown)
-        for tile, valid, place in zip(logits, batch["valid"], batch["window"], strict=True):
-            window = Window(*place.tolist())
-            if not np.isfinite(tile).all():
-                raise ModelFileError(
-                    "model",
-                    f"yields numbers that are not finite at row {window.row_off}, column "
-                    f"{window.col_off} of the scene",
-                    "A map needs finite scores",
-                    "Train the model again with a smaller --learning-rate",
-                )
-            yield TileLogits(tile, valid.numpy(), window)
+
+    def predicted(batch: Mapping[str, torch.Tensor]) -> npt.NDArray[np.float32]:
+        return _predict_batch(segmenter, batch, compute, n_classes, shown)
+
+    each = lanes.each(loader, predicted) if lanes else ((b, predicted(b)) for b in loader)
+    with closing(each):
+        for batch, logits in each:
+            yield from _apart(batch, logits)
+
+
+def _apart(
+    batch: Mapping[str, torch.Tensor], logits: npt.NDArray[np.float32]
+) -> Iterator[TileLogits]:
+    """The tiles of a batch, each checked."""
+    for tile, valid, place in zip(logits, batch["valid"], batch["window"], strict=True):
+        window = Window(*place.tolist())
+        if not np.isfinite(tile).all():
+            raise ModelFileError(
+                "model",
+                f"yields numbers that are not finite at row {window.row_off}, column "
+                f"{window.col_off} of the scene",
+                "A map needs finite scores",
+                "Train the model again with a smaller --learning-rate",
+            )
+        yield TileLogits(tile, valid.numpy(), window)
 
 
 def _predict_batch(

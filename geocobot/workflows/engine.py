@@ -61,11 +61,10 @@ def open_engine(
     source = PredictorSource(options.model, options.checkpoint, options.tta)
     if options.engine == "local" and options.devices == 1:
         before = torch.get_num_threads()
-        torch.set_num_threads(threads)
         try:
-            yield LocalEngine(source.load(progress), compute)
+            yield LocalEngine(source.load(progress), compute, threads)
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(before)  # those of the engine say it for all of MKL
         return
     source.load(progress)  # what is wrong with it is told here, and a download comes once
     if options.engine == "ray":

@@ -11,8 +11,9 @@ import torch
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.config import PredictOptions, TrainOptions
-from geocobot.config.values import DEFAULT_TILES
 from geocobot.data.module import SceneDataModule
+from geocobot.inference.batch import usual_batch
+from geocobot.inference.lanes import Lanes
 from geocobot.io.scene import Scene
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
@@ -116,7 +117,8 @@ def forecast(
         width_px=widest,
         tile_px=crop_px,
         n_classes=n_classes,
-        batch_size=DEFAULT_TILES,
+        tiles=Lanes(compute, torch.get_num_threads()).held
+        * usual_batch(compute, (segmenter.n_bands, crop_px, crop_px)),
     )
     steps_s = _steps(options, datamodule) * step_s
     budget_s = None if options.max_minutes is None else 60 * options.max_minutes
@@ -188,20 +190,29 @@ def _time_step(
     return seconds
 
 
-@torch.inference_mode()
 def _time_tile(segmenter: Segmenter, compute: Compute, side_px: int) -> float:
-    """Seconds per tile of a batch, the second of two."""
+    """Seconds per tile, in the second of two rounds."""
     segmenter.eval()
-    shape = (DEFAULT_TILES, segmenter.n_bands, side_px, side_px)
-    tiles = torch.rand(shape, device=compute.device)
-    seconds = 0.0
-    for _ in range(2):
-        started = time.perf_counter()
-        with compute.autocast():
-            segmenter(tiles)
+    image_shape = (segmenter.n_bands, side_px, side_px)
+    tiles = torch.rand(usual_batch(compute, image_shape), *image_shape, device=compute.device)
+    threads = torch.get_num_threads()
+    lanes = Lanes(compute, threads)
+
+    def show(batch: torch.Tensor) -> None:
+        with torch.inference_mode(), compute.autocast():
+            segmenter(batch)
         _wait(compute.device)
-        seconds = time.perf_counter() - started
-    return seconds / DEFAULT_TILES
+
+    seconds = 0.0
+    try:
+        for _ in range(2):
+            started = time.perf_counter()
+            for _ in lanes.each([tiles] * lanes.count, show):
+                pass
+            seconds = time.perf_counter() - started
+    finally:
+        torch.set_num_threads(threads)  # those of the lanes say it for all of MKL
+    return seconds / (lanes.count * len(tiles))
 
 
 def _wait(device: torch.device) -> None:

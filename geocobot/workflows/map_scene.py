@@ -81,19 +81,16 @@ def map_scene(
     ):
         work = _work(job, card, place.journal.folder)
         tiles = len(work.plan.windows)
-        depth = plan_rows_ahead(work, options.max_memory)
+        depth = plan_rows_ahead(work, engine.batches, options.max_memory)
 
-        def draw() -> None:
-            with (
-                _pace(progress, job, tiles) as pace,
-                closing(ahead(finished_rows(work, engine, pace.advance), depth)) as rows,
-                closing(ahead(files.record(_strips(rows, work, scene)), depth)) as strips,
-            ):
-                for frame in polygonize(strips, job.native.grid, classes, _cleaning(options)):
-                    files.polygons.append(frame)
-                    tally.add(frame)
-
-        engine.beside(draw)
+        with (
+            _pace(progress, job, tiles) as pace,
+            closing(ahead(finished_rows(work, engine, pace.advance), depth)) as rows,
+            closing(ahead(files.record(_strips(rows, work, scene)), depth)) as strips,
+        ):
+            for frame in polygonize(strips, job.native.grid, classes, _cleaning(options)):
+                files.polygons.append(frame)
+                tally.add(frame)
         files.write_config(to_yaml(options))
         place.close()
     if not any(t.polygons for t in tally.totals()):

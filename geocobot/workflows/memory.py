@@ -32,17 +32,15 @@ _RESTORED_BYTES = 24
 _IMAGE_BYTES = 4 * 3
 """Per pixel of a tile that the model is shown."""
 
-_BATCHES = 3
-"""The one under way, the next one, and what the model has said of the last one."""
 
-
-def needed_gib(work: RowWork, rows_ahead: int) -> float:
+def needed_gib(work: RowWork, batches: int, rows_ahead: int) -> float:
     """Memory that a map takes beside the model, at its peak.
 
     Measured with `benchmarks/memory.py`; it does not depend on the height.
 
     Args:
         work: the scene and its tiles.
+        batches: of tiles that are there at the same time.
         rows_ahead: how many finished tile rows may wait between two stages.
     """
     scene = work.dataset.scene
@@ -52,7 +50,7 @@ def needed_gib(work: RowWork, rows_ahead: int) -> float:
         file_width_px=native.grid.width,
         tile_px=work.size_px,
         n_classes=work.n_classes,
-        batch_size=work.batch_size,
+        tiles=batches * work.batch_size,
         rows_ahead=rows_ahead,
         exact=work.exact,
     )
@@ -63,7 +61,7 @@ def buffers_gib(
     width_px: int,
     tile_px: int,
     n_classes: int,
-    batch_size: int,
+    tiles: int,
     rows_ahead: int = 0,
     file_width_px: int | None = None,
     exact: bool = False,
@@ -74,7 +72,7 @@ def buffers_gib(
         width_px: of the scene as the model is shown it.
         tile_px: side of a tile.
         n_classes: planes of logits.
-        batch_size: tiles per forward pass.
+        tiles: that are there at the same time.
         rows_ahead: how many finished tile rows may wait between two stages.
         file_width_px: of the scene as its file is, where that is another.
         exact: whether scores have all their digits.
@@ -86,25 +84,26 @@ def buffers_gib(
     finished = (2.0 if exact else 1.5) * tile_px * n_classes * (1 + 3 * rows_ahead)
     traced = block_rows_of(file_px) * (_TRACED_BYTES + _SCORE_BYTES * n_classes)
     filed = _FILE_ROWS * (n_classes * (_EXACT_BYTES if exact else 1) + 1)
-    tiles = _BATCHES * batch_size * tile_px**2 * (_IMAGE_BYTES + 4 * n_classes)
+    shown = tiles * tile_px**2 * (_IMAGE_BYTES + 4 * n_classes)
     restored = 0.0
     if file_px != width_px:
         waiting = STRIP_ROWS * n_classes * (1 + _EXACT_BYTES * exact)
         restored = width_px * waiting + file_px * STRIP_ROWS + _RESTORED_BYTES * PIXELS_AT_ONCE
     return (
         _FIXED_BYTES
-        + tiles
+        + shown
         + width_px * (blended + finished)
         + file_px * (traced + filed)
         + restored
     ) / GIB
 
 
-def plan_rows_ahead(work: RowWork, max_memory_gib: float | None) -> int:
+def plan_rows_ahead(work: RowWork, batches: int, max_memory_gib: float | None) -> int:
     """How many tile rows may wait between two stages without taking too much memory.
 
     Args:
         work: the scene and its tiles.
+        batches: of tiles that are there at the same time.
         max_memory_gib: what the map may take beside the model; None asks for no limit, but for
             no more than `DEFAULT_GIB` where it can be had.
 
@@ -112,9 +111,9 @@ def plan_rows_ahead(work: RowWork, max_memory_gib: float | None) -> int:
         ConfigError: the map takes more even if nothing waits.
     """
     limit = DEFAULT_GIB if max_memory_gib is None else max_memory_gib
-    if needed_gib(work, 1) <= limit:
+    if needed_gib(work, batches, 1) <= limit:
         return 1
-    least = needed_gib(work, 0)
+    least = needed_gib(work, batches, 0)
     if max_memory_gib is not None and least > limit:
         grid = work.dataset.grid
         raise ConfigError(

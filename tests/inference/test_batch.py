@@ -26,7 +26,9 @@ def test_a_cpu_takes_the_default_and_is_not_asked():
     def refuse(image):
         raise AssertionError
 
-    assert fitting_batch(refuse, Compute(torch.device("cpu")), (3, 64, 64)) == DEFAULT_TILES
+    cpu = Compute(torch.device("cpu"))
+    for side_px, tiles in ((64, DEFAULT_TILES), (256, DEFAULT_TILES), (512, 1), (1024, 1)):
+        assert fitting_batch(refuse, cpu, (3, side_px, side_px)) == tiles
 
 
 def test_an_engine_finds_it_out_once(monkeypatch):

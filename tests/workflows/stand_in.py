@@ -77,9 +77,13 @@ class StandIn:
 
 
 def make_map(
-    raster: Path, out: Path, predictor: StandIn | None = None, **options: Any
+    raster: Path,
+    out: Path,
+    predictor: StandIn | None = None,
+    threads: int = 1,
+    **options: Any,
 ) -> SceneResult:
-    """Map a scene as `geocobot predict` does."""
+    """Map a scene as `geocobot predict` does; one batch after the other with one thread."""
     compute = Compute(torch.device("cpu"))
     chosen = PredictOptions(
         raster=(str(raster),),
@@ -94,7 +98,7 @@ def make_map(
     (targets,) = choose_targets(chosen.raster, chosen.out, save_scores=True, save_classes=True)
     job = MapJob.of(scene, targets, chosen, compute)
     run = MappingRun.claim(targets, resume=chosen.resume, overwrite=chosen.overwrite)
-    engine = LocalEngine(predictor or StandIn(), compute)
+    engine = LocalEngine(predictor or StandIn(), compute, threads)
     return map_scene(job, engine, card, run, compute=compute)
 
 

@@ -19,7 +19,7 @@ from geocobot.io.scene import Scene
 from geocobot.vectorize.polygonize import BLOCK_ROWS, WIDE_PX, block_rows_of
 from geocobot.workflows.memory import DEFAULT_GIB, buffers_gib, needed_gib, plan_rows_ahead
 
-USUAL: dict[str, Any] = {"width_px": 20_000, "tile_px": 512, "n_classes": 1, "batch_size": 4}
+USUAL: dict[str, Any] = {"width_px": 20_000, "tile_px": 512, "n_classes": 1, "tiles": 12}
 
 
 def work_on(scene: Path, folder: Path, tile_px: int = 64, n_classes: int = 2) -> RowWork:
@@ -49,10 +49,10 @@ def test_resampled_scenes_are_as_wide_as_their_files_as_well(
     for size_m in sizes:
         seen = resampled(native, (size_m, size_m))
         shown = replace(work, dataset=SceneDataset(seen, work.dataset.ranges))
-        sizes[size_m] = needed_gib(shown, 0)
-    assert needed_gib(work, 0) == sizes[1.0]
+        sizes[size_m] = needed_gib(shown, 3, 0)
+    assert needed_gib(work, 3, 0) == sizes[1.0]
     assert sizes[4.0] < sizes[0.5]
-    alone = buffers_gib(width_px=15_000, tile_px=64, n_classes=2, batch_size=3)
+    alone = buffers_gib(width_px=15_000, tile_px=64, n_classes=2, tiles=9)
     assert sizes[4.0] > 1.2 * alone
 
 
@@ -60,12 +60,12 @@ def test_a_limit_is_kept_or_refused(scene_factory: Callable[..., Path], tmp_path
     work = work_on(scene_factory(shape_hw=(2, 60_000)), tmp_path, 512, 3)
     kept = []
     for limit_gib in np.linspace(0.1, 4, 40):
-        if needed_gib(work, 0) > limit_gib:
+        if needed_gib(work, 3, 0) > limit_gib:
             with pytest.raises(ConfigError, match=r"A map of 60000 px width and 3 classes, in til"):
-                plan_rows_ahead(work, limit_gib)
+                plan_rows_ahead(work, 3, limit_gib)
         else:
-            kept.append(plan_rows_ahead(work, limit_gib))
-            assert needed_gib(work, kept[-1]) <= limit_gib
+            kept.append(plan_rows_ahead(work, 3, limit_gib))
+            assert needed_gib(work, 3, kept[-1]) <= limit_gib
     assert 0 < sum(kept) < len(kept) < 40
 
 
@@ -73,11 +73,11 @@ def test_stages_work_ahead_where_there_is_room(
     scene_factory: Callable[..., Path], tmp_path: Path
 ) -> None:
     work = work_on(scene_factory(shape_hw=(90, 200)), tmp_path)
-    assert plan_rows_ahead(work, None) == 1
-    between = (needed_gib(work, 0) + needed_gib(work, 1)) / 2
-    assert plan_rows_ahead(work, between) == 0
+    assert plan_rows_ahead(work, 3, None) == 1
+    between = (needed_gib(work, 3, 0) + needed_gib(work, 3, 1)) / 2
+    assert plan_rows_ahead(work, 3, between) == 0
     with pytest.raises(ConfigError, match=r"--max-memory is 0.01 GiB.*about 0.2 GiB.*--bbox"):
-        plan_rows_ahead(work, 0.01)
+        plan_rows_ahead(work, 3, 0.01)
 
 
 def test_wide_scenes_are_traced_in_lower_blocks() -> None:

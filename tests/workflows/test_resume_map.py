@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from filelock import FileLock
 
 from geocobot.errors import OutputError, ResumeError
 from geocobot.inference.engines import LocalEngine
+from geocobot.inference.lanes import MOST_LANES
 from geocobot.workflows import mapping_run
 from geocobot.workflows.mapped import SceneResult
 
@@ -142,14 +142,14 @@ def test_another_scene_is_noticed(scene: Path, tmp_path: Path) -> None:
         make_map(scene, out, resume=True)
 
 
-def test_another_number_of_threads_is_noticed(
-    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_another_number_of_cores_goes_on_until_a_batch_takes_several(
+    scene: Path, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     out = tmp_path / "map.gpkg"
     stop(scene, out, 5)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
-    with pytest.raises(ResumeError, match=r"another machine number of threads \(was 1, is 7\)"):
-        make_map(scene, out, resume=True)
+    with pytest.raises(ResumeError, match=r"another machine number of threads \(was 1, is 2\)"):
+        make_map(scene, out, resume=True, threads=2 * MOST_LANES)
+    assert contents(make_map(scene, out, resume=True, threads=7)) == whole
 
 
 def test_the_number_of_tiles_at_a_time_is_settled_with_the_first_one(

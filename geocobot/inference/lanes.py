@@ -1,0 +1,89 @@
+"""The model on several batches at the same time, each on CPU cores of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+import torch
+
+from geocobot.inference.ahead import result_of
+from geocobot.models.precision import Compute
+
+MOST_LANES = 16
+"""More would wait for each other's turn in Python, and each holds what a batch makes of memory."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Lanes:
+    """Threads that each show the model a batch.
+
+    All cores on one batch would wait, after every operation, until the last of them is done, and
+    whatever else takes a core for a moment holds up all. A core with a batch of its own waits for
+    nobody (benchmarks/lanes.py). What is computed on one core does not depend on how many there
+    are, either.
+
+    Args:
+        compute: where; a GPU takes one batch after the other.
+        threads: CPU threads in all.
+
+    Attributes:
+        count: batches at the same time.
+        threads: of each.
+        held: batches that are there at the same time.
+    """
+
+    def __init__(self, compute: Compute, threads: int) -> None:
+        self.count = min(threads, MOST_LANES) if compute.device.type == "cpu" else 1
+        self.threads = threads // self.count
+        self.held = self.count + 2  # one waits, and what came of another is used
+        self._pool: ThreadPoolExecutor | None = None
+
+    def each(
+        self, items: Iterable[Item], work: Callable[[Item], Result]
+    ) -> Generator[tuple[Item, Result]]:
+        """Do something with every item.
+
+        What is raised for an item is raised in its place. Who stops early closes the iterator,
+        which waits for what is under way.
+
+        Args:
+            items: batches; a generator is closed in the end.
+            work: what to do, in one of the threads.
+
+        Yields:
+            Every item and what came of it, in their order.
+        """
+        pool = self._opened()
+        coming: deque[tuple[Item, Future[Result]]] = deque()
+        try:
+            for item in items:
+                coming.append((item, pool.submit(work, item)))
+                if len(coming) > self.count:
+                    yield _first(coming)
+            while coming:
+                yield _first(coming)
+        finally:
+            wait([future for _, future in coming if not future.cancel()])
+            if isinstance(items, Generator):
+                items.close()
+
+    def _opened(self) -> ThreadPoolExecutor:
+        """The threads, which stay for whoever comes next."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(
+                self.count, "model", torch.set_num_threads, (self.threads,)
+            )
+        return self._pool
+
+
+def _first(coming: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
+    """The first item and its result, for which it waits."""
+    item, future = coming[0]
+    result = result_of(future)
+    coming.popleft()
+    return item, result
