@@ -8,7 +8,8 @@ Usage: python benchmarks/predict.py [--side 20000] [--rounds 3] [--base vit_b] [
 A tiled GeoTIFF is put together of the demo's unseen scene and its mirror images. `tiny` is trained
 on the demo first (1.5 minutes, kept in build/predict); ViT-B has random weights, and draws dark
 roads by its input's brightness instead, so that there is something to trace. The model alone takes
-the first tiles from memory, again and again. Then every stage runs alone, which names the one that
+the first tiles from memory, again and again, a batch on each core as the map has it, and for
+comparison all cores on one batch. Then every stage runs alone, which names the one that
 limits the others. Medians of the rounds, in one process.
 """
 
@@ -20,7 +21,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from geocobot.data.dataset import SceneDataset
 from geocobot.inference.batch import fitting_batch
 from geocobot.inference.blend import blend_rows, merge_rows
 from geocobot.inference.engines import LocalEngine
+from geocobot.inference.lanes import Lanes
 from geocobot.inference.predictor import PredictorSource
 from geocobot.inference.rows import RowWork
 from geocobot.inference.tiles import Predictor, load_tiles, predict_tiles
@@ -87,7 +88,9 @@ def main() -> None:
     given = parser.parse_args()
     compute = choose_compute("auto", "auto")
     predictor, card = load(given.base)
-    seconds: dict[str, list[float]] = {"model": [], "thread": [], "scores": [], "whole": []}
+    threads = torch.get_num_threads()
+    lanes = Lanes(compute, threads)
+    seconds: dict[str, list[float]] = {"model": [], "together": [], "scores": [], "whole": []}
     with tempfile.TemporaryDirectory() as folder:
         raster = Path(folder) / "scene.tif"
         write_mosaic(raster, given.side)
@@ -103,10 +106,9 @@ def main() -> None:
         )
         work = work_of(raster, card, options, Path(folder))
         for _ in range(given.rounds):
-            seconds["model"].append(time_model(predictor, work, compute))
-            with ThreadPoolExecutor(1) as other:
-                elsewhere = other.submit(time_model, predictor, work, compute)
-                seconds["thread"].append(elsewhere.result())
+            seconds["model"].append(time_model(predictor, work, compute, lanes))
+            torch.set_num_threads(threads)
+            seconds["together"].append(time_model(predictor, work, compute))
             for name, threshold in (("scores", 1.0), ("whole", None)):
                 result = make_map(replace(options, threshold=threshold), predictor, card, compute)
                 seconds[name].append(result.seconds)
@@ -167,17 +169,26 @@ def make_map(
     return map_scene(job, LocalEngine(predictor, compute), card, run, compute=compute)
 
 
-def time_model(predictor: Predictor, work: RowWork, compute: Compute) -> float:
-    """Seconds for as many tiles as the map has, in batches as it has them."""
+def time_model(
+    predictor: Predictor, work: RowWork, compute: Compute, lanes: Lanes | None = None
+) -> float:
+    """Seconds for as many tiles as the map has, in batches as it has them.
+
+    Args:
+        predictor: the model.
+        work: the scene and its tiles.
+        compute: where.
+        lanes: in which it computes; None for all cores on one batch after the other.
+    """
     loader = load_tiles(work.dataset, work.plan, batch_size=work.batch_size)
     some = list(itertools.islice(loader, BATCHES))
     rows = [len(row.windows) for row in work.plan.rows()]
     sizes = [min(work.batch_size, n - k) for n in rows for k in range(0, n, work.batch_size)]
     coming = ({n: v[:size] for n, v in b.items()} for b, size in zip(itertools.cycle(some), sizes))
-    for _ in predict_tiles(predictor, some[:1], compute, n_classes=1):
+    for _ in predict_tiles(predictor, some, compute, n_classes=1, lanes=lanes):
         pass
     started = time.perf_counter()
-    for _ in predict_tiles(predictor, coming, compute, n_classes=1):
+    for _ in predict_tiles(predictor, coming, compute, n_classes=1, lanes=lanes):
         pass
     return time.perf_counter() - started
 
@@ -197,7 +208,7 @@ def tell(
     )
     for name, label in (
         ("model", "the model alone"),
-        ("thread", "in a second thread"),
+        ("together", "all cores on a batch"),
         ("scores", "map without polygons"),
         ("whole", "map with polygons"),
     ):
