@@ -145,6 +145,8 @@ class _RasterWriter(ABC):
                     # Scores are noisy: the usual level takes twice the time for 2 % less
                     # (benchmarks/packing.py).
                     level="1",
+                    # The same bytes, and nothing else is to be done by then.
+                    num_threads="ALL_CPUS",
                     overviews="AUTO",
                     # A compressed file's size is not known beforehand: past 4 GB only BigTIFF
                     # goes on.

@@ -6,8 +6,14 @@ import ctypes
 import os
 import sys
 
-_M_MMAP_THRESHOLD = -3  # malloc.h of glibc
-_THRESHOLD_BYTES = 4 * 2**20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
+
+_THRESHOLD_BYTES = 8 * 2**20
+"""Less, and what the model makes of a batch comes from the system anew at every step: with 4 MB a
+map took 1.2 times as long (benchmarks/README.md)."""
+
+_KEPT_BYTES = 64 * 2**20
+"""What is free at the heap's end, for the next step."""
 
 
 def release_large_arrays() -> None:
@@ -24,3 +30,4 @@ def release_large_arrays() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # musl has none
         libc.mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from geocobot.vectorize.simplify import is_sound, simplify_pieces
 from geocobot.vectorize.trace import trace_block
@@ -69,6 +72,43 @@ def test_unsound_results_are_replaced_by_the_traced_polygons(monkeypatch, caplog
 def test_unsound_polygons_are_recognized(polygons):
     assert not is_sound(np.array(polygons))
     assert is_sound(np.array([shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1)]))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.integers(1, 3),
+    st.tuples(st.integers(2, 11), st.integers(2, 11)),
+    st.sampled_from([0.0, 1.0]),
+    st.randoms(use_true_random=False),
+)
+def test_what_is_sound_is_what_geos_says_of_all_polygons_together(n_classes, shape, soft, random):
+    """Traced, and then with one polygon moved, or all of its corners at one place."""
+    labels = np.array([random.choice(range(n_classes + 1)) for _ in range(math.prod(shape))])
+    polygons = np.asarray(trace(labels.reshape(shape).astype(np.uint8), simplify_m=soft).geometry)
+    for moved in ("nothing", "corner", "polygon"):
+        changed = polygons.copy()
+        if len(changed) and moved != "nothing":
+            number = random.randrange(len(changed))
+            way = np.array([random.randint(-2, 2), random.randint(-2, 2)])
+            corners = shapely.get_coordinates(changed[number])
+            place = corners[random.randrange(len(corners))]
+            changed[number] = shapely.transform(
+                changed[number],
+                lambda xy, place=place, way=way, all_of_it=moved == "polygon": np.where(
+                    (xy == place).all(axis=1)[:, None] | all_of_it, xy + way, xy
+                ),
+            )
+        is_valid = shapely.is_valid(changed).all() and not shapely.is_empty(changed).any()
+        expected = bool(is_valid and shapely.coverage_is_valid(changed))
+        assert is_sound(changed) == expected
+
+
+def test_a_polygon_within_another_is_unsound_though_their_outlines_do_not_meet():
+    outer, hole = shapely.box(0, 0, 20, 20), shapely.box(5, 5, 15, 15)
+    island = shapely.box(8, 8, 12, 12)
+    assert is_sound(np.array([outer - hole, island]))
+    assert not is_sound(np.array([outer, island]))
+    assert not is_sound(np.array([island, outer, shapely.box(20, 0, 30, 20)]))
 
 
 def test_scaling_does_not_move_vertices_onto_chords(caplog):
