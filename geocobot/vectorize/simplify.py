@@ -10,6 +10,8 @@ import shapely
 
 from geocobot.vectorize.trace import Pieces
 
+_EDGES_PER_LINE = 16
+
 logger = logging.getLogger("geocobot.vectorize")
 
 
@@ -75,29 +77,34 @@ def is_sound(polygons: npt.NDArray[np.object_]) -> bool:
 
 def _meets_others(polygons: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
     """Which polygons (N,) have a point of their outlines in common with another's."""
-    _, xy, (rings, parts) = shapely.to_ragged_array(polygons)
-    begins = np.ones(len(xy), dtype=np.bool_)
-    begins[rings[1:] - 1] = False
-    first = np.flatnonzero(begins)
-    owner = np.repeat(np.arange(len(polygons)), np.diff(rings[parts] - parts))
-    start, end = xy[first], xy[first + 1]
-    edges = shapely.linestrings(np.stack([start, end], axis=1))
-    a, b = shapely.STRtree(edges).query(edges)
+    lines, owner = _cut_outlines(polygons)
+    a, b = shapely.STRtree(lines).query(lines)
     other = owner[a] != owner[b]
     a, b = a[other], b[other]
-    # Their bounds meet; so do they, unless one lies wholly beside the line of the other.
-    beside = [
-        _side(start[i], end[i], start[j]) * _side(start[i], end[i], end[j]) > 0
-        for i, j in ((a, b), (b, a))
-    ]
     meets = np.zeros(len(polygons), dtype=np.bool_)
-    meets[owner[a[~(beside[0] | beside[1])]]] = True
+    meets[owner[a[shapely.intersects(lines[a], lines[b])]]] = True
     return meets
 
 
-def _side(
-    start: npt.NDArray[np.float64], end: npt.NDArray[np.float64], point: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """On which side (N,) of lines points (N, 2) lie: 1, -1, or 0 on it."""
-    along, to = end - start, point - start
-    return np.sign(along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0])
+def _cut_outlines(
+    polygons: npt.NDArray[np.object_],
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]:
+    """Outlines as short lines (M,), and the polygon (M,) of each.
+
+    One by one edges would be as many objects as there are corners; whole outlines, of which one
+    may be that of a network of roads, would meet the bounds of all others.
+    """
+    _, xy, (rings, parts) = shapely.to_ragged_array(polygons)
+    edges = np.diff(rings) - 1
+    per_ring = -(-edges // _EDGES_PER_LINE)
+    ring = np.repeat(np.arange(len(edges)), per_ring)
+    place = np.arange(len(ring)) - np.repeat(np.cumsum(per_ring) - per_ring, per_ring)
+    start = rings[ring] + place * _EDGES_PER_LINE
+    length = np.minimum(_EDGES_PER_LINE + 1, rings[ring + 1] - start)
+    offsets = np.concatenate([[0], np.cumsum(length)])
+    corner = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], length)
+    lines: npt.NDArray[np.object_] = shapely.from_ragged_array(
+        shapely.GeometryType.LINESTRING, xy[corner], (offsets,)
+    )
+    owner = np.repeat(np.arange(len(polygons)), np.diff(parts))
+    return lines, owner[ring]
