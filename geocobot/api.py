@@ -133,6 +133,8 @@ class TrainKeywords(InputKeywords, total=False):
     workers: int | None
     seed: int
     device: DeviceName
+    devices: int
+    nodes: int
     precision: PrecisionName
 
 

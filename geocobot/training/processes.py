@@ -61,7 +61,7 @@ def fit_in_processes(
         job_in(folder, Job(segmenter, datamodule, settings, folder.absolute())) as path,
         (progress or SilentProgress()).task("Training", total=1.0) as shown,
     ):
-        store = TCPStore(_HERE, 0, is_master=True, wait_for_workers=False)
+        store = _open_store(0, is_host=True)
         seats = [Seat(number=k, local=k, devices=devices) for k in range(devices)]
         crew: list[_Process] = []
         try:
@@ -163,12 +163,34 @@ def _cause(said: BaseException | None, process: _Process, others: list[_Process]
 
 def _ended(process: _Process) -> WorkerError:
     """What to say of a process that is gone."""
+    code = process.exit_code
+    if code is not None and code > 0:  # Python has ended it, and a signal would be negative
+        return WorkerError(
+            "A process that was to train with others",
+            f"has ended before it began (exit code {code})",
+            "A script that starts processes is imported by each of them",
+            "See what it has said above; in a script, call geocobot.train below "
+            'if __name__ == "__main__"',
+        )
     return WorkerError(
         "A process that trained with others",
-        f"has ended before its time (exit code {process.exit_code})",
+        f"has ended before its time (exit code {code})",
         "Each of --devices needs memory for the model and its share of a batch; a system that runs "
         "out of it ends processes",
         "Repeat the command with --resume, and fewer --devices or a smaller --batch-size",
+    )
+
+
+def _open_store(port: int, *, is_host: bool) -> TCPStore:
+    """Where the processes meet.
+
+    Args:
+        port: of the host; 0 has it choose one.
+        is_host: whether others come here.
+    """
+    # PyTorch's builds for Windows lack libuv.
+    return TCPStore(
+        _HERE, port, is_master=is_host, wait_for_workers=False, use_libuv=os.name != "nt"
     )
 
 
@@ -178,13 +200,13 @@ def _serve(line: Any, path: Path, seat: Seat, port: int, threads: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # or Lightning sets another number
-    logger = logging.getLogger("geocobot")
-    logger.setLevel(logging.DEBUG)
+    logging.captureWarnings(capture=True)
+    logging.getLogger("geocobot").setLevel(logging.DEBUG)  # what is shown is decided there
     # What all of them say is said once.
-    logger.addHandler(_Sender(line) if seat.is_first else logging.NullHandler())
+    logging.getLogger().addHandler(_Sender(line) if seat.is_first else logging.NullHandler())
     try:
         job = Job.read(path)
-        store = TCPStore(_HERE, port, is_master=False)
+        store = _open_store(port, is_host=False)
         with joined(seat, store, job.settings.compute.device.type) as peers:
             told = _Told(line) if seat.is_first else None
             result = fit(*job.arguments, told, peers=peers)

@@ -23,9 +23,10 @@ from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
-from geocobot.training.fit import FitResult, FitSettings, fit
+from geocobot.training.fit import FitResult, FitSettings
 from geocobot.training.losses import SegmentationLoss
 from geocobot.workflows.band_statistics import STATISTICS_NAME, keep_ranges, recall_ranges
+from geocobot.workflows.crew import Crew, choose_crew
 from geocobot.workflows.defaults import (
     choose_adapter,
     choose_base,
@@ -120,13 +121,27 @@ def train(
         GeocobotError: input, options or output cannot be used; nothing is left half-written.
             An interrupted run stays in `<out>.partial` for `resume`.
     """
-    started = time.perf_counter()
-    progress = progress or SilentProgress()
     check_limits(options)
     refuse_misfits(options)
     adapter = choose_adapter(options)
     compute = choose_compute(options.device, options.precision)
+    crew = choose_crew(options, compute.device)
     options = replace(options, precision=compute.precision)
+    shown = progress or SilentProgress()
+    return crew.conduct(lambda: _train(options, adapter, compute, crew, shown, resumable=resumable))
+
+
+def _train(
+    options: TrainOptions,
+    adapter: AdapterConfig,
+    compute: Compute,
+    crew: Crew,
+    progress: Progress,
+    *,
+    resumable: bool,
+) -> TrainResult:
+    """Train with those who train; all but the training itself happens here."""
+    started = time.perf_counter()
     run = RunFolder.claim(
         options.out or _RUNS / name_of(options.labels[0]),
         resume=options.resume,
@@ -156,7 +171,7 @@ def train(
     with run.kept() if resumable else nullcontext():
         settings = _settings(options, compute, segmenter, run, loss)
         with keeping_features(options, segmenter):
-            fitted = fit(segmenter, datamodule, settings, run.partial, progress)
+            fitted = crew.fit(segmenter, datamodule, settings, run.partial, progress)
         classes = _tuned(ground.labels.classes, fitted)
         scores = judge_blocks(
             segmenter,

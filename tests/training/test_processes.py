@@ -123,6 +123,21 @@ def test_what_the_first_process_says_is_heard(crews, tmp_path, caplog, capfd):
 
 
 @pytest.mark.slow
+def test_a_script_that_does_not_ask_who_imports_it_is_told_so(tmp_path):
+    script = tmp_path / "unguarded.py"
+    text = Path(__file__).with_name("waiting_run.py").read_text()
+    folder = str(Path(__file__).parent)
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {folder!r})\n"
+        + text.replace('__name__ == "__main__"', "True").replace('"""A', 'r"""A')
+    )
+    words = [sys.executable, str(script), str(tmp_path / "run"), "no_sign"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert 'call geocobot.train below if __name__ == "__main__".' in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
 def test_an_interrupt_ends_all_processes_and_the_run_can_be_resumed(crews, tmp_path):
     def interrupt():
         raise KeyboardInterrupt
