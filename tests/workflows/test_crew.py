@@ -35,6 +35,7 @@ from geocobot.workflows.train import train
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SIDE_PX = 320
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "bad-input.md"
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "MASTER_", "RANK", "LOCAL_RANK", "WORLD_SIZE", "GROUP_")
 
@@ -145,10 +146,16 @@ def test_a_launcher_of_one_process_leaves_the_others_to_it(
     assert launch_of(asked(devices=4)) is None
 
 
+def assert_in_docs(message: object) -> None:
+    """That what is said is what docs/bad-input.md says is said."""
+    assert str(message) in " ".join(DOCS.read_text(encoding="utf-8").split())
+
+
 def test_several_nodes_need_a_launcher() -> None:
     expected = r"--devices 2 --nodes 3 finds no launcher .* torchrun or srun .* docs/scale\.md"
-    with pytest.raises(ConfigError, match=expected):
+    with pytest.raises(ConfigError, match=expected) as caught:
         choose_crew(asked(devices=2, nodes=3), CPU)
+    assert_in_docs(caught.value)
 
 
 @pytest.mark.parametrize(("devices", "nodes"), [(2, 1), (2, 3), (4, 1), (1, 4)])
@@ -157,20 +164,26 @@ def test_a_launcher_that_has_started_others_is_refused(
 ) -> None:
     by_torchrun(monkeypatch, RANK=3, LOCAL_RANK=1, GROUP_RANK=1)
     expected = r"torchrun has started 4 processes, of which this is number 1 on node 1\. They are"
-    with pytest.raises(ConfigError, match=expected):
+    with pytest.raises(ConfigError, match=expected) as caught:
         choose_crew(asked(devices=devices, nodes=nodes), CPU)
+    if (devices, nodes) == (2, 1):
+        assert_in_docs(caught.value)
     assert launch_of(asked(devices=2, nodes=2)) is not None
 
 
 def test_more_gpus_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(DeviceError, match=r"--devices 3 finds 1 GPU\. .* Pass --devices 1, or tr"):
+    expected = r"--devices 3 finds 1 GPU\. .* Pass --devices 1, or tr"
+    with pytest.raises(DeviceError, match=expected) as caught:
         choose_crew(asked(devices=3), GPU)
+    assert_in_docs(caught.value)
 
 
 def test_a_batch_is_shared_out_evenly() -> None:
-    with pytest.raises(ConfigError, match=r"--batch-size 6 cannot be shared out among 4 proc"):
+    expected = r"--batch-size 6 cannot be shared out among 4 proc"
+    with pytest.raises(ConfigError, match=expected) as caught:
         refuse_misfits(asked(batch_size=6, devices=2, nodes=2))
+    assert_in_docs(caught.value)
     refuse_misfits(asked(batch_size=8, devices=2, nodes=2))
 
 
@@ -227,8 +240,9 @@ def test_a_run_that_lost_a_process_goes_on_alone(
     with monkeypatch.context() as patched:
         patched.setattr(processes, "_show", kill_in_the_second_epoch)
         patched.setattr(processes, "_followed", follow)
-        with pytest.raises(WorkerError, match=r"exit code -9.*--resume"):
+        with pytest.raises(WorkerError, match=r"exit code -9.*--resume") as caught:
             train(asked)
+    assert_in_docs(caught.value)
     partial = tmp_path / "run.partial"
     assert heard
     assert (partial / "checkpoints" / "last.ckpt").is_file()
