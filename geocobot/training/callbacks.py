@@ -56,8 +56,8 @@ class SharedClock(Callback):
         self.clock = clock
         self.peers = peers
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Agree before the schedule asks for the first learning rate."""
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Agree before the schedule chooses the first learning rate, and not on_fit_start."""
         self.clock.agree(self.peers.as_first_says(self.clock.reading()))
 
     def on_train_batch_start(

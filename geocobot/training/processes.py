@@ -63,9 +63,10 @@ def fit_in_processes(
     ):
         store = _open_store(0, is_host=True)
         seats = [Seat(number=k, local=k, devices=devices) for k in range(devices)]
-        crew: list[_Process] = []
+        crew = [_Process(path, seat, store.port, threads) for seat in seats]
         try:
-            crew.extend(_Process(path, seat, store.port, threads) for seat in seats)
+            for process in crew:
+                process.start()
             result = _followed(crew, shown)
         finally:
             for process in crew:
@@ -80,12 +81,17 @@ class _Process:
     def __init__(self, job: Path, seat: Seat, port: int, threads: int) -> None:
         context: Any = start_method()
         self.seat = seat
-        self.answers, theirs = context.Pipe(duplex=False)
+        self.answers, self._theirs = context.Pipe(duplex=False)
         # No daemon, which could not have workers of its own that cut patches.
-        self._process = context.Process(target=_serve, args=(theirs, job, seat, port, threads))
+        self._process = context.Process(
+            target=_serve, args=(self._theirs, job, seat, port, threads)
+        )
+
+    def start(self) -> None:
+        """Start it."""
         self._process.start()
         # With a copy of the other end left here, the end of the process would not show.
-        theirs.close()
+        self._theirs.close()
 
     @property
     def exit_code(self) -> int | None:
@@ -95,9 +101,10 @@ class _Process:
         return code
 
     def end(self) -> None:
-        """End it now: checkpoints appear whole or not at all."""
-        self._process.kill()
-        self._process.join()
+        """End it now, if it was started: checkpoints appear whole or not at all."""
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
         self.answers.close()
 
 

@@ -77,11 +77,35 @@ class FailingSegmenter(TinySegmenter):
 
 
 class DriftingSegmenter(TinySegmenter):
-    """Takes longer in one process than in the other."""
+    """Takes longer in one process than in the other, and leaves what it is when it is judged.
+
+    Args:
+        sign: beginning of the names of files, of which each process writes one.
+    """
+
+    def __init__(self, sign):
+        super().__init__()
+        self.sign = sign
 
     def forward(self, image):
         time.sleep(0.01 * dist.get_rank())
+        if not self.training:
+            torch.save(self.state_dict(), f"{self.sign}{dist.get_rank()}")
         return super().forward(image)
+
+
+class IdleSegmenter(TinySegmenter):
+    """Has a part that only one of the processes uses, and one that none does."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop.p = 0.0
+        self.shift = torch.nn.Parameter(torch.zeros(()))
+        self.spare = torch.nn.Linear(2, 2)
+
+    def forward(self, image):
+        logits = super().forward(image)
+        return logits + self.shift if dist.get_rank() == 0 else logits
 
 
 class EndlessModule(SquaresModule):

@@ -191,12 +191,25 @@ def test_processes_end_with_the_one_that_has_started_them(crews, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("minutes", [0.0, 0.05])
 def test_time_ends_all_processes_at_the_same_step(crews, tmp_path, minutes):
-    segmenter, module = crews.DriftingSegmenter(), crews.EndlessModule()
+    segmenter, module = crews.DriftingSegmenter(f"{tmp_path}/seen"), crews.EndlessModule()
     result = together(crews, segmenter, tmp_path, module=module, epochs=None, max_minutes=minutes)
     assert result.stopped_by == "time"
     assert 1 <= result.steps < 2000
     assert result.seconds < 60 * minutes + 20
     assert len(logged(result, "val_iou")) == 1
+    # By one clock, the learning rates were the same, and so are the weights' averages.
+    first, other = (torch.load(tmp_path / f"seen{k}", weights_only=True) for k in range(2))
+    assert all(torch.equal(weight, other[name]) for name, weight in first.items())
+
+
+@pytest.mark.slow
+def test_parts_that_a_step_does_not_reach_are_no_trouble(crews, tmp_path):
+    segmenter = crews.IdleSegmenter()
+    spare = segmenter.spare.weight.clone()
+    result = together(crews, segmenter, tmp_path)
+    assert result.steps == 24
+    assert segmenter.shift != 0
+    assert torch.allclose(segmenter.spare.weight, spare, rtol=0.01)  # but for its decay
 
 
 @pytest.mark.slow
