@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import nn
 
-from geocobot.errors import MissingFileError
+from geocobot.errors import MissingFileError, OutputError
 from geocobot.training.fit import FitSettings
 from geocobot.training.trainer import checkpoint_path
 
@@ -64,11 +64,22 @@ def job_in(folder: Path, job: Job) -> Iterator[Path]:
     """Keep a job as a file of a run during the `with` block.
 
     Among its checkpoints: where the run is killed, the file goes when they go.
+
+    Raises:
+        OutputError: it cannot be written.
     """
     path = checkpoint_path(folder.absolute(), _NAME)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(job, path)
     try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(job, path)
+        except (OSError, RuntimeError) as error:  # torch's of a full disk is no OSError
+            raise OutputError(
+                path,
+                f"cannot be written ({str(error).splitlines()[0]})",
+                "The processes that train read there what they need: the whole model, for a while",
+                "Free the place, or choose another --out",
+            ) from error
         yield path
     finally:
         path.unlink(missing_ok=True)

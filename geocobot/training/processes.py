@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -207,6 +208,7 @@ def _serve(line: Any, path: Path, seat: Seat, port: int, threads: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # or Lightning sets another number
+    _stay_here()
     logging.captureWarnings(capture=True)
     logging.getLogger("geocobot").setLevel(logging.DEBUG)  # what is shown is decided there
     # What all of them say is said once.
@@ -221,6 +223,13 @@ def _serve(line: Any, path: Path, seat: Seat, port: int, threads: int) -> None:
         line.send(_sendable(error))
     else:
         line.send(result)
+
+
+def _stay_here() -> None:
+    """Have gloo talk within this machine, and not by what its name is resolved to."""
+    loops = [name for _, name in socket.if_nameindex() if name in {"lo", "lo0"}]
+    if loops:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loops[0])
 
 
 def _end_with_parent() -> None:

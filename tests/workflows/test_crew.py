@@ -376,5 +376,12 @@ def test_a_node_that_is_gone_ends_the_run_which_can_be_resumed(
     assert nodes[1 - killed].returncode == 2, told
     assert "is not to be reached any more" in told[1 - killed][1]
     epochs = torch.load(checkpoint, weights_only=True)["epoch"] + 2
-    result = train(replace(options, epochs=epochs, resume=True))
-    assert json.loads(result.metrics.read_text())["training"]["epochs"] == epochs
+    again = replace(options, epochs=epochs)
+    if killed == 0:
+        train(replace(again, resume=True))
+    else:
+        both = two_nodes([*to_flags(replace(again, nodes=2)), "--resume"])
+        told = [node.communicate(timeout=200) for node in both]
+        assert [node.returncode for node in both] == [0, 0], told
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["training"]["epochs"] == epochs
