@@ -8,7 +8,7 @@ from geocobot.config import TrainOptions
 from geocobot.progress import Progress
 
 if TYPE_CHECKING:
-    from geocobot.workflows.train import TrainResult
+    from geocobot.workflows.train_result import TrainResult
 
 
 def train(options: TrainOptions, progress: Progress) -> TrainResult | None:

@@ -7,6 +7,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -202,11 +203,12 @@ class Led:
             pickle.loads(told)  # noqa: S301 # its own
         except Exception:
             told = pickle.dumps(RuntimeError(f"{type(end).__name__}: {end}"))
-        self._store.set(_END, told.hex())
         is_error = isinstance(end, BaseException)
         until = time.monotonic() + (_ERROR_PATIENCE_S if is_error else _PATIENCE_S)
-        while self._store.add(_LEFT, 0) < self.seat.of - 1 and time.monotonic() < until:
-            time.sleep(_LOOK_EVERY_S)
+        with suppress(RuntimeError):  # a store that is gone has ended with the others
+            self._store.set(_END, told.hex())
+            while self._store.add(_LEFT, 0) < self.seat.of - 1 and time.monotonic() < until:
+                time.sleep(_LOOK_EVERY_S)
 
 
 def _meet(launch: Launch) -> Any:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from geocobot.adapters.config import AdapterConfig
@@ -42,6 +42,7 @@ from geocobot.workflows.device import choose_compute
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
 from geocobot.workflows.ground import Ground, Inputs, choose_ranges, read_inputs, survey_ground
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
+from geocobot.workflows.train_result import TrainResult
 from geocobot.workflows.validation import judge_blocks
 
 _log = logging.getLogger("geocobot.workflows")
@@ -52,58 +53,6 @@ SPLIT_NAME = "split.gpkg"
 PREVIEW_NAME = "preview.png"
 
 _RUNS = Path("runs")
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training run left behind.
-
-    Attributes:
-        folder: of the run.
-        model: the model file.
-        config: the resolved options.
-        metrics: scores on the validation blocks and how training went, as JSON.
-        split: vector layer of training and validation areas.
-        preview: image, label and prediction of validation blocks side by side.
-        classes: the classes with their tuned thresholds.
-        scores: of the validation blocks.
-        base: the base that was trained, "auto" resolved.
-        prompt: what the model was asked with, in validation too; scores with boxes, which come
-            from the labels, are not to be compared with those without.
-        seconds: wall time of the whole run.
-    """
-
-    folder: Path
-    model: Path
-    config: Path
-    metrics: Path
-    split: Path
-    preview: Path
-    classes: tuple[ClassSpec, ...]
-    scores: PixelScores
-    base: str
-    prompt: PromptName
-    seconds: float
-
-    def summary(self) -> str:
-        """What was written, where, how good it is and how long it took."""
-        rows = [
-            f"  {c.name}: IoU {_percent(c.iou)}, F1 {_percent(c.f1)}" for c in self.scores.classes
-        ]
-        judged = "Validation blocks:"
-        following = f"Next:    geocobot predict --raster other_scene.tif --model {self.model}"
-        if self.prompt == "boxes":
-            judged = "Validation blocks, with a box around every object given:"
-            following = "It cannot map scenes without labels, which have no boxes: see --prompt."
-        return "\n".join(
-            [
-                f"Trained {self.base} in {self.seconds / 60:.1f} minutes. {judged}",
-                *rows,
-                f"Model:   {self.model}",
-                f"Preview: {self.preview}",
-                following,
-            ]
-        )
 
 
 def train(
@@ -350,8 +299,3 @@ def _result(
         prompt=options.prompt,
         seconds=seconds,
     )
-
-
-def _percent(share: float | None) -> str:
-    """A share for people, or a dash where there is none."""
-    return "-" if share is None else f"{share:.3f}"
