@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from geocobot.workflows.info import Info, collect_info
     from geocobot.workflows.predict import PredictResult
     from geocobot.workflows.shown_model import ShownModel, show_model
-    from geocobot.workflows.train import TrainResult
+    from geocobot.workflows.train_result import TrainResult
 
 __all__ = [
     "Catalog",
@@ -71,7 +71,7 @@ _HOMES = {
     "ShowOptions": "geocobot.config",
     "ShownModel": "geocobot.workflows.shown_model",
     "TrainOptions": "geocobot.config",
-    "TrainResult": "geocobot.workflows.train",
+    "TrainResult": "geocobot.workflows.train_result",
     "collect_info": "geocobot.workflows.info",
     "list_models": "geocobot.workflows.catalog",
     "show_model": "geocobot.workflows.shown_model",

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from geocobot.workflows.check import CheckResult
     from geocobot.workflows.demo import DemoResult
     from geocobot.workflows.predict import PredictResult
-    from geocobot.workflows.train import TrainResult
+    from geocobot.workflows.train_result import TrainResult
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Paths: TypeAlias = PathLike | Iterable[PathLike]
@@ -134,6 +134,8 @@ class TrainKeywords(InputKeywords, total=False):
     workers: int | None
     seed: int
     device: DeviceName
+    devices: int
+    nodes: int
     precision: PrecisionName
 
 

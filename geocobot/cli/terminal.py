@@ -47,7 +47,7 @@ class Terminal:
 
 
 def perform(job: Callable[[Progress], Any], terminal: Terminal) -> None:
-    """Do a job and show its result; standard output carries the result and nothing else.
+    """Do a job and show its result, if any; standard output carries it and nothing else.
 
     Raises:
         typer.Exit: with code 2 for an error that the user can mend, 1 for a bug, 130 after
@@ -71,7 +71,8 @@ def perform(job: Callable[[Progress], Any], terminal: Terminal) -> None:
             _say(console, "Terminated.", "bold")
             raise typer.Exit(EXIT_TERMINATED) from None
         raise typer.Exit(_show(console, error, terminal)) from None
-    typer.echo(without_secrets(as_json(result) if terminal.json else as_text(result)))
+    if result is not None:
+        typer.echo(without_secrets(as_json(result) if terminal.json else as_text(result)))
     exit_code = getattr(result, "exit_code", 0)
     if exit_code:
         raise typer.Exit(exit_code)

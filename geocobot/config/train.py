@@ -160,7 +160,8 @@ class TrainOptions(InputOptions):
         step=64,
     )
     batch_size: int | None = option(
-        f"Patches per step; default {BATCH_SIZES['cuda']} on a GPU, {BATCH_SIZES['cpu']} on a CPU.",
+        f"Patches per step, of all --devices together; default {BATCH_SIZES['cuda']} on a GPU, "
+        f"{BATCH_SIZES['cpu']} on a CPU, or the next multiple of the devices.",
         None,
         group="Training",
         least=1,
@@ -270,7 +271,7 @@ class TrainOptions(InputOptions):
         group="Machine",
     )
     workers: int | None = option(
-        "Processes that cut patches; 0 cuts them in the trainer; default "
+        "Processes that cut patches for each of --devices; 0 cuts them in the trainer; default "
         f"{WORKERS['cpu']} on a CPU, {WORKERS['cuda']} on a GPU, if there are as many processors.",
         None,
         group="Machine",
@@ -278,6 +279,18 @@ class TrainOptions(InputOptions):
     )
     seed: int = option("Seed of everything random.", 0, group="Training", least=0, most=MAX_SEED)
     device: DeviceName = option("Where to compute.", "auto", group="Machine")
+    devices: int = option(
+        "GPUs, or processes on a CPU, of each node that train together (DDP) and share each batch.",
+        1,
+        group="Machine",
+        least=1,
+    )
+    nodes: int = option(
+        "Nodes that train together; above 1, torchrun or srun starts this command on them.",
+        1,
+        group="Machine",
+        least=1,
+    )
     precision: PrecisionName = option(
         "How exactly to compute; auto is bfloat16 where the processor has instructions for it, as "
         "GPUs and CPUs with AVX512-BF16 or AMX do, and float32 elsewhere.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from lightning import LightningDataModule
@@ -18,6 +19,7 @@ from geocobot.data.dataset import Sample, SceneDataset
 from geocobot.data.loader import make_loader
 from geocobot.data.rectangles import area
 from geocobot.data.samplers import PatchSampler, TileSampler
+from geocobot.data.shares import ShareSampler, UnjudgedSampler
 from geocobot.data.split import PATCH_STEP_PX, Split
 from geocobot.data.survey import Survey
 from geocobot.grid import GeoGrid
@@ -110,6 +112,7 @@ class SceneDataModule(LightningDataModule):
         self.train_sampler = MixedSampler(patches, length=length, seed=seed, augmented=augmented)
         self.val_sampler = self._blocks(splits)
         self._train_area_px = sum(split.train_area_px for split in splits)
+        self._number, self._of = 0, 1
 
     @property
     def views_per_epoch(self) -> float:
@@ -123,13 +126,44 @@ class SceneDataModule(LightningDataModule):
         """
         self.train_sampler.pool_epochs = epochs
 
+    @contextmanager
+    def shared(self, number: int, of: int) -> Iterator[None]:
+        """Inside the `with` block the loaders hand out one of several processes' share.
+
+        Together the processes have, step by step, the patches and the light that one process
+        would have, and every validation block once.
+
+        Args:
+            number: of this process, from 0.
+            of: how many there are; the batch is a multiple of it.
+        """
+        before = self._number, self._of
+        self._number, self._of = number, of
+        try:
+            yield
+        finally:
+            self._number, self._of = before
+
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of random patches as they are; the loader's sampler has `set_epoch`."""
-        return self._loader(self.train_sampler)
+        if self._of == 1:
+            return self._loader(self.train_sampler)
+        return self._loader(
+            ShareSampler(
+                self.train_sampler,
+                number=self._number,
+                of=self._of,
+                at_a_time=self.batch_size // self._of,
+            )
+        )
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Batches of validation blocks, always in the same order."""
-        return self._loader(self.val_sampler)
+        if self._of == 1:
+            return self._loader(self.val_sampler)
+        if self._number >= len(self.val_sampler):
+            return self._loader(UnjudgedSampler(self.val_sampler))
+        return self._loader(ShareSampler(self.val_sampler, number=self._number, of=self._of))
 
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:  # noqa: ARG002 # Lightning's
         """Augment a batch of training patches on the device; leave others as they are."""
@@ -177,7 +211,7 @@ class SceneDataModule(LightningDataModule):
         return make_loader(
             self.collection,
             sampler,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size // self._of,
             workers=self.workers,
             pin_memory=self.pin_memory,
         )

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from geocobot.progress import Task
 from geocobot.training.module import SegmentationTask
+from geocobot.training.peers import ALONE, Peers, Seat
 from geocobot.training.schedule import RunClock
 from geocobot.training.trainer import step_seed
 
@@ -24,10 +25,12 @@ class StepSeeds(Callback):
 
     Args:
         seed: of the run.
+        seat: of this process; no two that train together draw the same.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, seat: Seat = ALONE.seat) -> None:
         self.seed = seed
+        self.seat = seat
 
     def on_train_batch_start(
         self,
@@ -37,7 +40,35 @@ class StepSeeds(Callback):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Seed torch: dropout draws from it, and so do the boxes of a training with boxes."""
-        torch.manual_seed(step_seed(self.seed, trainer.global_step))
+        draw = trainer.global_step * self.seat.of + self.seat.number
+        torch.manual_seed(step_seed(self.seed, draw))
+
+
+class SharedClock(Callback):
+    """Lets all processes that train together decide by the clock of the first one.
+
+    Args:
+        clock: of the run, in this process.
+        peers: the processes.
+    """
+
+    def __init__(self, clock: RunClock, peers: Peers) -> None:
+        self.clock = clock
+        self.peers = peers
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Agree before the schedule chooses the first learning rate, and not on_fit_start."""
+        self.clock.agree(self.peers.as_first_says(self.clock.reading()))
+
+    def on_train_batch_start(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Agree for a step, and for what is decided after it."""
+        self.clock.agree(self.peers.as_first_says(self.clock.reading()))
 
 
 class TimeBudget(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -13,13 +14,14 @@ from torch import nn
 
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
-from geocobot.training.callbacks import ProgressReport, StepSeeds, TimeBudget
+from geocobot.training.callbacks import ProgressReport, SharedClock, StepSeeds, TimeBudget
 from geocobot.training.first_fit import can_fit_first, fit_readers
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.health import AdapterHealth
 from geocobot.training.logs import csv_path, quiet_lightning
 from geocobot.training.losses import SegmentationLoss
 from geocobot.training.module import KEPT_EPOCH, VALIDATION_IOU, SegmentationTask
+from geocobot.training.peers import ALONE, Peers, Seat
 from geocobot.training.schedule import RunClock
 from geocobot.training.trainer import (
     checkpoint_path,
@@ -113,6 +115,8 @@ def fit(
     settings: FitSettings,
     folder: Path,
     progress: Progress | None = None,
+    *,
+    peers: Peers = ALONE,
 ) -> FitResult:
     """Train a segmenter and leave its best state in it.
 
@@ -129,6 +133,8 @@ def fit(
         folder: of the run; logs and checkpoints go there. The checkpoints stay until
             `remove_checkpoints`, so that nothing is lost until the result is in a safe place.
         progress: shows rate, loss and IoU.
+        peers: the processes that train together. All of them call this with the same segmenter,
+            settings and folder; a data module has `shared`, as `SceneDataModule`.
 
     Raises:
         ResumeError: there is nothing to resume in the folder.
@@ -147,36 +153,52 @@ def fit(
         warmup=settings.warmup,
         loss=settings.loss,
         box_jitter_px=settings.box_jitter_px,
+        peers=peers,
     )
     # Steps are seeded; whoever called has a generator that must not notice.
     with quiet_lightning(), interruptible(), torch.random.fork_rng(devices=[]):
         with (progress or SilentProgress()).task("Training", total=1.0) as shown:
             if begun is None and settings.readers_first and can_fit_first(segmenter):
-                fit_readers(segmenter, datamodule, settings.compute, settings.seed)
+                if peers.seat.is_first:  # DDP gives the others what it has
+                    fit_readers(segmenter, datamodule, settings.compute, settings.seed)
                 clock.prepared_s = clock.elapsed_s
-            callbacks = [ProgressReport(shown, clock), *_make_callbacks(settings, folder, clock)]
             trainer = run_trainer(
                 folder,
                 settings.compute,
-                callbacks,
+                [ProgressReport(shown, clock), *_make_callbacks(settings, folder, clock, peers)],
                 begun,
+                peers=peers,
                 max_epochs=-1 if settings.epochs is None else settings.epochs,
                 gradient_clip_val=settings.clip_norm,
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
             )
-            if begun is not None:
-                # Workers draw ahead once their loader is iterated, and Lightning does that
-                # before it tells the sampler which epoch it resumes.
-                sampler: Any = datamodule.train_dataloader().sampler
-                sampler.set_epoch(begun["epoch"] + 1)
-            trainer.fit(task, datamodule, ckpt_path=checkpoint_path(folder) if begun else None)
+            with _share(datamodule, peers.seat):
+                if begun is not None:
+                    # Workers draw ahead once their loader is iterated, and Lightning does that
+                    # before it tells the sampler which epoch it resumes.
+                    sampler: Any = datamodule.train_dataloader().sampler
+                    sampler.set_epoch(begun["epoch"] + 1)
+                trainer.fit(task, datamodule, ckpt_path=checkpoint_path(folder) if begun else None)
         return _finish(trainer, task, folder)
 
 
-def _make_callbacks(settings: FitSettings, folder: Path, clock: RunClock) -> list[Callback]:
+def _share(datamodule: LightningDataModule, seat: Seat) -> AbstractContextManager[Any]:
+    """Inside this `with` block the loaders hand out this process's share."""
+    module: Any = datamodule
+    shared: AbstractContextManager[Any] = (
+        nullcontext() if seat.of == 1 else module.shared(seat.number, seat.of)
+    )
+    return shared
+
+
+def _make_callbacks(
+    settings: FitSettings, folder: Path, clock: RunClock, peers: Peers
+) -> list[Callback]:
     """Seeds, budget, patience, and the checkpoints last, so that they hold what the rest knows."""
-    callbacks: list[Callback] = [StepSeeds(settings.seed), TimeBudget(clock)]
+    callbacks: list[Callback] = [StepSeeds(settings.seed, peers.seat), TimeBudget(clock)]
+    if peers.seat.of > 1:
+        callbacks.insert(0, SharedClock(clock, peers))
     if settings.log_health:
         callbacks.append(AdapterHealth())
     if settings.patience is not None:
@@ -192,12 +214,20 @@ def _make_callbacks(settings: FitSettings, folder: Path, clock: RunClock) -> lis
     return [*callbacks, best, keeping(folder)]
 
 
+def restore_best(segmenter: nn.Module, folder: Path) -> dict[str, Any]:
+    """Put the best state of a run into its segmenter, on the CPU; what else is known of it."""
+    best: dict[str, Any] = torch.load(
+        checkpoint_path(folder, _BEST), map_location="cpu", weights_only=True
+    )
+    segmenter.load_state_dict(best["average"], strict=False)
+    segmenter.eval()
+    return best
+
+
 def _finish(trainer: Trainer, task: SegmentationTask, folder: Path) -> FitResult:
     """Put the best state into the segmenter and say how the run went."""
-    best = torch.load(checkpoint_path(folder, _BEST), map_location="cpu", weights_only=True)
     task.cpu()
-    task.segmenter.load_state_dict(best["average"], strict=False)
-    task.segmenter.eval()
+    best = restore_best(task.segmenter, folder)
     iou = tuple(best["class_iou"])
     defined = [v for v in iou if v is not None]
     return FitResult(

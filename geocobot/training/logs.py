@@ -25,6 +25,8 @@ _UNFITTING_ADVICE = (
     ".*GPU available but not used.*",
     ".*You're resuming from a checkpoint that ended before the epoch ended.*",
     ".*The dirpath has changed from.*",
+    ".*recommended to use `self.log.*sync_dist=True.*",  # all processes log the same there
+    ".*Grad strides do not match bucket view strides.*",  # of 1 x 1 kernels, which are few
 )
 
 

@@ -8,12 +8,14 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from geocobot.classes import IGNORE
 from geocobot.data.module import SceneDataModule
 from geocobot.errors import ConfigError
 from geocobot.training.averaging import WeightAverage
 from geocobot.training.groups import GroupSettings
 from geocobot.training.losses import SegmentationLoss, sample_errors
 from geocobot.training.objectives import Batch, make_objective
+from geocobot.training.peers import ALONE, Peers
 from geocobot.training.schedule import RunClock
 from geocobot.training.thresholds import ScoreHistograms, Tuning
 from geocobot.training.trainer import scheduled_adamw
@@ -38,6 +40,7 @@ class SegmentationTask(LightningModule):
         warmup: share of the run over which the learning rate rises.
         loss: what is lowered.
         box_jitter_px: how far a side of a box moves at most, where the segmenter wants boxes.
+        peers: the processes that train together.
     """
 
     def __init__(
@@ -50,10 +53,12 @@ class SegmentationTask(LightningModule):
         warmup: float,
         loss: SegmentationLoss,
         box_jitter_px: float = 0.0,
+        peers: Peers = ALONE,
     ) -> None:
         super().__init__()
         # Lightning loads checkpoints weights-only: primitives alone survive that.
-        self.save_hyperparameters(ignore=["segmenter", "clock", "groups", "loss"], logger=False)
+        others = ["segmenter", "clock", "groups", "loss", "peers"]
+        self.save_hyperparameters(ignore=others, logger=False)
         self.segmenter = segmenter
         self.clock = clock
         self.n_classes = n_classes
@@ -61,8 +66,9 @@ class SegmentationTask(LightningModule):
         self.warmup = warmup
         self.objective = make_objective(segmenter, loss, box_jitter_px)
         self.strict_loading = False
+        self.peers = peers
         self.average = WeightAverage(segmenter)
-        self.histograms = ScoreHistograms(n_classes)
+        self.histograms = self._no_scores()
         self.tuning: Tuning | None = None
         self.best_iou, self.best_error = -1.0, 0.0
         self._noted: list[tuple[dict[str, Tensor], Tensor]] = []
@@ -74,18 +80,29 @@ class SegmentationTask(LightningModule):
             ConfigError: the loss is not a number any more.
         """
         loss = self._learn(batch)
-        if not torch.isfinite(loss):
+        # Over all processes, or only one of them would stop.
+        mean_loss = self.peers.mean(loss)
+        if not torch.isfinite(mean_loss):
             raise ConfigError(
                 "training",
-                f"lost its way at step {self.global_step} (the loss is {loss.item()})",
+                f"lost its way at step {self.global_step} (the loss is {mean_loss.item()})",
                 f"The learning rate {self.groups.learning_rate:g} is too high for this data",
                 "Lower --learning-rate",
             )
         size = len(batch["image"])
-        self.log("train_loss", loss, on_step=True, on_epoch=False, batch_size=size)
+        self.log("train_loss", mean_loss, on_step=True, on_epoch=False, batch_size=size)
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log("learning_rate", rate, on_step=True, on_epoch=False, batch_size=size)
-        return loss
+        return loss if self.peers.seat.of == 1 else self._reaching_all(loss)
+
+    def _reaching_all(self, loss: Tensor) -> Tensor:
+        """The loss, with a gradient of 0 for what it does not reach.
+
+        The mean over processes waits for a gradient of everything that is trained, and a batch
+        without an object reaches next to nothing where boxes ask.
+        """
+        trained = (p for p in self.segmenter.parameters() if p.requires_grad)
+        return loss + 0.0 * torch.stack([p.sum() for p in trained]).sum()
 
     def _learn(self, batch: Batch) -> Tensor:
         """The loss of a batch; the errors of its patches are kept where somebody wants them."""
@@ -105,8 +122,11 @@ class SegmentationTask(LightningModule):
         """Tell the errors of the epoch, waiting for a GPU once."""
         module = self._errors_wanted_by()
         if module is not None:
-            for places, errors in self._noted:
-                module.note_errors(places, errors.tolist())
+            noted = [(_on_cpu(places), errors.tolist()) for places, errors in self._noted]
+            # Step by step, as one process would have noted them.
+            for step in zip(*self.peers.gathered(noted), strict=True):
+                for places, errors in step:
+                    module.note_errors(places, errors)
             self._noted.clear()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 # Lightning's
@@ -115,14 +135,23 @@ class SegmentationTask(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the scores of the epoch before; judge the average."""
-        self.histograms = ScoreHistograms(self.n_classes)
+        self.histograms = self._no_scores()
         self.average.swap()
+
+    def _no_scores(self) -> ScoreHistograms:
+        """Histograms that number the samples of this process as one process would."""
+        seat = self.peers.seat
+        return ScoreHistograms(self.n_classes, first=seat.number, step=seat.of)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 # Lightning's
         """Count the scores of a batch."""
         logits, loss = self.objective.judge(batch)
         self.histograms.add(logits, batch["label"], batch["valid"])
-        self.log("val_loss", loss, batch_size=len(logits))
+        if self.peers.seat.of == 1:
+            self.log("val_loss", loss, batch_size=len(logits))
+        else:  # of a process that has no block of its own to judge it does not count
+            judged = int((batch["label"] != IGNORE).flatten(1).any(dim=1).sum())
+            self.log("val_loss", loss, batch_size=judged, sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         """Tune the thresholds and log the IoU that they give; go on with the weights themselves.
@@ -132,6 +161,7 @@ class SegmentationTask(LightningModule):
         they cannot, the end of the schedule is the better guess.
         """
         self.average.swap()
+        self.histograms.counts = self.peers.total(self.histograms.counts)
         self.tuning = self.histograms.tune()
         mean_iou = self.tuning.mean_iou
         if mean_iou > self.best_iou:
@@ -167,3 +197,8 @@ class SegmentationTask(LightningModule):
         self.average.load_state_dict(checkpoint["average"])
         self.clock.elapsed_before_s = cast("float", checkpoint["elapsed_s"])
         self.clock.prepared_s = cast("float", checkpoint["prepared_s"])
+
+
+def _on_cpu(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The entries of a batch where every process can have them."""
+    return {name: tensor.cpu() for name, tensor in batch.items()}

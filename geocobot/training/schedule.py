@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 # What is left at the end: enough to keep settling, too little to undo anything.
@@ -48,6 +49,7 @@ class RunClock:
     prepared_s: float = 0.0
     reserved_s: float = 0.0
     _started: float = field(default_factory=time.monotonic)
+    _agreed: tuple[float, ...] | None = None
 
     @property
     def elapsed_s(self) -> float:
@@ -59,6 +61,18 @@ class RunClock:
         """Whether training has to stop now for the budget to hold."""
         return self.budget_s is not None and self._time_share() >= 1.0
 
+    def reading(self) -> tuple[float, ...]:
+        """What decisions by the clock follow from, in seconds, for the clocks of other processes.
+
+        Of several processes each has a clock of its own, and a run that some of them want to end
+        and others do not would hang; so would weights drift apart by the learning rate.
+        """
+        return self.elapsed_s, self.prepared_s, self.reserved_s
+
+    def agree(self, reading: Iterable[float]) -> None:
+        """Decide by a reading, perhaps another clock's, until the next one."""
+        self._agreed = tuple(reading)
+
     def progress(self, step: float) -> float:
         """Share of the run that is over, 0 to 1, when `step` steps are done."""
         return min(1.0, max(step / max(self.total_steps, 1), self._time_share()))
@@ -67,5 +81,6 @@ class RunClock:
         """Share of the budget for steps that is spent; 0 without a budget."""
         if self.budget_s is None:
             return 0.0
-        usable = max(self.budget_s - self.reserved_s - self.prepared_s, 1e-9)
-        return (self.elapsed_s - self.prepared_s) / usable
+        elapsed_s, prepared_s, reserved_s = self._agreed or self.reading()
+        usable = max(self.budget_s - reserved_s - prepared_s, 1e-9)
+        return (elapsed_s - prepared_s) / usable

@@ -50,12 +50,14 @@ class ScoreHistograms:
 
     Args:
         n_classes: number of classes.
+        first: number of the first sample that is added, among those of all processes.
+        step: from it to the number of the next one.
     """
 
-    def __init__(self, n_classes: int) -> None:
+    def __init__(self, n_classes: int, *, first: int = 0, step: int = 1) -> None:
         shape = (_GROUPS, _QUARTERS, 2, n_classes, _BINS)
         self.counts = torch.zeros(shape, dtype=torch.int64)
-        self._samples = 0
+        self._next, self._step = first, step
 
     def add(self, logits: Tensor, label: Tensor, valid: Tensor) -> None:
         """Count a batch.
@@ -71,13 +73,13 @@ class ScoreHistograms:
         is_class = binary_targets(label, n_classes).long()
         bins = (logits.float().sigmoid() * _BINS).long().clamp(max=_BINS - 1)
         plane = torch.arange(n_classes, device=logits.device).view(1, -1, 1, 1)
-        sample = self._samples + torch.arange(len(logits), device=logits.device)
+        sample = self._next + self._step * torch.arange(len(logits), device=logits.device)
         group = (sample % _GROUPS).view(-1, 1, 1, 1)
         part = group * _QUARTERS + _quarter_of_pixels(known)
         cells = (((part * 2 + is_class) * n_classes + plane) * _BINS + bins)[counted]
         counts = torch.bincount(cells, minlength=self.counts.numel())
         self.counts += counts.reshape(self.counts.shape).cpu()
-        self._samples += len(logits)
+        self._next += self._step * len(logits)
 
     def tune(self) -> Tuning:
         """Find a threshold for every class: the best on these samples, as far as they can tell.

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
 from geocobot.errors import ResumeError
 from geocobot.models.precision import Compute
 from geocobot.training.groups import GroupSettings, parameter_groups
 from geocobot.training.logs import make_loggers
+from geocobot.training.peers import ALONE, Peers
 from geocobot.training.schedule import RunClock, learning_rate_factor
 
 _log = logging.getLogger("geocobot.training")
@@ -99,9 +101,10 @@ def run_trainer(
     begun: dict[str, Any] | None,
     *,
     log_every: int = 1,
+    peers: Peers = ALONE,
     **how: Any,
 ) -> Trainer:
-    """A quiet trainer on one device.
+    """A quiet trainer on one device, or on that of one of several processes.
 
     Args:
         folder: of the run; logs go there.
@@ -109,25 +112,33 @@ def run_trainer(
         callbacks: in this order.
         begun: checkpoint of the interrupted run; None starts anew.
         log_every: steps from one row of the logs to the next.
+        peers: the processes that train together; gradients are averaged over them.
         how: Lightning's options of this kind of training, its end among them.
     """
+    seat = peers.seat
     return Trainer(
         accelerator="gpu" if compute.device.type == "cuda" else "cpu",
-        devices=1,
-        # Named, because Lightning otherwise takes hints of a cluster from the environment.
-        plugins=[LightningEnvironment()],
+        devices=seat.devices,
+        num_nodes=seat.nodes,
+        strategy=DDPStrategy() if seat.of > 1 else "auto",
+        plugins=[peers.environment()],
         precision="bf16-mixed" if compute.precision == "bfloat16" else "32-true",
         callbacks=list(callbacks),
-        logger=make_loggers(
-            folder,
-            resumed_epoch=begun["epoch"] if begun else None,
-            resumed_step=begun["global_step"] if begun else 0,
-        ),
+        logger=_loggers(folder, begun) if seat.is_first else False,
         log_every_n_steps=log_every,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,
         **how,
+    )
+
+
+def _loggers(folder: Path, begun: dict[str, Any] | None) -> list[Logger]:
+    """The logs of a run, as far as its checkpoint goes."""
+    return make_loggers(
+        folder,
+        resumed_epoch=begun["epoch"] if begun else None,
+        resumed_step=begun["global_step"] if begun else 0,
     )
 
 

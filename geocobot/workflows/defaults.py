@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -119,6 +120,7 @@ def refuse_misfits(options: TrainOptions) -> None:
         )
     if options.sampling == "hard":
         _refuse_hard(options)
+    _refuse_uneven_batch(options)
     if options.prompt == "none" and options.box_jitter_px is not None:
         raise ConfigError(
             f"--box-jitter-px {options.box_jitter_px:g}",
@@ -140,6 +142,18 @@ def _refuse_hard(options: TrainOptions) -> None:
             raise ConfigError(
                 "--sampling hard", f"is asked for with {flag}", why, "Leave one of the two out"
             )
+
+
+def _refuse_uneven_batch(options: TrainOptions) -> None:
+    """Refuse a batch that cannot be shared out evenly: a mean over shares would weigh them so."""
+    n = options.devices * options.nodes
+    if options.batch_size is not None and options.batch_size % n:
+        raise ConfigError(
+            f"--batch-size {options.batch_size}",
+            f"cannot be shared out among {n} processes (--devices times --nodes)",
+            "A batch is that of a whole step, and each of them gets as much of it",
+            f"Pass a multiple of {n}, or leave it out",
+        )
 
 
 def choose_loss(
@@ -206,11 +220,11 @@ def fill_in(
         rank=options.rank or DEFAULT_RANKS[options.adapter],
         patch_size=patch_px,
         crop_size=crop_px,
-        batch_size=options.batch_size or BATCH_SIZES[device.type],
+        batch_size=options.batch_size or _batch_size(options, device),
         epochs=options.epochs or (DEFAULT_EPOCHS if minutes is None else None),
         max_minutes=minutes,
         box_jitter_px=jitter_px,
-        workers=_workers(device) if options.workers is None else options.workers,
+        workers=_workers(options, device) if options.workers is None else options.workers,
     )
 
 
@@ -242,9 +256,16 @@ def _cpu_minutes(options: TrainOptions) -> float:
     return PRETRAINED_TINY_MINUTES if is_quick else DEFAULT_CPU_MINUTES
 
 
-def _workers(device: torch.device) -> int:
-    """How many processes keep the device busy, and leave a processor to the trainer."""
-    return min(WORKERS[device.type], max(0, (os.cpu_count() or 1) - 1))
+def _batch_size(options: TrainOptions, device: torch.device) -> int:
+    """The usual batch, or the next larger one that can be shared out evenly."""
+    n = options.devices * options.nodes
+    return n * math.ceil(BATCH_SIZES[device.type] / n)
+
+
+def _workers(options: TrainOptions, device: torch.device) -> int:
+    """How many processes keep each device busy, and leave it a processor for its trainer."""
+    processors = (os.cpu_count() or 1) // options.devices
+    return min(WORKERS[device.type], max(0, processors - 1))
 
 
 def _crop_px(options: TrainOptions, device: torch.device, patch_px: int) -> int:

@@ -31,6 +31,26 @@ def choose_device(name: DeviceName) -> torch.device:
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
 
 
+def check_gpus(n: int, otherwise: str) -> None:
+    """Refuse more GPUs than there are.
+
+    Args:
+        n: how many are asked for.
+        otherwise: what else one can do, as the end of a sentence.
+
+    Raises:
+        DeviceError: there are fewer.
+    """
+    found = torch.cuda.device_count()
+    if n > found:
+        raise DeviceError(
+            f"--devices {n}",
+            f"finds {found} GPU{'' if found == 1 else 's'}",
+            "Each of them needs one of its own",
+            f"Pass --devices {found}, or {otherwise}",
+        )
+
+
 def choose_compute(device_name: DeviceName, precision: PrecisionName) -> Compute:
     """Turn two options into where to compute and how exactly.
 

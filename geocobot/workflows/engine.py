@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import torch
 
 from geocobot.config import PredictOptions
-from geocobot.errors import ConfigError, DeviceError
+from geocobot.errors import ConfigError
 from geocobot.inference.engines import Engine, LocalEngine
 from geocobot.inference.predictor import PredictorSource
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress
-from geocobot.workflows.device import choose_compute
+from geocobot.workflows.device import check_gpus, choose_compute
 
 
 def choose_machine(options: PredictOptions) -> tuple[Compute, int]:
@@ -39,7 +39,7 @@ def choose_machine(options: PredictOptions) -> tuple[Compute, int]:
     if is_cluster:
         return compute, options.threads or 1
     if compute.device.type == "cuda":
-        _check_gpus(options.devices)
+        check_gpus(options.devices, "a cluster: --engine ray")
     return compute, options.threads or max(1, torch.get_num_threads() // options.devices)
 
 
@@ -84,15 +84,3 @@ def open_engine(
 
         with ProcessEngine(source, compute, options.devices, threads) as processes:
             yield processes
-
-
-def _check_gpus(n: int) -> None:
-    """Refuse more GPUs than there are."""
-    found = torch.cuda.device_count()
-    if n > found:
-        raise DeviceError(
-            f"--devices {n}",
-            f"finds {found} GPU{'' if found == 1 else 's'}",
-            "Each of them needs one of its own",
-            f"Pass --devices {found}, or a cluster: --engine ray",
-        )

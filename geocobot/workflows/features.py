@@ -96,11 +96,12 @@ def keeping_features(options: TrainOptions, segmenter: Segmenter) -> Iterator[No
             cache.count(cached.prefix),
         )
         yield
-        _log.info(
-            "Encoder features: %d of %d patches were at hand.",
-            cached.shown - cached.encoded,
-            cached.shown,
-        )
+        if cached.shown:  # here, and not by processes that this one has started
+            _log.info(
+                "Encoder features: %d of %d patches were at hand.",
+                cached.shown - cached.encoded,
+                cached.shown,
+            )
 
 
 def _sized(

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from geocobot.adapters.config import AdapterConfig
@@ -23,9 +23,10 @@ from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
-from geocobot.training.fit import FitResult, FitSettings, fit
+from geocobot.training.fit import FitResult, FitSettings
 from geocobot.training.losses import SegmentationLoss
 from geocobot.workflows.band_statistics import STATISTICS_NAME, keep_ranges, recall_ranges
+from geocobot.workflows.crew import Crew, choose_crew
 from geocobot.workflows.defaults import (
     choose_adapter,
     choose_base,
@@ -41,6 +42,7 @@ from geocobot.workflows.device import choose_compute
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
 from geocobot.workflows.ground import Ground, Inputs, choose_ranges, read_inputs, survey_ground
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
+from geocobot.workflows.train_result import TrainResult
 from geocobot.workflows.validation import judge_blocks
 
 _log = logging.getLogger("geocobot.workflows")
@@ -51,58 +53,6 @@ SPLIT_NAME = "split.gpkg"
 PREVIEW_NAME = "preview.png"
 
 _RUNS = Path("runs")
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training run left behind.
-
-    Attributes:
-        folder: of the run.
-        model: the model file.
-        config: the resolved options.
-        metrics: scores on the validation blocks and how training went, as JSON.
-        split: vector layer of training and validation areas.
-        preview: image, label and prediction of validation blocks side by side.
-        classes: the classes with their tuned thresholds.
-        scores: of the validation blocks.
-        base: the base that was trained, "auto" resolved.
-        prompt: what the model was asked with, in validation too; scores with boxes, which come
-            from the labels, are not to be compared with those without.
-        seconds: wall time of the whole run.
-    """
-
-    folder: Path
-    model: Path
-    config: Path
-    metrics: Path
-    split: Path
-    preview: Path
-    classes: tuple[ClassSpec, ...]
-    scores: PixelScores
-    base: str
-    prompt: PromptName
-    seconds: float
-
-    def summary(self) -> str:
-        """What was written, where, how good it is and how long it took."""
-        rows = [
-            f"  {c.name}: IoU {_percent(c.iou)}, F1 {_percent(c.f1)}" for c in self.scores.classes
-        ]
-        judged = "Validation blocks:"
-        following = f"Next:    geocobot predict --raster other_scene.tif --model {self.model}"
-        if self.prompt == "boxes":
-            judged = "Validation blocks, with a box around every object given:"
-            following = "It cannot map scenes without labels, which have no boxes: see --prompt."
-        return "\n".join(
-            [
-                f"Trained {self.base} in {self.seconds / 60:.1f} minutes. {judged}",
-                *rows,
-                f"Model:   {self.model}",
-                f"Preview: {self.preview}",
-                following,
-            ]
-        )
 
 
 def train(
@@ -120,13 +70,27 @@ def train(
         GeocobotError: input, options or output cannot be used; nothing is left half-written.
             An interrupted run stays in `<out>.partial` for `resume`.
     """
-    started = time.perf_counter()
-    progress = progress or SilentProgress()
     check_limits(options)
     refuse_misfits(options)
     adapter = choose_adapter(options)
     compute = choose_compute(options.device, options.precision)
+    crew = choose_crew(options, compute.device)
     options = replace(options, precision=compute.precision)
+    shown = progress or SilentProgress()
+    return crew.conduct(lambda: _train(options, adapter, compute, crew, shown, resumable=resumable))
+
+
+def _train(
+    options: TrainOptions,
+    adapter: AdapterConfig,
+    compute: Compute,
+    crew: Crew,
+    progress: Progress,
+    *,
+    resumable: bool,
+) -> TrainResult:
+    """Train with those who train; all but the training itself happens here."""
+    started = time.perf_counter()
     run = RunFolder.claim(
         options.out or _RUNS / name_of(options.labels[0]),
         resume=options.resume,
@@ -156,7 +120,7 @@ def train(
     with run.kept() if resumable else nullcontext():
         settings = _settings(options, compute, segmenter, run, loss)
         with keeping_features(options, segmenter):
-            fitted = fit(segmenter, datamodule, settings, run.partial, progress)
+            fitted = crew.fit(segmenter, datamodule, settings, run.partial, progress)
         classes = _tuned(ground.labels.classes, fitted)
         scores = judge_blocks(
             segmenter,
@@ -335,8 +299,3 @@ def _result(
         prompt=options.prompt,
         seconds=seconds,
     )
-
-
-def _percent(share: float | None) -> str:
-    """A share for people, or a dash where there is none."""
-    return "-" if share is None else f"{share:.3f}"

@@ -383,3 +383,47 @@ def test_keys_and_scenes_pickle_for_workers(make_module):
     key = next(iter(make_module().train_sampler))
     assert isinstance(pickle.loads(pickle.dumps(key)), SampleKey)
     assert collection[key]["scene"] == key.scene
+
+
+def by_window(samples) -> list[tuple[int, ...]]:
+    """Scene, window and dice of every sample, one after the other."""
+    return [
+        (int(scene), *window.tolist(), *dice.tolist())
+        for batch in samples
+        for scene, window, dice in zip(batch["scene"], batch["window"], batch[DICE], strict=True)
+    ]
+
+
+@pytest.mark.parametrize("sampling", ["area", "classes"])
+def test_processes_share_the_patches_of_one(make_module, sampling):
+    module = make_module(batch_size=6, seed=7, sampling=sampling)
+    module.train_sampler.set_epoch(2)
+    expected = by_window(module.train_dataloader())
+    shares = []
+    for number in range(3):
+        with module.shared(number, 3):
+            loader = module.train_dataloader()
+            loader.sampler.set_epoch(2)
+            shares.append(by_window(loader))
+    assert {len(share) for share in shares} == {4 * 2}
+    steps = [share[2 * k : 2 * k + 2] for k in range(4) for share in shares]
+    assert [patch for step in steps for patch in step] == expected
+    assert by_window(module.train_dataloader()) == expected  # whole again
+
+
+@pytest.mark.parametrize("of", [2, 3, 7])
+def test_processes_share_the_validation_blocks(make_module, of):
+    module = make_module(batch_size=of)
+    judged = Counter()
+    for number in range(of):
+        with module.shared(number, of):
+            batches = list(module.val_dataloader())
+            assert len(module.val_dataloader()) == len(batches) >= 1
+        for batch in batches:
+            for scene, window, label in zip(
+                batch["scene"], batch["window"], batch["label"], strict=True
+            ):
+                if (label != IGNORE).any():
+                    judged[int(scene), *window.tolist()] += 1
+    assert len(judged) == 5
+    assert set(judged.values()) == {1}

@@ -1,5 +1,7 @@
 """A segmentation problem so small that a run takes a second."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
@@ -7,6 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from geocobot.classes import IGNORE
+from geocobot.data.shares import ShareSampler
 
 SIDE = 16
 
@@ -56,11 +59,23 @@ class SquaresModule(LightningDataModule):
         super().__init__()
         self.steps = steps
 
+        self.number, self.of = 0, 1
+
+    @contextmanager
+    def shared(self, number, of):
+        self.number, self.of = number, of
+        yield
+        self.number, self.of = 0, 1
+
     def train_dataloader(self):
-        return DataLoader(DrawnPatches(), batch_size=4, sampler=EpochSampler(4 * self.steps))
+        return self.loader(EpochSampler(4 * self.steps), at_a_time=4 // self.of)
 
     def val_dataloader(self):
-        return DataLoader(DrawnPatches(), batch_size=4, sampler=EpochSampler(8, fixed=True))
+        return self.loader(EpochSampler(8, fixed=True), at_a_time=1)
+
+    def loader(self, sampler, at_a_time):
+        own = ShareSampler(sampler, number=self.number, of=self.of, at_a_time=at_a_time)
+        return DataLoader(DrawnPatches(), batch_size=4 // self.of, sampler=own)
 
 
 class TinySegmenter(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from geocobot.io.scene import Scene
 from geocobot.training.fit import FitSettings, fit
 from geocobot.training.groups import GroupSettings
 from geocobot.training.losses import sample_errors
+from geocobot.training.processes import fit_in_processes
 
 from .squares import TinySegmenter
 from .test_fit import PowerCutError, StoppingSegmenter
@@ -102,6 +104,17 @@ def test_workers_do_not_change_what_is_drawn(make_module, tmp_path):
     alone = losses(fit(TinySegmenter(), make_module(), settings(epochs=3), tmp_path / "alone"))
     helped = make_module(workers=2)
     assert losses(fit(TinySegmenter(), helped, settings(epochs=3), tmp_path / "helped")) == alone
+
+
+@pytest.mark.slow
+def test_processes_draw_by_the_errors_of_all_of_them(make_module, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    crews = importlib.import_module("crews")
+    given = crews.settings(epochs=4)
+    alone = losses(fit(crews.steady(), make_module(), given, tmp_path / "alone"))
+    both = fit_in_processes(crews.steady(), make_module(), given, tmp_path / "both", devices=2)
+    expected = [float(loss) for loss in alone]
+    assert [float(loss) for loss in losses(both)] == pytest.approx(expected, rel=1e-4)
 
 
 def test_errors_are_those_of_labelled_pixels():

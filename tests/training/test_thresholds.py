@@ -150,3 +150,18 @@ def test_batches_add_up():
     parts.add(logits[1:], label[1:], valid[1:])
     assert torch.equal(whole.counts, parts.counts)
     assert whole.counts.sum() == 2 * valid.sum()
+
+
+@pytest.mark.parametrize("of", [2, 3, 5])
+def test_what_processes_count_adds_up_to_what_one_counts(of):
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(4, 2, 6, 6, generator=generator)
+    label = torch.randint(0, 3, (4, 6, 6), generator=generator)
+    valid = torch.rand(4, 6, 6, generator=generator) < 0.9
+    whole = ScoreHistograms(2)
+    whole.add(logits, label, valid)
+    parts = [ScoreHistograms(2, first=k, step=of) for k in range(of)]
+    for k, part in enumerate(parts):
+        for j in range(k, 4, of):
+            part.add(logits[j : j + 1], label[j : j + 1], valid[j : j + 1])
+    assert torch.equal(sum(part.counts for part in parts), whole.counts)

@@ -1,0 +1,291 @@
+"""A training by several processes of this machine, a GPU or some CPU cores each."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import nn
+from torch.distributed import TCPStore  # type: ignore[attr-defined] # it is documented there
+
+from geocobot.errors import GeocobotError, WorkerError
+from geocobot.processes import start_method
+from geocobot.progress import Progress, SilentProgress, Task
+from geocobot.training.fit import FitResult, FitSettings, fit, restore_best
+from geocobot.training.job import Job, job_in
+from geocobot.training.peers import Seat, joined
+
+_HERE = "127.0.0.1"
+# When a process dies, the others find out, too, and may be the first to tell.
+_HINDSIGHT_S = 2.0
+_PATIENCE_S = 5.0
+
+
+def fit_in_processes(
+    segmenter: nn.Module,
+    datamodule: LightningDataModule,
+    settings: FitSettings,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    devices: int,
+) -> FitResult:
+    """Train as `fit` does, by several processes; the segmenter here has the best state afterwards.
+
+    Args:
+        segmenter: what is trained; it travels to the processes by a file, and so does the data.
+        datamodule: has `shared`, as `SceneDataModule`.
+        settings: how to train.
+        folder: of the run.
+        progress: shows rate, loss and IoU of the first process.
+        devices: how many; process k of a GPU machine takes its k-th GPU.
+
+    Raises:
+        WorkerError: a process has ended before its time; the run can be resumed.
+        GeocobotError: what else stopped one.
+    """
+    threads = max(1, torch.get_num_threads() // devices)
+    with (
+        job_in(folder, Job(segmenter, datamodule, settings, folder.absolute())) as path,
+        (progress or SilentProgress()).task("Training", total=1.0) as shown,
+    ):
+        store = _open_store(0, is_host=True)
+        seats = [Seat(number=k, local=k, devices=devices) for k in range(devices)]
+        crew = [_Process(path, seat, store.port, threads) for seat in seats]
+        try:
+            for process in crew:
+                process.start()
+            result = _followed(crew, shown)
+        finally:
+            for process in crew:
+                process.end()
+    restore_best(segmenter, folder)
+    return result
+
+
+class _Process:
+    """One process, and the line to it."""
+
+    def __init__(self, job: Path, seat: Seat, port: int, threads: int) -> None:
+        context: Any = start_method()
+        self.seat = seat
+        self.answers, self._theirs = context.Pipe(duplex=False)
+        # No daemon, which could not have workers of its own that cut patches.
+        self._process = context.Process(
+            target=_serve, args=(self._theirs, job, seat, port, threads)
+        )
+
+    def start(self) -> None:
+        """Start it."""
+        self._process.start()
+        # With a copy of the other end left here, the end of the process would not show.
+        self._theirs.close()
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of a process that has ended; a signal's number is negative."""
+        self._process.join(_PATIENCE_S)
+        code: int | None = self._process.exitcode
+        return code
+
+    def end(self) -> None:
+        """End it now, if it was started: checkpoints appear whole or not at all."""
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
+        self.answers.close()
+
+
+def _followed(crew: list[_Process], shown: Task) -> FitResult:
+    """Show what the processes tell until all are done; the result of the first one.
+
+    Raises:
+        GeocobotError: what stopped one of them.
+    """
+    results: dict[int, FitResult] = {}
+    running = {process.answers: process for process in crew}
+    while running:
+        for line in connection.wait(list(running)):
+            said = _heard(line)
+            if isinstance(said, BaseException | None):
+                raise _cause(said, running.pop(line), list(running.values()))
+            if isinstance(said, FitResult):
+                results[running.pop(line).seat.number] = said
+            else:
+                _show(said, shown)
+    return results[0]
+
+
+def _heard(line: Any) -> Any:
+    """What a process says; None where it is gone without a word."""
+    try:
+        return line.recv()
+    except (EOFError, ConnectionResetError):
+        return None
+
+
+def _show(said: tuple[str, Any], shown: Task) -> None:
+    """Pass on progress and log records."""
+    kind, value = said
+    if kind != "record":
+        getattr(shown, kind)(value)
+    elif (logger := logging.getLogger(value.name)).isEnabledFor(value.levelno):
+        logger.handle(value)
+
+
+def _cause(said: BaseException | None, process: _Process, others: list[_Process]) -> BaseException:
+    """What stopped a training: of one process's error and another's end the likelier reason.
+
+    Args:
+        said: by the process that was heard first; None where it has ended without a word.
+        process: that one.
+        others: those that were still at work.
+    """
+    found = [(said, process)]
+    waiting = {other.answers: other for other in others}
+    until = time.monotonic() + _HINDSIGHT_S
+    while waiting and (left := until - time.monotonic()) > 0:
+        for line in connection.wait(list(waiting), left):
+            other = _heard(line)
+            if isinstance(other, BaseException | None):
+                found.append((other, waiting.pop(line)))
+    told = next((error for error, _ in found if isinstance(error, GeocobotError)), None)
+    if told is not None:
+        return told
+    ended = next((process for error, process in found if error is None), None)
+    return _ended(ended) if ended is not None else (said or _ended(process))
+
+
+def _ended(process: _Process) -> WorkerError:
+    """What to say of a process that is gone."""
+    code = process.exit_code
+    if code is not None and code > 0:  # Python has ended it, and a signal would be negative
+        return WorkerError(
+            "A process that was to train with others",
+            f"has ended before it began (exit code {code})",
+            "A script that starts processes is imported by each of them",
+            "See what it has said above; in a script, call geocobot.train below "
+            'if __name__ == "__main__"',
+        )
+    return WorkerError(
+        "A process that trained with others",
+        f"has ended before its time (exit code {code})",
+        "Each of --devices needs memory for the model and its share of a batch; a system that runs "
+        "out of it ends processes",
+        "Repeat the command with --resume, and fewer --devices or a smaller --batch-size",
+    )
+
+
+def _open_store(port: int, *, is_host: bool) -> TCPStore:
+    """Where the processes meet.
+
+    Args:
+        port: of the host; 0 has it choose one.
+        is_host: whether others come here.
+    """
+    # PyTorch's builds for Windows lack libuv.
+    return TCPStore(
+        _HERE, port, is_master=is_host, wait_for_workers=False, use_libuv=os.name != "nt"
+    )
+
+
+def _serve(line: Any, path: Path, seat: Seat, port: int, threads: int) -> None:
+    """Train as one of several, and tell the process that has started this one how it goes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who has started it ends it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # or Lightning sets another number
+    _stay_here()
+    logging.captureWarnings(capture=True)
+    logging.getLogger("geocobot").setLevel(logging.DEBUG)  # what is shown is decided there
+    # What all of them say is said once.
+    logging.getLogger().addHandler(_Sender(line) if seat.is_first else logging.NullHandler())
+    try:
+        job = Job.read(path)
+        store = _open_store(port, is_host=False)
+        with joined(seat, store, job.settings.compute.device.type) as peers:
+            told = _Told(line) if seat.is_first else None
+            result = fit(*job.arguments, told, peers=peers)
+    except Exception as error:
+        line.send(_sendable(error))
+    else:
+        line.send(result)
+
+
+def _stay_here() -> None:
+    """Have gloo talk within this machine, and not by what its name is resolved to."""
+    loops = [name for _, name in socket.if_nameindex() if name in {"lo", "lo0"}]
+    if loops:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loops[0])
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that has started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+class _Told:
+    """Progress, and its only task, that is shown by another process.
+
+    Args:
+        line: to that process.
+    """
+
+    def __init__(self, line: Any) -> None:
+        self._line = line
+
+    @contextmanager
+    def task(self, label: str, total: float) -> Iterator[Task]:  # noqa: ARG002 # it is shown already
+        """Hand out the task."""
+        yield self
+
+    def advance(self, steps: float = 1) -> None:
+        """Count finished steps."""
+        self._line.send(("advance", steps))
+
+    def note(self, text: str) -> None:
+        """Show a short text beside the bar."""
+        self._line.send(("note", text))
+
+
+class _Sender(logging.Handler):
+    """Sends log records to another process.
+
+    Args:
+        line: to that process.
+    """
+
+    def __init__(self, line: Any) -> None:
+        super().__init__()
+        self._line = line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record, its text put together."""
+        record.msg, record.args, record.exc_info = record.getMessage(), None, None
+        with suppress(OSError):
+            self._line.send(("record", record))
+
+
+def _sendable(error: Exception) -> Exception:
+    """An error, or what it says where it cannot travel."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 # its own
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
