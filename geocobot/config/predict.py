@@ -135,7 +135,7 @@ class PredictOptions:
         least=1,
     )
     threads: int | None = option(
-        "CPU threads of each; default all, shared out among --devices, and 1 on a cluster.",
+        "CPU cores of each; default all, shared out among --devices, and 1 on a cluster.",
         None,
         group="Machine",
         least=1,
