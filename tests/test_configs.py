@@ -74,6 +74,7 @@ def test_the_packages_weights_were_made_by_the_recipe() -> None:
     assert path.stat().st_size < 24e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_trains(path: Path, striped_scene: Path, tmp_path: Path) -> None:
     from geocobot.workflows.train import train

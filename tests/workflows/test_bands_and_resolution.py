@@ -64,6 +64,7 @@ def options(labels: str, tmp_path: Path) -> TrainOptions:
 
 
 class TestBands:
+    @pytest.mark.slow
     def test_all_bands_are_learned_and_mapped(
         self, scene_factory: Callable[..., Path], options: TrainOptions, tmp_path: Path
     ) -> None:
@@ -122,6 +123,7 @@ class TestBands:
 
 
 class TestTypes:
+    @pytest.mark.slow
     def test_scenes_of_8_and_16_bits_are_learned_and_mapped_together(
         self, scene_factory: Callable[..., Path], options: TrainOptions, tmp_path: Path
     ) -> None:
@@ -156,6 +158,7 @@ class TestTypes:
 
 
 class TestResolution:
+    @pytest.mark.slow
     def test_a_model_trained_on_coarser_pixels_maps_the_pixels_of_the_file(
         self,
         scene_factory: Callable[..., Path],

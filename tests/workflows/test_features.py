@@ -190,6 +190,7 @@ def mean_iou(result: TrainResult) -> float:
     return float(json.loads(result.metrics.read_text())["training"]["mean_iou"])
 
 
+@pytest.mark.slow
 def test_a_second_run_with_another_learning_rate_encodes_nothing(
     options: TrainOptions, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

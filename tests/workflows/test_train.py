@@ -187,6 +187,7 @@ def test_tiny_on_a_base_file_trains_adapters_and_head(
     assert predict(where).scenes[0].polygons.is_file()
 
 
+@pytest.mark.slow
 def test_the_saved_configuration_repeats_the_run(options: TrainOptions) -> None:
     result = train(options)
     saved = make_options(TrainOptions, read_yaml(result.config), str(result.config))
@@ -310,7 +311,7 @@ def test_whoever_terminates_a_training_learns_how_to_go_on(
     assert train(replace(options, resume=True)).model.is_file()
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     interrupted: TrainOptions, tmp_path: Path, workers: int
 ) -> None:
@@ -320,6 +321,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     assert resumed.scores == whole.scores
 
 
+@pytest.mark.slow
 def test_whoever_interrupts_learns_how_to_go_on(
     options: TrainOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
