@@ -29,8 +29,9 @@ from geocobot.tiling import Strip
 BLOCK_PX = 512
 """Side of the file's blocks; so many rows wait in memory until their blocks are whole."""
 
-_CACHE_BYTES = 64 * 2**20
-"""Of GDAL while a finished file is copied and read again; its own choice is 5 % of all memory."""
+_LAST_STEP = {"GDAL_CACHEMAX": 64 * 2**20, "GDAL_NUM_THREADS": "ALL_CPUS"}
+"""While a finished file is copied and read again. GDAL would keep 5 % of all memory, and use one
+core where all are free by then; the bytes are the same."""
 
 
 class _RasterWriter(ABC):
@@ -135,7 +136,7 @@ class _RasterWriter(ABC):
     def _optimize(self) -> None:
         """Copy the finished rows into a cloud-optimized file, overviews and all."""
         try:
-            with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
+            with rasterio.Env(**_LAST_STEP):
                 copy(
                     self._stage,
                     self._file,
@@ -145,8 +146,6 @@ class _RasterWriter(ABC):
                     # Scores are noisy: the usual level takes twice the time for 2 % less
                     # (benchmarks/packing.py).
                     level="1",
-                    # The same bytes, and nothing else is to be done by then.
-                    num_threads="ALL_CPUS",
                     overviews="AUTO",
                     # A compressed file's size is not known beforehand: past 4 GB only BigTIFF
                     # goes on.
@@ -168,7 +167,7 @@ class _RasterWriter(ABC):
         """
         try:
             with (
-                rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES),
+                rasterio.Env(**_LAST_STEP),
                 rasterio.open(self._file) as dataset,
             ):
                 is_whole = all(

@@ -162,7 +162,7 @@ def test_near_a_boundary_is_what_has_another_class_near(classes, within_px):
     )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(window=_WINDOWS, boundary_px=st.integers(1, 5))
 def test_boundaries_and_areas_are_the_same_in_every_window(window, boundary_px):
     discs = [shapely.Point(x, y).buffer(r) for x, y, r in ((12, 9, 6), (30, 20, 9), (55, 40, 12))]
