@@ -44,7 +44,7 @@ from geocobot.io.scores import ScoreWriter
 from geocobot.models.card import ModelCard, read_card
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import build_segmenter
-from geocobot.vectorize.polygonize import CleanOptions, polygonize
+from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.workflows.demo import demo
 from geocobot.workflows.device import choose_compute
 from geocobot.workflows.map_job import MapJob

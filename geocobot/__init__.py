@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from geocobot._version import __version__
-from geocobot.api import check, demo, predict, train
+from geocobot.api import check, demo, predict, train, vectorize
 
 if TYPE_CHECKING:
     from geocobot.config import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         PredictOptions,
         ShowOptions,
         TrainOptions,
+        VectorizeOptions,
     )
     from geocobot.errors import GeocobotError
     from geocobot.workflows.catalog import Catalog, list_models
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from geocobot.workflows.predict import PredictResult
     from geocobot.workflows.shown_model import ShownModel, show_model
     from geocobot.workflows.train_result import TrainResult
+    from geocobot.workflows.vectorize import VectorizeResult
 
 __all__ = [
     "Catalog",
@@ -48,6 +50,8 @@ __all__ = [
     "ShownModel",
     "TrainOptions",
     "TrainResult",
+    "VectorizeOptions",
+    "VectorizeResult",
     "__version__",
     "check",
     "collect_info",
@@ -56,6 +60,7 @@ __all__ = [
     "predict",
     "show_model",
     "train",
+    "vectorize",
 ]
 
 _HOMES = {
@@ -72,6 +77,8 @@ _HOMES = {
     "ShownModel": "geocobot.workflows.shown_model",
     "TrainOptions": "geocobot.config",
     "TrainResult": "geocobot.workflows.train_result",
+    "VectorizeOptions": "geocobot.config",
+    "VectorizeResult": "geocobot.workflows.vectorize",
     "collect_info": "geocobot.workflows.info",
     "list_models": "geocobot.workflows.catalog",
     "show_model": "geocobot.workflows.shown_model",

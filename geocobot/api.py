@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, Unpack
 
-from geocobot.config import CheckOptions, DemoOptions, PredictOptions, TrainOptions
+from geocobot.config import (
+    CheckOptions,
+    DemoOptions,
+    PredictOptions,
+    TrainOptions,
+    VectorizeOptions,
+)
 from geocobot.config.values import (
     AdapterInit,
     AdapterName,
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     from geocobot.workflows.demo import DemoResult
     from geocobot.workflows.predict import PredictResult
     from geocobot.workflows.train_result import TrainResult
+    from geocobot.workflows.vectorize import VectorizeResult
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Paths: TypeAlias = PathLike | Iterable[PathLike]
@@ -172,6 +179,18 @@ class PredictKeywords(TypedDict, total=False):
     address: str | None
 
 
+class VectorizeKeywords(TypedDict, total=False):
+    """Optional keywords of `vectorize`."""
+
+    out: PathLike | None
+    overwrite: bool
+    model: PathLike | None
+    threshold: float | None
+    min_area: float
+    simplify: float
+    close_holes: float
+
+
 class DemoKeywords(TypedDict, total=False):
     """Optional keywords of `demo`."""
 
@@ -291,6 +310,32 @@ def predict(
     from geocobot.workflows import predict as workflow
 
     return workflow.predict(checked, progress or SilentProgress())
+
+
+@_takes(VectorizeOptions)
+def vectorize(
+    *,
+    scores: PathLike,
+    progress: Progress | None = None,
+    **options: Unpack[VectorizeKeywords],
+) -> VectorizeResult:
+    """Trace a raster of scores into polygons that open styled in QGIS.
+
+    Args:
+        {options}
+        progress: is told how far the work is; default nobody.
+
+    Returns:
+        The paths of what was written, and how much it is.
+
+    Raises:
+        GeocobotError: an option or a file is not as needed; the message says what to do.
+    """
+    values = {"scores": scores, **options}
+    checked = make_options(VectorizeOptions, _plain(values), "geocobot.vectorize")
+    from geocobot.workflows import vectorize as workflow
+
+    return workflow.vectorize(checked, progress or SilentProgress())
 
 
 @_takes(DemoOptions)

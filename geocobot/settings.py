@@ -16,6 +16,7 @@ from geocobot.config import (
     PretrainOptions,
     ShowOptions,
     TrainOptions,
+    VectorizeOptions,
 )
 from geocobot.errors import ConfigError, MissingFileError
 from geocobot.secrecy import values_without_secrets, without_secrets
@@ -28,10 +29,17 @@ Options = TypeVar(
     DemoOptions,
     ShowOptions,
     PretrainOptions,
+    VectorizeOptions,
 )
 
 AnyOptions: TypeAlias = (
-    TrainOptions | PredictOptions | CheckOptions | DemoOptions | ShowOptions | PretrainOptions
+    TrainOptions
+    | PredictOptions
+    | CheckOptions
+    | DemoOptions
+    | ShowOptions
+    | PretrainOptions
+    | VectorizeOptions
 )
 
 _HAIR = 1e-6

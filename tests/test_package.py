@@ -12,7 +12,7 @@ import tomllib
 import types
 import zipfile
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -22,7 +22,13 @@ from packaging.utils import canonicalize_name
 
 import geocobot
 from geocobot import api
-from geocobot.config import CheckOptions, DemoOptions, PredictOptions, TrainOptions
+from geocobot.config import (
+    CheckOptions,
+    DemoOptions,
+    PredictOptions,
+    TrainOptions,
+    VectorizeOptions,
+)
 from geocobot.errors import ConfigError
 from geocobot.models.weights import PACKAGE_FOLDER
 from geocobot.progress import SilentProgress
@@ -34,6 +40,7 @@ FUNCTIONS = [
     (api.train, TrainOptions, api.TrainKeywords),
     (api.check, CheckOptions, api.CheckKeywords),
     (api.predict, PredictOptions, api.PredictKeywords),
+    (api.vectorize, VectorizeOptions, api.VectorizeKeywords),
     (api.demo, DemoOptions, api.DemoKeywords),
 ]
 # Wanted by other packages, which do not ask for them themselves.
@@ -101,7 +108,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 @pytest.mark.parametrize(("function", "kind", "keywords"), FUNCTIONS)
 def test_keywords_repeat_the_options(function: Any, kind: type[Any], keywords: type[Any]) -> None:
-    explicit = {"raster", "labels", "model"}
+    explicit = {f.name for f in fields(kind) if f.default is MISSING}
     said = get_type_hints(keywords)
     options = {n: t for n, t in get_type_hints(kind).items() if n != "COMMAND"}
     assert set(said) == set(options) - explicit

@@ -15,6 +15,7 @@ from geocobot.cli.options import command, command_with_options
 from geocobot.cli.predict import predict
 from geocobot.cli.pretrain import pretrain
 from geocobot.cli.train import train
+from geocobot.cli.vectorize import vectorize
 from geocobot.config import (
     CheckOptions,
     DemoOptions,
@@ -22,6 +23,7 @@ from geocobot.config import (
     PretrainOptions,
     ShowOptions,
     TrainOptions,
+    VectorizeOptions,
 )
 
 app = typer.Typer(
@@ -52,6 +54,7 @@ def _root(
 
 app.command("train", help=train.__doc__)(command_with_options(TrainOptions, train))
 app.command("predict", help=predict.__doc__)(command_with_options(PredictOptions, predict))
+app.command("vectorize", help=vectorize.__doc__)(command_with_options(VectorizeOptions, vectorize))
 app.command("check", help=check.__doc__)(command_with_options(CheckOptions, check))
 app.command("demo", help=demo.__doc__)(command_with_options(DemoOptions, demo))
 app.command("info", help=info.__doc__)(command(info))

@@ -6,6 +6,7 @@ from geocobot.config.predict import PredictOptions
 from geocobot.config.pretrain import PretrainOptions
 from geocobot.config.show import ShowOptions
 from geocobot.config.train import TrainOptions
+from geocobot.config.vectorize import VectorizeOptions
 
 __all__ = [
     "CheckOptions",
@@ -14,4 +15,5 @@ __all__ = [
     "PretrainOptions",
     "ShowOptions",
     "TrainOptions",
+    "VectorizeOptions",
 ]

@@ -29,6 +29,9 @@ from geocobot.tiling import Strip
 BLOCK_PX = 512
 """Side of the file's blocks; so many rows wait in memory until their blocks are whole."""
 
+CLASS_TAG, COLOR_TAG, THRESHOLD_TAG = "CLASS", "COLOR", "THRESHOLD"
+"""Of a band of scores: number, color and threshold of its class."""
+
 _LAST_STEP = {"GDAL_CACHEMAX": 64 * 2**20, "GDAL_NUM_THREADS": "ALL_CPUS"}
 """While a finished file is copied and read again. GDAL would keep 5 % of all memory, and use one
 core where all are free by then; the bytes are the same."""
@@ -268,6 +271,9 @@ class ScoreWriter(_RasterWriter):
     def _describe(self, dataset: Any) -> None:
         """Name the bands and say how to get back to scores."""
         dataset.descriptions = tuple(c.name for c in self._classes)
+        for band, spec in enumerate(self._classes, start=1):
+            tags = {CLASS_TAG: spec.number, COLOR_TAG: spec.color, THRESHOLD_TAG: spec.threshold}
+            dataset.update_tags(band, **tags)
         if not self._is_exact:
             dataset.scales = (1 / SCORE_SCALE,) * len(self._classes)
 

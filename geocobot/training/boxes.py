@@ -11,7 +11,7 @@ from torch import Tensor
 
 from geocobot.classes import BACKGROUND, IGNORE
 from geocobot.models.boxes import Boxes
-from geocobot.vectorize.components import Components
+from geocobot.tracing.components import Components
 
 _MIN_PX = 4
 """Smaller objects get no box: slivers that the edge of a patch cut off, mostly."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
 from geocobot.data.dataset import SceneDataset
 from geocobot.inference.ahead import ahead
@@ -25,10 +23,10 @@ from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import to_yaml
 from geocobot.tiling import Strip, overlap_px
-from geocobot.vectorize.polygonize import CleanOptions, polygonize
+from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.map_job import MapJob
-from geocobot.workflows.mapped import SceneResult, Tally, describe_area_rate
+from geocobot.workflows.mapped import SceneResult, Tally, describe_area_rate, with_threshold
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.memory import plan_rows_ahead
 from geocobot.workflows.targets import open_targets
@@ -64,7 +62,7 @@ def map_scene(
     image_shape = (len(card.ranges), card.patch_px, card.patch_px)
     job = job.in_batches(lambda: run.begun_batch() or engine.fitting_batch(image_shape))
     options, scene = job.options, job.scene
-    classes = _with_threshold(card.classes, options.threshold)
+    classes = with_threshold(card.classes, options.threshold)
     tally = Tally(classes)
     with (
         run.begun(job.identity(card, compute, engine.threads)) as place,
@@ -154,13 +152,6 @@ def _strips(rows: Iterable[BlendedRow], work: RowWork, scene: Scene) -> Iterator
     """Finished rows in the pixels of the scene's file."""
     strips = merge_rows(rows, work.plan)
     return restore(strips, scene) if isinstance(scene, ResampledScene) else strips
-
-
-def _with_threshold(classes: Sequence[ClassSpec], threshold: float | None) -> tuple[ClassSpec, ...]:
-    """The classes with the threshold asked for, or their own."""
-    if threshold is None:
-        return tuple(classes)
-    return tuple(replace(c, threshold=threshold) for c in classes)
 
 
 def _cleaning(options: PredictOptions) -> CleanOptions:

@@ -63,9 +63,6 @@ class SceneResult:
 
     def summary(self) -> str:
         """What was written, where, how much and how long it took, in a few lines."""
-        found = ", ".join(
-            f"{t.polygons} {t.name} ({_area(t.area_m2)})" for t in self.totals if t.polygons
-        )
         how = "(finished before)" if self.is_recalled else f"in {self.seconds:.1f} s"
         if self.seconds > 0:
             rate = describe_area_rate(self.area_km2 / self.seconds)
@@ -73,7 +70,7 @@ class SceneResult:
         of_many = f" ({self.n_rasters} scenes)" if self.n_rasters > 1 else ""
         lines = [
             f"{self.raster.name}{of_many}: {self.n_polygons} polygons {how}"
-            + (f": {found}" if found else ""),
+            + describe_totals(self.totals),
             f"  polygons  {self.polygons}",
         ]
         extra = {"scores": self.scores, "classes": self.classes, "options": self.config}
@@ -151,6 +148,19 @@ class Tally:
     def totals(self) -> tuple[ClassTotal, ...]:
         """One per class."""
         return tuple(self._totals.values())
+
+
+def with_threshold(classes: Sequence[ClassSpec], threshold: float | None) -> tuple[ClassSpec, ...]:
+    """The classes with the threshold asked for, or their own."""
+    if threshold is None:
+        return tuple(classes)
+    return tuple(replace(c, threshold=threshold) for c in classes)
+
+
+def describe_totals(totals: Sequence[ClassTotal]) -> str:
+    """What was found of each class, after a colon; nothing where nothing was."""
+    found = ", ".join(f"{t.polygons} {t.name} ({_area(t.area_m2)})" for t in totals if t.polygons)
+    return f": {found}" if found else ""
 
 
 def _area(area_m2: float) -> str:

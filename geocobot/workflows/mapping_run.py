@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from geocobot.errors import GeocobotError, OutputError, ResumeError, WorkerError
 from geocobot.inference.journal import RowJournal
 from geocobot.io.output import check_output
+from geocobot.workflows.moment import moment_now
 from geocobot.workflows.targets import Targets
 
 _LOG = logging.getLogger("geocobot.workflows")
@@ -163,7 +164,7 @@ class MappingRun:
         """Forget what was there, and write down what this run follows from."""
         shutil.rmtree(self.partial / _ROWS_NAME, ignore_errors=True)
         (self.partial / _CLOSING_NAME).unlink(missing_ok=True)
-        state = {"begun": _now().isoformat(timespec="seconds"), "identity": now}
+        state = {"begun": moment_now().isoformat(timespec="seconds"), "identity": now}
         path = self.partial / _STATE_NAME
         temporary = path.with_suffix(".part")
         temporary.write_text(json.dumps(state), encoding="utf-8")
@@ -234,12 +235,6 @@ def _can_go_on(error: BaseException, identity: Mapping[str, Any]) -> bool:
     is_remote = identity["scene"]["bytes"] is None
     goes_on = isinstance(error, OutputError | WorkerError)
     return is_remote or goes_on or not isinstance(error, GeocobotError)
-
-
-def _now() -> datetime:
-    """The time, or what SOURCE_DATE_EPOCH says (https://reproducible-builds.org)."""
-    said = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return datetime.fromtimestamp(int(said), UTC) if said.isdigit() else datetime.now(UTC)
 
 
 def _short(value: Any) -> str:

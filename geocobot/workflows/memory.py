@@ -6,7 +6,7 @@ from geocobot.errors import ConfigError
 from geocobot.inference.blend import PIXELS_AT_ONCE, STRIP_ROWS
 from geocobot.inference.rows import RowWork
 from geocobot.io.resampled import ResampledScene
-from geocobot.vectorize.polygonize import block_rows_of
+from geocobot.tracing.polygonize import block_rows_of
 
 GIB = 2**30
 

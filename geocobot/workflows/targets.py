@@ -46,6 +46,11 @@ class Targets:
     classes_style: Path | None
     config: Path
 
+    @classmethod
+    def of_polygons(cls, vector: Path) -> Targets:
+        """Polygons without rasters."""
+        return _beside(vector, save_scores=False, save_classes=False)
+
     @property
     def partial(self) -> Path:
         """Folder in which the files grow until they are whole."""

@@ -33,8 +33,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"]])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["vectorize"]])
+def test_help_imports_nothing_heavy(command: list[str]) -> None:
+    arguments = [*command, "--help"]
     code = (
         "import sys\n"
         "from geocobot.cli import main\n"
@@ -60,7 +61,7 @@ def test_the_module_runs() -> None:
 
 def test_no_command_shows_help() -> None:
     result = CliRunner().invoke(app, [])
-    for command in ("train", "predict", "demo", "info", "models"):
+    for command in ("train", "predict", "vectorize", "demo", "info", "models"):
         assert command in result.stdout
 
 

@@ -18,11 +18,19 @@ from geocobot.config import (
     PredictOptions,
     PretrainOptions,
     TrainOptions,
+    VectorizeOptions,
 )
 from geocobot.errors import ConfigError, MissingFileError
 from geocobot.settings import make_options, to_yaml
 
-KINDS = [TrainOptions, PredictOptions, CheckOptions, DemoOptions, PretrainOptions]
+KINDS = [
+    TrainOptions,
+    PredictOptions,
+    VectorizeOptions,
+    CheckOptions,
+    DemoOptions,
+    PretrainOptions,
+]
 FLAG_VALUES = {str: "text", int: "3", float: "0.5"}
 NEEDED = ["--raster", "scene.tif", "--labels", "roads.shp"]
 
@@ -46,7 +54,9 @@ def test_help_shows_every_option_with_its_default(kind: type[Any]) -> None:
     result = CliRunner().invoke(app, [kind.COMMAND, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     for field in fields(kind):
-        assert f"--{field.name.replace('_', '-')}" in result.stdout
+        is_flag = not field.metadata["positional"]
+        shown = f"--{field.name.replace('_', '-')}" if is_flag else field.name
+        assert shown in result.stdout
         assert field.metadata["help"].split(";")[0].removesuffix(".") in result.stdout
         if isinstance(field.default, int | float) and not isinstance(field.default, bool):
             assert f"default {field.default:g}." in result.stdout
@@ -68,6 +78,7 @@ def test_every_option_can_be_said_on_the_command_line(kind: type[Any]) -> None:
         else:
             flag = FLAG_VALUES.get(said) or get_args(said)[0]
         needed = {"raster": ["a.tif"], "labels": ["b.shp"], "model": "m.safetensors"}
+        needed["scores"] = "a.tif"
         flags = {n: v for n, v in needed.items() if n in {f.name for f in fields(kind)}}
         options = gather(kind, {**flags, name: flag})
         assert getattr(options, name) is not None
@@ -129,6 +140,7 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
     [
         (TrainOptions, {"raster": ["a.tif"], "labels": ["b.shp"]}),
         (PredictOptions, {"raster": ["a.tif"], "model": "m.safetensors"}),
+        (VectorizeOptions, {"scores": "a.tif"}),
         (DemoOptions, {}),
     ],
 )

@@ -16,7 +16,7 @@ from geocobot.errors import ConfigError
 from geocobot.inference.rows import RowWork
 from geocobot.io.resampled import resampled
 from geocobot.io.scene import Scene
-from geocobot.vectorize.polygonize import BLOCK_ROWS, WIDE_PX, block_rows_of
+from geocobot.tracing.polygonize import BLOCK_ROWS, WIDE_PX, block_rows_of
 from geocobot.workflows.memory import DEFAULT_GIB, buffers_gib, needed_gib, plan_rows_ahead
 
 USUAL: dict[str, Any] = {"width_px": 20_000, "tile_px": 512, "n_classes": 1, "tiles": 12}

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocobot.vectorize.blocks import Block
-from geocobot.vectorize.components import connected
-from geocobot.vectorize.rings import drop_straight_vertices
-from geocobot.vectorize.trace import Pieces
+from geocobot.tracing.blocks import Block
+from geocobot.tracing.components import connected
+from geocobot.tracing.rings import drop_straight_vertices
+from geocobot.tracing.trace import Pieces
 
 
 @dataclass(frozen=True)

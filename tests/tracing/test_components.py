@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocobot.vectorize.components import Components, connected
+from geocobot.tracing.components import Components, connected
 
 from .rasters import class_rasters, parse
 

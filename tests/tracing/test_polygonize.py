@@ -18,7 +18,7 @@ from pyproj import CRS
 from geocobot.errors import ConfigError, GridMismatchError
 from geocobot.grid import GeoGrid
 from geocobot.tiling import Strip
-from geocobot.vectorize.polygonize import CleanOptions, polygonize
+from geocobot.tracing.polygonize import CleanOptions, polygonize
 
 from .rasters import (
     CLASSES,

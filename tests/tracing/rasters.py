@@ -17,7 +17,7 @@ from pyproj import CRS
 from geocobot.classes import ClassSpec, name_classes
 from geocobot.grid import GeoGrid
 from geocobot.tiling import Strip
-from geocobot.vectorize.polygonize import CleanOptions, polygonize
+from geocobot.tracing.polygonize import CleanOptions, polygonize
 
 CLASSES = name_classes(["road", "roof"])
 # Pixels of unequal sides that binary fractions hold exactly.

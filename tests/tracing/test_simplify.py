@@ -9,8 +9,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocobot.vectorize.simplify import is_sound, simplify_pieces
-from geocobot.vectorize.trace import trace_block
+from geocobot.tracing.simplify import is_sound, simplify_pieces
+from geocobot.tracing.trace import trace_block
 
 from .rasters import parse, trace
 from .test_trace import block_of
@@ -53,7 +53,7 @@ def test_unsound_results_are_replaced_by_the_traced_polygons(monkeypatch, caplog
     pieces = trace_block(block_of(staircase(6)))
     broken = np.array([shapely.box(0, 0, 2, 2), shapely.box(1, 1, 3, 3)])
     monkeypatch.setattr(shapely, "coverage_simplify", lambda *_: broken)
-    with caplog.at_level(logging.WARNING, "geocobot.vectorize"):
+    with caplog.at_level(logging.WARNING, "geocobot.tracing"):
         kept = simplify_pieces(pieces, (1.0, 1.0), 1.0)
     assert kept is pieces.geometry
     assert "2 polygons could not be simplified" in caplog.text

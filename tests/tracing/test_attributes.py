@@ -11,8 +11,8 @@ from pyproj import CRS, Geod, Transformer
 
 from geocobot.grid import GeoGrid
 from geocobot.steps import SCORE_SCALE
-from geocobot.vectorize.attributes import COLUMNS, measure
-from geocobot.vectorize.polygonize import CleanOptions, polygonize
+from geocobot.tracing.attributes import COLUMNS, measure
+from geocobot.tracing.polygonize import CleanOptions, polygonize
 
 from .rasters import CLASSES, cut, grid_of, parse, trace
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import shapely
 
-from geocobot.vectorize.blocks import recut
-from geocobot.vectorize.holes import HoleFilling
-from geocobot.vectorize.seams import SeamJoiner
-from geocobot.vectorize.trace import trace_block
+from geocobot.tracing.blocks import recut
+from geocobot.tracing.holes import HoleFilling
+from geocobot.tracing.seams import SeamJoiner
+from geocobot.tracing.trace import trace_block
 
 from .rasters import CLASSES, cut, grid_of, parse, trace
 

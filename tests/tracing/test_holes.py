@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pyproj import CRS
 
 from geocobot.grid import GeoGrid
-from geocobot.vectorize.blocks import recut
-from geocobot.vectorize.holes import HoleFilling
+from geocobot.tracing.blocks import recut
+from geocobot.tracing.holes import HoleFilling
 
 from .rasters import CLASSES, class_rasters, cut, grid_of, parse, trace
 

@@ -5,8 +5,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocobot.vectorize.blocks import Block
-from geocobot.vectorize.trace import trace_block
+from geocobot.tracing.blocks import Block
+from geocobot.tracing.trace import trace_block
 
 from .rasters import class_rasters, parse
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from geocobot.classes import BACKGROUND, IGNORE
 from geocobot.grid import GeoGrid
 from geocobot.ground import ground_size_m
-from geocobot.vectorize.components import Components
+from geocobot.tracing.components import Components
 
 MAX_HOLE_ROWS = 1024
 """A hole higher than this is not filled, which bounds the rows that have to be looked ahead."""

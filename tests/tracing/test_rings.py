@@ -7,7 +7,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocobot.vectorize.rings import (
+from geocobot.tracing.rings import (
     build_polygons,
     drop_straight_vertices,
     order_cycles,

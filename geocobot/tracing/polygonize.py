@@ -17,12 +17,12 @@ from geocobot.errors import ConfigError, CrsError
 from geocobot.grid import GeoGrid
 from geocobot.ground import ground_size_m
 from geocobot.tiling import Strip
-from geocobot.vectorize.attributes import as_frame
-from geocobot.vectorize.blocks import Block, recut
-from geocobot.vectorize.holes import HoleFilling
-from geocobot.vectorize.seams import SeamJoiner
-from geocobot.vectorize.simplify import simplify_pieces
-from geocobot.vectorize.trace import Pieces, trace_block
+from geocobot.tracing.attributes import as_frame
+from geocobot.tracing.blocks import Block, recut
+from geocobot.tracing.holes import HoleFilling
+from geocobot.tracing.seams import SeamJoiner
+from geocobot.tracing.simplify import simplify_pieces
+from geocobot.tracing.trace import Pieces, trace_block
 
 BLOCK_ROWS = 512
 """Rows that are traced at a time, of scenes up to `WIDE_PX`; a quarter of it of wider ones."""

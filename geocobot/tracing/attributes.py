@@ -15,7 +15,7 @@ from pyproj import CRS
 from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
 from geocobot.ground import degrees_of, geod_of
-from geocobot.vectorize.seams import Outlines
+from geocobot.tracing.seams import Outlines
 
 COLUMNS = ("class_id", "class_name", "score", "area_m2", "perimeter_m")
 """Attributes of every polygon, in this order."""

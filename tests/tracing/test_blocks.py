@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocobot.vectorize.blocks import recut
-from geocobot.vectorize.holes import HoleFilling
+from geocobot.tracing.blocks import recut
+from geocobot.tracing.holes import HoleFilling
 
 from .rasters import CLASSES, class_rasters, cut, grid_of
 

@@ -16,7 +16,7 @@ from geocobot.errors import GridMismatchError
 from geocobot.grid import GeoGrid
 from geocobot.steps import classify_steps
 from geocobot.tiling import Strip
-from geocobot.vectorize.holes import HoleFilling
+from geocobot.tracing.holes import HoleFilling
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocobot.vectorize.trace import Pieces
+from geocobot.tracing.trace import Pieces
 
 _EDGES_PER_LINE = 16
 
-logger = logging.getLogger("geocobot.vectorize")
+logger = logging.getLogger("geocobot.tracing")
 
 
 def simplify_pieces(

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import shapely
 
 from geocobot.steps import SCORE_SCALE
-from geocobot.vectorize.blocks import Block
-from geocobot.vectorize.components import PIXELS_AT_ONCE, Components
-from geocobot.vectorize.rings import build_polygons, order_cycles, twice_areas
+from geocobot.tracing.blocks import Block
+from geocobot.tracing.components import PIXELS_AT_ONCE, Components
+from geocobot.tracing.rings import build_polygons, order_cycles, twice_areas
 
 EAST, NORTH, WEST, SOUTH = range(4)
 """Directions of an outline, counter-clockwise, so that +1 is a left turn and -1 a right turn."""

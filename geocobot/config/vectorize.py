@@ -1,0 +1,45 @@
+"""Options of `geocobot vectorize`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from geocobot.config.option import option, repeated
+from geocobot.config.predict import PredictOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorizeOptions:
+    """What `geocobot vectorize` needs to know."""
+
+    COMMAND: ClassVar[str] = "vectorize"
+
+    scores: str = option(
+        "Raster of scores: of geocobot predict --save-scores, or of numbers from 0 to 1, a band "
+        "per class.",
+        positional=True,
+    )
+    out: str | None = option(
+        "Vector file to write; the ending chooses the format (.gpkg, .fgb, .parquet, .geojson); "
+        "default <scores>.gpkg.",
+        None,
+        short="-o",
+    )
+    overwrite: bool = option("Replace existing output.", False, short="-f")
+    model: str | None = option(
+        "Model file that says what the classes are called, their colors and thresholds; default "
+        "what the raster says.",
+        None,
+    )
+    threshold: float | None = option(
+        "Score from which on a pixel counts, 0 to 1; default what the raster or the model says, "
+        "else 0.5.",
+        None,
+        group="Polygons",
+        least=0,
+        most=1,
+    )
+    min_area: float = repeated(PredictOptions, "min_area")
+    simplify: float = repeated(PredictOptions, "simplify")
+    close_holes: float = repeated(PredictOptions, "close_holes")

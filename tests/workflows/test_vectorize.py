@@ -1,0 +1,115 @@
+"""`geocobot vectorize`: the polygons of a map, from its scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from typer.testing import CliRunner
+
+import geocobot
+from geocobot.cli.app import app
+from geocobot.config import VectorizeOptions
+from geocobot.errors import ConfigError, OutputError
+from geocobot.settings import make_options, read_yaml
+from geocobot.workflows.vectorize import vectorize
+
+from .stand_in import make_map
+
+
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
+
+
+@pytest.fixture
+def scene(scene_factory):
+    coarse = np.random.default_rng(3).integers(30, 226, (3, 70, 30))
+    image = np.kron(coarse, np.ones((10, 10))).astype("uint8")
+    image[:, -100:, -120:] = 0
+    return scene_factory(image=image, nodata=0)
+
+
+CLEANING = {"min_area": 30.0, "simplify": 1.0, "close_holes": 200.0}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("name", ["map.gpkg", "map.geojson"])
+def test_the_scores_of_a_map_give_its_polygons(scene, tmp_path, dtype, name):
+    mapped = make_map(scene, tmp_path / "map" / name, scores_dtype=dtype, **CLEANING)
+    out = tmp_path / "again" / name
+    again = geocobot.vectorize(scores=mapped.scores, out=out, **CLEANING)
+    assert out.read_bytes() == mapped.polygons.read_bytes()
+    assert again.totals == mapped.totals
+    assert again.n_polygons > 20
+
+
+def test_another_cleaning_needs_no_model(scene, tmp_path):
+    mapped = make_map(scene, tmp_path / "map" / "map.gpkg", threshold=0.7, **CLEANING)
+    other = make_map(scene, tmp_path / "other" / "map.gpkg", threshold=0.4, min_area=0.0)
+    out = tmp_path / "out" / "map.gpkg"
+    geocobot.vectorize(scores=mapped.scores, out=out, threshold=0.4, min_area=0.0)
+    assert out.read_bytes() == other.polygons.read_bytes()
+
+
+def test_the_saved_options_give_the_result_again(scene, tmp_path):
+    mapped = make_map(scene, tmp_path / "map.gpkg", **CLEANING)
+    first = geocobot.vectorize(scores=mapped.scores, out=tmp_path / "a.gpkg", min_area=99)
+    saved = make_options(VectorizeOptions, read_yaml(first.config), "yaml")
+    before = first.polygons.read_bytes()
+    with pytest.raises(OutputError, match=r"a\.gpkg exists already"):
+        vectorize(saved)
+    assert first.polygons.read_bytes() == before
+
+
+def test_the_default_name_is_the_raster_s(scene, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mapped = make_map(scene, tmp_path / "map.gpkg")
+    done = geocobot.vectorize(scores=mapped.scores)
+    assert done.polygons == Path("map_scores.gpkg")
+    assert done.config == Path("map_scores_options.yaml")
+    assert f"map_scores.tif: {done.n_polygons} polygons in " in done.summary()
+
+
+def test_at_the_command_line_with_scores_of_another_tool(tmp_path):
+    y, x = np.mgrid[:80, :120]
+    shares = np.exp(-((x - 60) ** 2 + (y - 40) ** 2) / 800).astype(np.float32)
+    place = {"crs": "EPSG:32631", "transform": Affine(2, 0, 5e5, 0, -2, 5e6), "dtype": "float32"}
+    raster = tmp_path / "heat.tif"
+    with rasterio.open(raster, "w", driver="GTiff", count=1, height=80, width=120, **place) as sink:
+        sink.write(shares, 1)
+        sink.set_band_description(1, "heat")
+    out = tmp_path / "heat.fgb"
+    runner = CliRunner()
+    done = runner.invoke(app, f"vectorize {raster} -o {out} --threshold 0.8 --json")
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["polygons"] == str(out)
+    frame = gpd.read_file(out)
+    assert frame["class_name"].tolist() == ["heat"]
+    assert frame["area_m2"].sum() == pytest.approx(4 * (shares > 0.8).sum(), rel=0.02)
+    assert out.with_suffix(".qml").exists()
+    wrong = runner.invoke(app, f"vectorize {raster} -o {tmp_path}/no.gpkg --threshold 1.8")
+    assert wrong.exit_code == 2
+    assert "--threshold is 1.8. It has to lie from 0 to 1" in " ".join(wrong.stderr.split())
+    assert not (tmp_path / "no.gpkg").exists()
+
+
+def test_the_raster_is_never_written_over(scene, tmp_path):
+    mapped = make_map(scene, tmp_path / "map.gpkg")
+    with pytest.raises(OutputError, match="is one of the inputs"):
+        geocobot.vectorize(scores=mapped.polygons, out=mapped.polygons, overwrite=True)
+    with pytest.raises(ConfigError, match="does not say scores"):
+        make_options(VectorizeOptions, {}, "test")
+
+
+def test_nothing_found_is_said_aloud(scene, tmp_path, caplog):
+    mapped = make_map(scene, tmp_path / "map.gpkg")
+    done = geocobot.vectorize(scores=mapped.scores, out=tmp_path / "o.gpkg", threshold=1.0)
+    assert done.n_polygons == 0
+    assert "no polygon. No pixel scored above the threshold" in caplog.text
