@@ -63,6 +63,8 @@ def normalize(
     Returns:
         (C, H, W) float32 in -0.5..1.5; `NO_DATA_FILL` where not valid.
     """
+    if not valid.any():
+        return np.full(image.shape, NO_DATA_FILL, dtype=np.float32)
     if image.dtype == np.uint8:
         every = np.broadcast_to(np.arange(256, dtype=np.uint8), (len(image), 1, 256))
         table = _scaled(every, ranges)[:, 0]
@@ -73,7 +75,7 @@ def normalize(
     else:
         scaled = _scaled(image, ranges)
     if not valid.all():
-        scaled[:, ~valid] = NO_DATA_FILL
+        np.copyto(scaled, np.float32(NO_DATA_FILL), where=~valid)
     return scaled
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from geocobot.bands import BandRange, normalize
+from geocobot.bands import NO_DATA_FILL, BandRange, normalize
 
 RANGE = BandRange(1, "band 1", "uint8", 10, 110)
 ALL = np.ones((1, 5), bool)
@@ -81,3 +81,17 @@ def test_bytes_are_looked_up_and_come_out_as_if_they_were_computed():
 
 
 LIMITS = [(1, 0.0, 255.0), (2, 13.7, 201.3), (3, 90.0, 91.0)]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_where_nothing_is_valid_everything_is_gray(dtype):
+    ranges = [BandRange(b, f"band {b}", dtype, 0.0, 9.0) for b in (1, 2)]
+    image = np.full((2, 3, 4), 7, dtype)
+    gray = normalize(image, np.zeros((3, 4), bool), ranges)
+    assert gray.dtype == np.float32
+    assert np.unique(gray).tolist() == [NO_DATA_FILL]
+    one = np.zeros((3, 4), bool)
+    one[1, 2] = True
+    mixed = normalize(image, one, ranges)
+    assert (mixed[:, ~one] == NO_DATA_FILL).all()
+    assert mixed[:, one] == pytest.approx(7 / 9)

@@ -162,6 +162,8 @@ def _blend_row(
             means = np.zeros((tile.logits.shape[0], *valid.shape), dtype=np.int16)
         top, bottom = (edge - tile.window.row_off for edge in (row.top, row.bottom))
         has_data = tile.valid[top:bottom, share.in_tile]
+        if not has_data.any():
+            continue
         # What has no data has none in any tile, and is marked below whatever the sums are.
         means[:, :, share.in_row] += share.of(
             as_steps(tile.logits[:, top:bottom, share.in_tile], has_data)

@@ -133,7 +133,7 @@ def _apart(
     """The tiles of a batch, each checked."""
     for tile, valid, place in zip(logits, batch["valid"], batch["window"], strict=True):
         window = Window(*place.tolist())
-        if not np.isfinite(tile).all():
+        if valid.any() and not np.isfinite(tile).all():
             raise ModelFileError(
                 "model",
                 f"yields numbers that are not finite at row {window.row_off}, column "

@@ -13,8 +13,8 @@ GIB = 2**30
 DEFAULT_GIB = 1.5
 """Stages work ahead of each other as long as the map stays below this."""
 
-_FIXED_BYTES = 200e6
-"""GDAL's cache of the rasters to be written, polygons that wait, libraries."""
+_FIXED_BYTES = 300e6
+"""GDAL's cache of the rasters to be written, polygons that wait, libraries, what the heap keeps."""
 
 _TRACED_BYTES = 15
 _SCORE_BYTES = 3

@@ -76,7 +76,7 @@ def test_stages_work_ahead_where_there_is_room(
     assert plan_rows_ahead(work, 3, None) == 1
     between = (needed_gib(work, 3, 0) + needed_gib(work, 3, 1)) / 2
     assert plan_rows_ahead(work, 3, between) == 0
-    with pytest.raises(ConfigError, match=r"--max-memory is 0.01 GiB.*about 0.2 GiB.*--bbox"):
+    with pytest.raises(ConfigError, match=r"--max-memory is 0.01 GiB.*about 0.3 GiB.*--bbox"):
         plan_rows_ahead(work, 3, 0.01)
 
 
