@@ -18,8 +18,8 @@ from filelock import FileLock
 from geocobot.errors import OutputError, ResumeError
 from geocobot.inference.engines import LocalEngine
 from geocobot.inference.lanes import MOST_LANES
-from geocobot.workflows import mapping_run
 from geocobot.workflows.mapped import SceneResult
+from geocobot.workflows.moment import moment_now
 
 from .stand_in import StandIn, make_map
 
@@ -261,7 +261,7 @@ def test_the_moment_is_that_of_the_first_begin(scene: Path, tmp_path: Path) -> N
 
 def test_without_the_variable_the_clock_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
-    assert abs(mapping_run._now().timestamp() - time.time()) < 5
+    assert abs(moment_now().timestamp() - time.time()) < 5
 
 
 @pytest.mark.slow
