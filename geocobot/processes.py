@@ -1,8 +1,9 @@
-"""How processes that work for this one are started."""
+"""How processes that work for this one are started, and how what stops them comes back."""
 
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from multiprocessing.context import BaseContext
 
 
@@ -16,3 +17,12 @@ def start_method() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["geocobot.data.loader"])
     return context
+
+
+def sendable(error: BaseException) -> BaseException:
+    """An error, or what it says where it cannot travel to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 # its own
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

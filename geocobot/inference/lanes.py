@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -87,3 +88,16 @@ def _first(coming: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
     result = result_of(future)
     coming.popleft()
     return item, result
+
+
+@contextmanager
+def threads_restored() -> Iterator[None]:
+    """After the `with` block torch has as many threads as before.
+
+    What lanes say of theirs holds for this thread as well, as far as MKL computes.
+    """
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -22,7 +22,7 @@ from geocobot.inference.predictor import PredictorSource
 from geocobot.inference.row_maker import RowMaker
 from geocobot.inference.rows import RowWork
 from geocobot.models.precision import Compute
-from geocobot.processes import start_method
+from geocobot.processes import sendable, start_method
 
 _ATTEMPTS = 2
 _PATIENCE_S = 5.0
@@ -195,15 +195,6 @@ def _serve(line: Any, source: PredictorSource, compute: Compute, threads: int) -
                 maker = RowMaker(source, compute, threads)
             maker.make(packed, number)
         except Exception as error:
-            line.send(_sendable(error))
+            line.send(sendable(error))
         else:
             line.send(None)
-
-
-def _sendable(error: Exception) -> Exception:
-    """An error, or what it says where it cannot travel."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 # its own
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from geocobot.classes import MAX_CLASSES, ClassSpec, name_classes
 from geocobot.errors import BandError
 from geocobot.grid import GeoGrid
-from geocobot.io.cache import bounded_cache
-from geocobot.io.opening import check_path, open_dataset, unreadable_part
-from geocobot.io.remote import patiently
+from geocobot.io.opening import check_path, look_at
+from geocobot.io.scene import Scene
 from geocobot.io.scores import BLOCK_PX, CLASS_TAG, COLOR_TAG, THRESHOLD_TAG
-from geocobot.io.source import alpha_band, grid_of
+from geocobot.io.source import alpha_band
 from geocobot.steps import NODATA, SCORE_SCALE
 from geocobot.tiling import Strip
-
-_LOG = logging.getLogger("geocobot.io")
 
 _HAIR = 1e-3
 """How far beyond 0 and 1 rounding and resampling leave scores."""
@@ -36,22 +29,14 @@ class ScoreFile:
     """A raster of scores.
 
     Attributes:
-        path: file name, URL or GDAL name.
-        grid: north-up grid of its pixels.
-        classes: one per band that is read, with the thresholds that the file says, or 0.5.
-        bands: their numbers.
+        scene: the raster, with a band for each class.
+        classes: with the thresholds that the file says, or 0.5.
         in_steps: whether values are steps, as geocobot writes them, and not scores from 0 to 1.
-        nodata: value without data of the first band, or None.
-        flipped: whether the file runs from south to north.
     """
 
-    path: str
-    grid: GeoGrid
+    scene: Scene
     classes: tuple[ClassSpec, ...]
-    bands: tuple[int, ...]
     in_steps: bool
-    nodata: float | None
-    flipped: bool
 
     @classmethod
     def open(cls, path: str | Path) -> ScoreFile:
@@ -68,23 +53,26 @@ class ScoreFile:
             GridError: it has no geotransform, or a rotated one.
         """
         check_path(path, "SCORES")
-        source = open_dataset(str(path))
-        try:
-            alpha = alpha_band(source)
-            bands = tuple(b for b in range(1, source.count + 1) if b != alpha)
-            in_steps = _are_steps(source, bands, path)
-            grid, flipped = grid_of(source, path)
-            return cls(
-                path=str(path),
-                grid=grid,
-                classes=_classes_of(source, bands),
-                bands=bands,
-                in_steps=in_steps,
-                nodata=source.nodatavals[bands[0] - 1],
-                flipped=flipped,
-            )
-        finally:
-            source.close()
+        said = look_at(str(path), lambda source: _said(source, path))
+        # A model reads few bands, and so `Scene.open` allows few.
+        first = Scene.open(path, bands=said.bands[:1])
+        scene = replace(
+            first,
+            bands=said.bands,
+            band_names=tuple(spec.name for spec in said.classes),
+            band_nodata=said.nodata,
+        )
+        return cls(scene, said.classes, said.in_steps)
+
+    @property
+    def path(self) -> str:
+        """File name, URL or GDAL name."""
+        return self.scene.path
+
+    @property
+    def grid(self) -> GeoGrid:
+        """North-up grid of the pixels."""
+        return self.scene.grid
 
     def strips(self) -> Iterator[Strip]:
         """All of it, top to bottom, in strips of at most `BLOCK_PX` rows.
@@ -93,72 +81,69 @@ class ScoreFile:
             UnreadableFileError: the file is truncated or corrupt.
             BandError: a value is no score.
         """
-        source = open_dataset(self.path)
+        height, width = self.grid.shape
         try:
-            for row in range(0, self.grid.height, BLOCK_PX):
-                rows = min(BLOCK_PX, self.grid.height - row)
-                yield self._strip(source, row, rows)
+            for row in range(0, height, BLOCK_PX):
+                yield self._strip(Window(0, row, width, min(BLOCK_PX, height - row)))
         finally:
-            source.close()
+            self.scene.close()
 
-    def _strip(self, source: Any, row: int, rows: int) -> Strip:
-        """The rows from one on."""
-        first = self.grid.height - row - rows if self.flipped else row
-        window = Window(0, first, self.grid.width, rows)
-        try:
-            values, masked = patiently(self.path, partial(self._read, source, window))
-        except RasterioError as error:
-            raise unreadable_part(self.path, window, error) from error
-        if self.flipped:
-            values, masked = values[:, ::-1], masked[::-1]
+    def _strip(self, window: Window) -> Strip:
+        """Full-width rows."""
+        patch = self.scene.read(window)
         if self.in_steps:
-            # All classes have data where one has.
-            missing = masked | (values == NODATA).any(axis=0)
-            return Strip(row, np.where(missing, np.uint8(NODATA), values))
-        valid = np.isfinite(values).all(axis=0) & ~masked
-        known = values[:, valid]
+            steps = np.where(patch.valid, patch.image, np.uint8(NODATA)).astype(np.uint8)
+            return Strip(window.row_off, steps)
+        known = patch.image[:, patch.valid].astype(np.float32)
         if known.size and (known.min() < -_HAIR or known.max() > 1 + _HAIR):
             worst = known.max() if known.max() > 1 else known.min()
-            raise self._no_scores(f"holds {worst:g} in rows {row} to {row + rows}")
-        scores = np.where(valid, values, 0).clip(0, 1).astype(np.float32)
-        return Strip.of(row, scores, valid)
-
-    def _read(
-        self,
-        source: Any,
-        window: Window,
-        failed: int,  # noqa: ARG002 # GDAL asks again by itself
-    ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
-        """Values (K, h, W), and where (h, W) the file's mask or nodata hides any of them."""
-        with bounded_cache(source, window.height):
-            values = source.read(list(self.bands), window=window)
-            masks = source.read_masks(list(self.bands), window=window)
-        return values, (masks == 0).any(axis=0)
-
-    def _no_scores(self, found: str) -> BandError:
-        """What to say of values that are none."""
-        return BandError(
-            self.path,
-            found,
-            "Scores are numbers from 0 to 1, as probabilities are",
-            "Bring them there first, such as with the raster calculator of QGIS",
-        )
+            raise BandError(
+                self.path,
+                f"holds {worst:g} in rows {window.row_off} to {window.row_off + window.height}",
+                "Scores are numbers from 0 to 1, as probabilities are",
+                "Bring them there first, such as with the raster calculator of QGIS",
+            )
+        scores = np.where(patch.valid, patch.image, 0).clip(0, 1).astype(np.float32)
+        return Strip.of(window.row_off, scores, patch.valid)
 
     def named_as(self, classes: tuple[ClassSpec, ...], model: str) -> ScoreFile:
         """The same with the classes of a model.
 
+        Args:
+            classes: one for each band.
+            model: the file's name, for messages.
+
         Raises:
             BandError: there is not a band for each.
         """
-        if len(classes) != len(self.bands):
+        if len(classes) != len(self.classes):
             raise BandError(
                 self.path,
-                f"has {len(self.bands)} band{'s' if len(self.bands) > 1 else ''}, and {model} "
+                f"has {len(self.classes)} band{'s' if len(self.classes) > 1 else ''}, and {model} "
                 f"{len(classes)} class{'es' if len(classes) > 1 else ''}",
                 "A band holds the scores of a class",
                 "Name the model that the scores come from, or leave --model out",
             )
         return replace(self, classes=classes)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a file says of its bands."""
+
+    bands: tuple[int, ...]
+    classes: tuple[ClassSpec, ...]
+    nodata: tuple[float | None, ...]
+    in_steps: bool
+
+
+def _said(source: Any, path: str | Path) -> _Said:
+    """What an open file says of the bands that hold scores."""
+    alpha = alpha_band(source)
+    bands = tuple(b for b in range(1, source.count + 1) if b != alpha)
+    in_steps = _are_steps(source, bands, path)
+    nodata = tuple(source.nodatavals[b - 1] for b in bands)
+    return _Said(bands, _classes_of(source, bands), nodata, in_steps)
 
 
 def _are_steps(source: Any, bands: tuple[int, ...], path: str | Path) -> bool:

@@ -1,10 +1,10 @@
-"""What other processes need to train along, and how it reaches them: by a file."""
+"""What a training needs, and how it reaches other processes that train along: by a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +13,9 @@ from lightning.pytorch import LightningDataModule
 from torch import nn
 
 from geocobot.errors import MissingFileError, OutputError
-from geocobot.training.fit import FitSettings
+from geocobot.progress import Progress
+from geocobot.training.fit import FitResult, FitSettings, fit
+from geocobot.training.peers import ALONE, Peers
 from geocobot.training.trainer import checkpoint_path
 
 _NAME = "job"
@@ -21,7 +23,7 @@ _NAME = "job"
 
 @dataclass(frozen=True)
 class Job:
-    """The arguments of `fit`, for all processes the same.
+    """What `fit` is asked to do, the same in all processes that train together.
 
     Attributes:
         segmenter: on the CPU.
@@ -35,14 +37,23 @@ class Job:
     settings: FitSettings
     folder: Path
 
-    @property
-    def arguments(self) -> tuple[nn.Module, LightningDataModule, FitSettings, Path]:
-        """In the order that `fit` takes them in."""
-        return self.segmenter, self.datamodule, self.settings, self.folder
+    def done(self, progress: Progress | None = None, peers: Peers = ALONE) -> FitResult:
+        """Train in this process.
+
+        Args:
+            progress: shows rate, loss and IoU.
+            peers: the processes that train together.
+
+        Raises:
+            GeocobotError: whatever `fit` finds.
+        """
+        return fit(
+            self.segmenter, self.datamodule, self.settings, self.folder, progress, peers=peers
+        )
 
     @classmethod
     def read(cls, path: Path) -> Job:
-        """Read what `job_in` has written.
+        """Read what `kept_in_file` has written.
 
         Raises:
             MissingFileError: this machine does not see the file.
@@ -60,15 +71,16 @@ class Job:
 
 
 @contextmanager
-def job_in(folder: Path, job: Job) -> Iterator[Path]:
-    """Keep a job as a file of a run during the `with` block.
+def kept_in_file(job: Job) -> Iterator[Path]:
+    """Keep a job as a file of its run during the `with` block.
 
     Among its checkpoints: where the run is killed, the file goes when they go.
 
     Raises:
         OutputError: it cannot be written.
     """
-    path = checkpoint_path(folder.absolute(), _NAME)
+    job = replace(job, folder=job.folder.absolute())
+    path = checkpoint_path(job.folder, _NAME)
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

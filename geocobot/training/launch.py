@@ -15,14 +15,13 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import torch.distributed as dist
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.pytorch import LightningDataModule
-from torch import nn
 from torch.distributed.rendezvous import rendezvous
 
 from geocobot.errors import WorkerError
+from geocobot.processes import sendable
 from geocobot.progress import Progress
-from geocobot.training.fit import FitResult, FitSettings, fit
-from geocobot.training.job import Job, job_in
+from geocobot.training.fit import FitResult
+from geocobot.training.job import Job, kept_in_file
 from geocobot.training.peers import Seat, joined
 
 LauncherName: TypeAlias = Literal["torchrun", "srun"]
@@ -135,17 +134,9 @@ class Led:
         self._tell_end(result)
         return result
 
-    def fit(
-        self,
-        segmenter: nn.Module,
-        datamodule: LightningDataModule,
-        settings: FitSettings,
-        folder: Path,
-        progress: Progress | None = None,
-    ) -> FitResult:
+    def fit(self, job: Job, progress: Progress | None = None) -> FitResult:
         """Train as `training.fit.fit` does, together with the processes that follow."""
-        job = Job(segmenter, datamodule, settings, folder.absolute())
-        with job_in(folder, job) as path:
+        with kept_in_file(job) as path:
             self._store.set(_JOB, str(path))
             return self._fit(job, progress)
 
@@ -155,7 +146,7 @@ class Led:
         device_type = job.settings.compute.device.type
         try:
             with joined(self.seat, group, device_type) as peers:
-                return fit(*job.arguments, progress, peers=peers)
+                return job.done(progress, peers)
         except RuntimeError as error:
             if isinstance(error, dist.DistError) or "gloo" in str(error):
                 raise WorkerError(
@@ -198,12 +189,8 @@ class Led:
 
     def _tell_end(self, end: Any) -> None:
         """Tell the others how it ended, and wait until they know: the store may go with us."""
-        try:
-            told = pickle.dumps(end)
-            pickle.loads(told)  # noqa: S301 # its own
-        except Exception:
-            told = pickle.dumps(RuntimeError(f"{type(end).__name__}: {end}"))
         is_error = isinstance(end, BaseException)
+        told = pickle.dumps(sendable(end) if is_error else end)
         until = time.monotonic() + (_ERROR_PATIENCE_S if is_error else _PATIENCE_S)
         with suppress(RuntimeError):  # a store that is gone has ended with the others
             self._store.set(_END, told.hex())

@@ -146,13 +146,13 @@ class _Environment(ClusterEnvironment):
 
     @property
     def main_address(self) -> str:
-        """Lightning asks for it where processes have not met yet."""
-        raise NotImplementedError
+        """Nobody asks for it: the processes have met."""
+        raise RuntimeError("processes that have met need no address")
 
     @property
     def main_port(self) -> int:
-        """Lightning asks for it where processes have not met yet."""
-        raise NotImplementedError
+        """Nobody asks for it: the processes have met."""
+        raise RuntimeError("processes that have met need no address")
 
     @staticmethod
     def detect() -> bool:

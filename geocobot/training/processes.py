@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import pickle
 import signal
 import socket
 import threading
@@ -17,15 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule
-from torch import nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined] # it is documented there
 
 from geocobot.errors import GeocobotError, WorkerError
-from geocobot.processes import start_method
+from geocobot.processes import sendable, start_method
 from geocobot.progress import Progress, SilentProgress, Task
-from geocobot.training.fit import FitResult, FitSettings, fit, restore_best
-from geocobot.training.job import Job, job_in
+from geocobot.training.fit import FitResult, restore_best
+from geocobot.training.job import Job, kept_in_file
 from geocobot.training.peers import Seat, joined
 
 _HERE = "127.0.0.1"
@@ -34,22 +31,11 @@ _HINDSIGHT_S = 2.0
 _PATIENCE_S = 5.0
 
 
-def fit_in_processes(
-    segmenter: nn.Module,
-    datamodule: LightningDataModule,
-    settings: FitSettings,
-    folder: Path,
-    progress: Progress | None = None,
-    *,
-    devices: int,
-) -> FitResult:
+def fit_in_processes(job: Job, progress: Progress | None = None, *, devices: int) -> FitResult:
     """Train as `fit` does, by several processes; the segmenter here has the best state afterwards.
 
     Args:
-        segmenter: what is trained; it travels to the processes by a file, and so does the data.
-        datamodule: has `shared`, as `SceneDataModule`.
-        settings: how to train.
-        folder: of the run.
+        job: what to train; its data module has `shared`, as `SceneDataModule`.
         progress: shows rate, loss and IoU of the first process.
         devices: how many; process k of a GPU machine takes its k-th GPU.
 
@@ -59,7 +45,7 @@ def fit_in_processes(
     """
     threads = max(1, torch.get_num_threads() // devices)
     with (
-        job_in(folder, Job(segmenter, datamodule, settings, folder.absolute())) as path,
+        kept_in_file(job) as path,
         (progress or SilentProgress()).task("Training", total=1.0) as shown,
     ):
         store = _open_store(0, is_host=True)
@@ -72,7 +58,7 @@ def fit_in_processes(
         finally:
             for process in crew:
                 process.end()
-    restore_best(segmenter, folder)
+    restore_best(job.segmenter, job.folder)
     return result
 
 
@@ -218,9 +204,9 @@ def _serve(line: Any, path: Path, seat: Seat, port: int, threads: int) -> None:
         store = _open_store(port, is_host=False)
         with joined(seat, store, job.settings.compute.device.type) as peers:
             told = _Told(line) if seat.is_first else None
-            result = fit(*job.arguments, told, peers=peers)
+            result = job.done(told, peers)
     except Exception as error:
-        line.send(_sendable(error))
+        line.send(sendable(error))
     else:
         line.send(result)
 
@@ -280,12 +266,3 @@ class _Sender(logging.Handler):
         record.msg, record.args, record.exc_info = record.getMessage(), None, None
         with suppress(OSError):
             self._line.send(("record", record))
-
-
-def _sendable(error: Exception) -> Exception:
-    """An error, or what it says where it cannot travel."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 # its own
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 import torch
-from lightning.pytorch import LightningDataModule
-from torch import nn
 
 from geocobot.config import TrainOptions
 from geocobot.errors import ConfigError
 from geocobot.progress import Progress
-from geocobot.training.fit import FitResult, FitSettings, fit
+from geocobot.training.fit import FitResult
+from geocobot.training.job import Job
 from geocobot.training.launch import Launch, Led, find_launch
 from geocobot.training.processes import fit_in_processes
 from geocobot.workflows.device import check_gpus
@@ -27,14 +25,7 @@ class Crew(Protocol):
     def conduct(self, work: Callable[[], Result]) -> Result:
         """Do all of a run where it has to be done once; its result wherever it is asked for."""
 
-    def fit(
-        self,
-        segmenter: nn.Module,
-        datamodule: LightningDataModule,
-        settings: FitSettings,
-        folder: Path,
-        progress: Progress | None = None,
-    ) -> FitResult:
+    def fit(self, job: Job, progress: Progress | None = None) -> FitResult:
         """Train as `training.fit.fit` does; called within `conduct`."""
 
 
@@ -45,16 +36,9 @@ class Alone:
         """Do it here."""
         return work()
 
-    def fit(
-        self,
-        segmenter: nn.Module,
-        datamodule: LightningDataModule,
-        settings: FitSettings,
-        folder: Path,
-        progress: Progress | None = None,
-    ) -> FitResult:
+    def fit(self, job: Job, progress: Progress | None = None) -> FitResult:
         """Train here."""
-        return fit(segmenter, datamodule, settings, folder, progress)
+        return job.done(progress)
 
 
 class Processes(Alone):
@@ -67,18 +51,9 @@ class Processes(Alone):
     def __init__(self, devices: int) -> None:
         self.devices = devices
 
-    def fit(
-        self,
-        segmenter: nn.Module,
-        datamodule: LightningDataModule,
-        settings: FitSettings,
-        folder: Path,
-        progress: Progress | None = None,
-    ) -> FitResult:
+    def fit(self, job: Job, progress: Progress | None = None) -> FitResult:
         """Train there."""
-        return fit_in_processes(
-            segmenter, datamodule, settings, folder, progress, devices=self.devices
-        )
+        return fit_in_processes(job, progress, devices=self.devices)
 
 
 def choose_crew(options: TrainOptions, device: torch.device) -> Crew:

@@ -10,6 +10,7 @@ import torch
 from geocobot.config import PredictOptions
 from geocobot.errors import ConfigError
 from geocobot.inference.engines import Engine, LocalEngine
+from geocobot.inference.lanes import threads_restored
 from geocobot.inference.predictor import PredictorSource
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress
@@ -60,11 +61,8 @@ def open_engine(
     """
     source = PredictorSource(options.model, options.checkpoint, options.tta)
     if options.engine == "local" and options.devices == 1:
-        before = torch.get_num_threads()
-        try:
+        with threads_restored():
             yield LocalEngine(source.load(progress), compute, threads)
-        finally:
-            torch.set_num_threads(before)  # those of the engine say it for all of MKL
         return
     source.load(progress)  # what is wrong with it is told here, and a download comes once
     if options.engine == "ray":

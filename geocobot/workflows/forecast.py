@@ -13,7 +13,7 @@ from geocobot.adapters.config import AdapterConfig
 from geocobot.config import PredictOptions, TrainOptions
 from geocobot.data.module import SceneDataModule
 from geocobot.inference.batch import usual_batch
-from geocobot.inference.lanes import Lanes
+from geocobot.inference.lanes import Lanes, threads_restored
 from geocobot.io.scene import Scene
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
@@ -195,8 +195,7 @@ def _time_tile(segmenter: Segmenter, compute: Compute, side_px: int) -> float:
     segmenter.eval()
     image_shape = (segmenter.n_bands, side_px, side_px)
     tiles = torch.rand(usual_batch(compute, image_shape), *image_shape, device=compute.device)
-    threads = torch.get_num_threads()
-    lanes = Lanes(compute, threads)
+    lanes = Lanes(compute, torch.get_num_threads())
 
     def show(batch: torch.Tensor) -> None:
         with torch.inference_mode(), compute.autocast():
@@ -204,14 +203,12 @@ def _time_tile(segmenter: Segmenter, compute: Compute, side_px: int) -> float:
         _wait(compute.device)
 
     seconds = 0.0
-    try:
+    with threads_restored():
         for _ in range(2):
             started = time.perf_counter()
             for _ in lanes.each([tiles] * lanes.count, show):
                 pass
             seconds = time.perf_counter() - started
-    finally:
-        torch.set_num_threads(threads)  # those of the lanes say it for all of MKL
     return seconds / (lanes.count * len(tiles))
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from geocobot.config import PredictOptions
 from geocobot.data.dataset import SceneDataset
 from geocobot.inference.ahead import ahead
 from geocobot.inference.blend import BlendedRow, merge_rows
@@ -23,15 +21,13 @@ from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import to_yaml
 from geocobot.tiling import Strip, overlap_px
-from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.workflows.allocator import release_large_arrays
+from geocobot.workflows.drawing import draw, tell_if_empty
 from geocobot.workflows.map_job import MapJob
-from geocobot.workflows.mapped import SceneResult, Tally, describe_area_rate, with_threshold
+from geocobot.workflows.mapped import SceneResult, describe_area_rate, with_threshold
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.memory import plan_rows_ahead
 from geocobot.workflows.targets import open_targets
-
-_LOG = logging.getLogger("geocobot.workflows")
 
 _SILENT = SilentProgress()
 
@@ -63,7 +59,6 @@ def map_scene(
     job = job.in_batches(lambda: run.begun_batch() or engine.fitting_batch(image_shape))
     options, scene = job.options, job.scene
     classes = with_threshold(card.classes, options.threshold)
-    tally = Tally(classes)
     with (
         run.begun(job.identity(card, compute, engine.threads)) as place,
         closing(scene),
@@ -80,23 +75,16 @@ def map_scene(
         work = _work(job, card, place.journal.folder)
         tiles = len(work.plan.windows)
         depth = plan_rows_ahead(work, engine.batches, options.max_memory)
-
         with (
             _pace(progress, job, tiles) as pace,
             closing(ahead(finished_rows(work, engine, pace.advance), depth)) as rows,
             closing(ahead(files.record(_strips(rows, work, scene)), depth)) as strips,
         ):
-            for frame in polygonize(strips, job.native.grid, classes, _cleaning(options)):
-                files.polygons.append(frame)
-                tally.add(frame)
+            totals = draw(strips, job.native.grid, classes, options, files.polygons)
         files.write_config(to_yaml(options))
         place.close()
-    if not any(t.polygons for t in tally.totals()):
-        _LOG.warning(
-            "%s: no polygon. No pixel scored above the threshold, or --min-area dropped all.",
-            scene.name,
-        )
-    return job.result(tally.totals(), tiles=tiles, seconds=time.perf_counter() - start_s)
+    tell_if_empty(scene.name, totals)
+    return job.result(totals, tiles=tiles, seconds=time.perf_counter() - start_s)
 
 
 class _Pace:
@@ -152,12 +140,3 @@ def _strips(rows: Iterable[BlendedRow], work: RowWork, scene: Scene) -> Iterator
     """Finished rows in the pixels of the scene's file."""
     strips = merge_rows(rows, work.plan)
     return restore(strips, scene) if isinstance(scene, ResampledScene) else strips
-
-
-def _cleaning(options: PredictOptions) -> CleanOptions:
-    """How the polygons are cleaned."""
-    return CleanOptions(
-        min_area_m2=options.min_area,
-        simplify_m=options.simplify,
-        close_holes_m2=options.close_holes,
-    )

@@ -24,6 +24,7 @@ from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
 from geocobot.training.fit import FitResult, FitSettings
+from geocobot.training.job import Job
 from geocobot.training.losses import SegmentationLoss
 from geocobot.workflows.band_statistics import STATISTICS_NAME, keep_ranges, recall_ranges
 from geocobot.workflows.crew import Crew, choose_crew
@@ -120,7 +121,7 @@ def _train(
     with run.kept() if resumable else nullcontext():
         settings = _settings(options, compute, segmenter, run, loss)
         with keeping_features(options, segmenter):
-            fitted = crew.fit(segmenter, datamodule, settings, run.partial, progress)
+            fitted = crew.fit(Job(segmenter, datamodule, settings, run.partial), progress)
         classes = _tuned(ground.labels.classes, fitted)
         scores = judge_blocks(
             segmenter,

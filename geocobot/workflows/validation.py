@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from geocobot.classes import ClassSpec, classify
+from geocobot.classes import ClassSpec
 from geocobot.data.module import SceneDataModule
 from geocobot.evaluation.pixels import Confusion, PixelScores
 from geocobot.inference.tiles import Predictor, predict_tiles
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
-from geocobot.steps import as_steps, score_steps, scores_of
+from geocobot.steps import as_steps, classify_steps, score_steps
 from geocobot.training.objectives import BoxesFromLabels
 from geocobot.workflows.picture import Row, draw_rows
 
@@ -53,8 +53,8 @@ def judge_blocks(
         tiles = predict_tiles(predictor, [batch], compute, n_classes=len(classes), shown=shown)
         for tile, image, label in zip(tiles, batch["image"], batch["label"], strict=True):
             truth = label.numpy().astype(np.uint8)
-            scores = scores_of(score_steps(as_steps(tile.logits, tile.valid)))
-            predicted = classify(scores, tile.valid, classes)
+            steps = score_steps(as_steps(tile.logits, tile.valid))
+            predicted = classify_steps(steps, classes)
             confusion.add(truth, predicted, tile.valid)
             labelled = int(np.isin(truth, [c.number for c in classes]).sum())
             rows.append((labelled, Row(image.numpy(), truth, predicted)))

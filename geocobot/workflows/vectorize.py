@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -16,13 +15,11 @@ from geocobot.models.card import read_card
 from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import check_limits, to_yaml
 from geocobot.tiling import Strip
-from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.workflows.allocator import release_large_arrays
-from geocobot.workflows.mapped import ClassTotal, Tally, describe_totals, with_threshold
+from geocobot.workflows.drawing import draw, tell_if_empty
+from geocobot.workflows.mapped import ClassTotal, describe_totals, with_threshold
 from geocobot.workflows.moment import moment_now
 from geocobot.workflows.targets import Targets, check_targets, open_targets
-
-_LOG = logging.getLogger("geocobot.workflows")
 
 _SILENT = SilentProgress()
 
@@ -83,13 +80,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     if options.model is not None:
         file = file.named_as(read_card(options.model).classes, options.model)
     classes = with_threshold(file.classes, options.threshold)
-    clean = CleanOptions(
-        min_area_m2=options.min_area,
-        simplify_m=options.simplify,
-        close_holes_m2=options.close_holes,
-    )
     release_large_arrays()
-    tally = Tally(classes)
     with (
         open_targets(
             targets,
@@ -101,20 +92,14 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
         progress.task(f"Tracing {Path(file.path).name}", file.grid.height) as task,
         closing(ahead(file.strips(), 1)) as strips,
     ):
-        for frame in polygonize(_counted(strips, task), file.grid, classes, clean):
-            files.polygons.append(frame)
-            tally.add(frame)
+        totals = draw(_counted(strips, task), file.grid, classes, options, files.polygons)
         files.write_config(to_yaml(replace(options, out=str(vector))))
-    if not any(t.polygons for t in tally.totals()):
-        _LOG.warning(
-            "%s: no polygon. No pixel scored above the threshold, or --min-area dropped all.",
-            file.path,
-        )
+    tell_if_empty(file.path, totals)
     return VectorizeResult(
         scores=Path(file.path),
         polygons=targets.polygons,
         config=targets.config,
-        totals=tally.totals(),
+        totals=totals,
         seconds=time.perf_counter() - start_s,
     )
 

@@ -78,12 +78,20 @@ def test_bands_without_names_are_numbered(tmp_path):
     assert [c.name for c in ScoreFile.open(twice).classes] == ["band 1", "band 2"]
 
 
+def test_there_may_be_more_classes_than_a_model_reads_bands(tmp_path):
+    shares = np.random.default_rng(0).random((40, 6, 7), dtype=np.float32)
+    file = ScoreFile.open(write(tmp_path / "s.tif", shares, nodata=-1))
+    assert len(file.classes) == 40
+    (strip,) = file.strips()
+    assert np.abs(strip.scores - shares).max() <= 0.5 / 254 + 1e-6
+
+
 def test_rows_from_south_to_north_are_turned(tmp_path):
     shares = np.random.default_rng(0).random((1, 700, 20)).astype(np.float32)
     north = whole(ScoreFile.open(write(tmp_path / "n.tif", shares)))
     place = Affine(0.5, 0, 5e5, 0, 0.5, 5e6 - 350)
     south = ScoreFile.open(write(tmp_path / "s.tif", shares[:, ::-1], transform=place))
-    assert south.flipped
+    assert south.scene.flipped
     np.testing.assert_array_equal(whole(south), north)
 
 

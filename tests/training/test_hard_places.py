@@ -22,6 +22,7 @@ from geocobot.io.label_files import read_labels
 from geocobot.io.scene import Scene
 from geocobot.training.fit import FitSettings, fit
 from geocobot.training.groups import GroupSettings
+from geocobot.training.job import Job
 from geocobot.training.losses import sample_errors
 from geocobot.training.processes import fit_in_processes
 
@@ -112,7 +113,8 @@ def test_processes_draw_by_the_errors_of_all_of_them(make_module, tmp_path, monk
     crews = importlib.import_module("crews")
     given = crews.settings(epochs=4)
     alone = losses(fit(crews.steady(), make_module(), given, tmp_path / "alone"))
-    both = fit_in_processes(crews.steady(), make_module(), given, tmp_path / "both", devices=2)
+    job = Job(crews.steady(), make_module(), given, tmp_path / "both")
+    both = fit_in_processes(job, devices=2)
     expected = [float(loss) for loss in alone]
     assert [float(loss) for loss in losses(both)] == pytest.approx(expected, rel=1e-4)
 

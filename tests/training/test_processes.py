@@ -18,6 +18,7 @@ import torch
 
 from geocobot.errors import ConfigError, ResumeError, WorkerError
 from geocobot.training.fit import fit
+from geocobot.training.job import Job
 from geocobot.training.processes import fit_in_processes
 
 
@@ -40,9 +41,8 @@ def logged(result, name):
 
 def together(crews, segmenter, folder, progress=None, module=None, **changed):
     module = module or crews.SquaresModule()
-    return fit_in_processes(
-        segmenter, module, crews.settings(**changed), folder, progress, devices=2
-    )
+    job = Job(segmenter, module, crews.settings(**changed), folder)
+    return fit_in_processes(job, progress, devices=2)
 
 
 class HeardProgress:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from crews import FailingSegmenter, SquaresModule, settings
 
+from geocobot.training.job import Job
 from geocobot.training.processes import fit_in_processes
 
 if __name__ == "__main__":
     folder, sign = sys.argv[1:]
     segmenter = FailingSegmenter("wait", 0, number=None, sign=sign)
-    fit_in_processes(segmenter, SquaresModule(), settings(), Path(folder), devices=2)
+    fit_in_processes(Job(segmenter, SquaresModule(), settings(), Path(folder)), devices=2)

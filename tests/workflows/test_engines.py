@@ -14,10 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-from geocobot.adapters.config import AdapterConfig
-from geocobot.bands import BandRange
-from geocobot.classes import name_classes
-from geocobot.config import PredictOptions
 from geocobot.errors import (
     ConfigError,
     DeviceError,
@@ -26,14 +22,9 @@ from geocobot.errors import (
     WorkerError,
 )
 from geocobot.inference import process_engine
-from geocobot.models.card import ModelCard
-from geocobot.models.modelfile import save_model
-from geocobot.models.segmenter import build_segmenter
-from geocobot.settings import make_options
 from geocobot.workflows.predict import predict
 
-TILE_PX = 64
-FILES = ("map.gpkg", "map_scores.tif", "map_classes.tif")
+from .untrained import contents, make_model, options_for
 
 
 @pytest.fixture(autouse=True)
@@ -43,19 +34,7 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that has learned nothing, and says something else of every tile."""
-    torch.manual_seed(0)
-    segmenter = build_segmenter("tiny", 2, AdapterConfig()).eval()
-    card = ModelCard(
-        segmenter=segmenter.config,
-        classes=name_classes(["one", "other"]),
-        ranges=tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3)),
-        ground_pixel_m=(1.0, 1.0),
-        patch_px=TILE_PX,
-    )
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    save_model(path, segmenter, card)
-    return path
+    return make_model(tmp_path_factory.mktemp("model") / "model.safetensors")
 
 
 @pytest.fixture
@@ -87,26 +66,6 @@ class Told:
 
     def note(self, text: str) -> None:
         pass
-
-
-def options_for(model: Path, scene: Path, out: Path, **values: Any) -> PredictOptions:
-    given = {
-        "raster": [str(scene)],
-        "model": str(model),
-        "out": str(out / "map.gpkg"),
-        "save_scores": True,
-        "save_classes": True,
-        "threads": 1,
-        "device": "cpu",
-        "precision": "float32",
-        "batch_size": 3,
-        "simplify": 0.0,
-    }
-    return make_options(PredictOptions, given | values, "test")
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    return {name: (out / name).read_bytes() for name in FILES}
 
 
 @pytest.fixture

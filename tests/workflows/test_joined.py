@@ -14,23 +14,18 @@ import torch
 from affine import Affine
 from typer.testing import CliRunner
 
-from geocobot.adapters.config import AdapterConfig
-from geocobot.bands import BandRange
-from geocobot.classes import name_classes
 from geocobot.cli.app import app
 from geocobot.config import PredictOptions
 from geocobot.errors import CrsError, OverlapError, PixelSizeError, ResumeError
 from geocobot.inference.engines import LocalEngine
 from geocobot.io.scene import Scene
-from geocobot.models.card import ModelCard
-from geocobot.models.modelfile import save_model
-from geocobot.models.segmenter import build_segmenter
 from geocobot.settings import make_options, read_yaml
 from geocobot.workflows.predict import predict
 
+from .untrained import contents, make_model, options_for
+
 HEIGHT, WIDTH = 230, 300
 ORIGIN = Affine(1, 0, 500_000, 0, -1, 5_000_000)
-FILES = ("map.gpkg", "map_scores.tif", "map_classes.tif")
 CORNERS = ((0, 0, 150, 170), (0, 130, 140, 170), (100, 0, 130, 190), (90, 150, 140, 150))
 """Row, column, height and width of scenes that overlap by 10 to 60 px."""
 
@@ -42,19 +37,7 @@ def stopped_clock(monkeypatch):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A model that has learned nothing, and says something else of every place."""
-    torch.manual_seed(0)
-    segmenter = build_segmenter("tiny", 2, AdapterConfig()).eval()
-    card = ModelCard(
-        segmenter=segmenter.config,
-        classes=name_classes(["one", "other"]),
-        ranges=tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3)),
-        ground_pixel_m=(1.0, 1.0),
-        patch_px=64,
-    )
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    save_model(path, segmenter, card)
-    return path
+    return make_model(tmp_path_factory.mktemp("model") / "model.safetensors")
 
 
 @pytest.fixture
@@ -80,16 +63,6 @@ def corners(scene_factory, land):
     ]
 
 
-def options_for(model, rasters, out, **values):
-    usual = {"threshold": 0.5, "save_scores": True, "save_classes": True, "min_area": 0.0}
-    given = {"raster": [str(r) for r in rasters], "model": str(model), "out": str(out)}
-    return make_options(PredictOptions, given | usual | values, "test")
-
-
-def content(folder):
-    return {name: (folder / name).read_bytes() for name in FILES}
-
-
 @pytest.fixture
 def whole(scene_factory, land):
     """The land in one file."""
@@ -103,9 +76,9 @@ SEVERAL = pytest.param({"devices": 2, "threads": 2}, marks=pytest.mark.slow)
 def test_parts_of_a_scene_give_the_map_of_the_scene(tmp_path, model, whole, corners, how):
     """Polygons cross the files' edges, and where files overlap nothing is there twice."""
     torch.set_num_threads(2)
-    predict(options_for(model, [whole], tmp_path / "whole/map.gpkg"))
-    done = predict(options_for(model, corners, tmp_path / "parts/map.gpkg", **how))
-    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+    predict(options_for(model, [whole], tmp_path / "whole"))
+    done = predict(options_for(model, corners, tmp_path / "parts", **how))
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
     (scene,) = done.scenes
     assert scene.n_rasters == done.n_asked == 4
     assert f"map (4 scenes): {scene.n_polygons} polygons" in done.summary()
@@ -113,18 +86,18 @@ def test_parts_of_a_scene_give_the_map_of_the_scene(tmp_path, model, whole, corn
 
 
 def test_the_saved_options_give_the_result_again(tmp_path, model, corners):
-    (scene,) = predict(options_for(model, corners, tmp_path / "map.gpkg")).scenes
+    (scene,) = predict(options_for(model, corners, tmp_path)).scenes
     saved = make_options(PredictOptions, read_yaml(scene.config), "yaml")
     assert saved.raster == tuple(map(str, corners))
-    before = content(tmp_path)
+    before = contents(tmp_path)
     (again,) = predict(replace(saved, resume=True)).scenes
     assert again.is_recalled
     predict(replace(saved, overwrite=True))
-    assert content(tmp_path) == before
+    assert contents(tmp_path) == before
 
 
 def test_does_not_go_on_with_other_files(tmp_path, model, corners, monkeypatch):
-    options = options_for(model, corners, tmp_path / "map.gpkg")
+    options = options_for(model, corners, tmp_path)
     rows = LocalEngine.rows
 
     def breaking_off(self, work, numbers, told):
@@ -145,7 +118,7 @@ def test_does_not_go_on_with_other_files(tmp_path, model, corners, monkeypatch):
 
 
 def test_resumed_maps_have_the_same_bytes(tmp_path, model, corners, monkeypatch):
-    options = options_for(model, corners, tmp_path / "map.gpkg")
+    options = options_for(model, corners, tmp_path)
     predict(replace(options, out=str(tmp_path / "calm/map.gpkg")))
     reads = Scene.read_inside
     asked = []
@@ -162,22 +135,22 @@ def test_resumed_maps_have_the_same_bytes(tmp_path, model, corners, monkeypatch)
     monkeypatch.undo()
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
     predict(replace(options, resume=True))
-    assert content(tmp_path) == content(tmp_path / "calm")
+    assert contents(tmp_path) == contents(tmp_path / "calm")
 
 
 def test_a_part_of_the_whole(tmp_path, model, corners, whole):
     bounds = (500_100.0, 4_999_830.0, 500_260.0, 4_999_960.0)
-    predict(options_for(model, [whole], tmp_path / "whole/map.gpkg", bbox=bounds))
-    predict(options_for(model, corners, tmp_path / "parts/map.gpkg", bbox=bounds))
-    assert content(tmp_path / "parts") == content(tmp_path / "whole")
-    nowhere = options_for(model, corners, tmp_path / "no.gpkg", bbox=(0.0, 0.0, 1.0, 1.0))
-    with pytest.raises(OverlapError, match="no has nothing within --bbox"):
+    predict(options_for(model, [whole], tmp_path / "whole", bbox=bounds))
+    predict(options_for(model, corners, tmp_path / "parts", bbox=bounds))
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    nowhere = options_for(model, corners, tmp_path / "no", bbox=(0.0, 0.0, 1.0, 1.0))
+    with pytest.raises(OverlapError, match="map has nothing within --bbox"):
         predict(nowhere)
 
 
 def test_pixels_of_another_size_need_to_be_asked_for(tmp_path, model, corners, scene_factory):
     coarse = scene_factory("coarse.tif", res=2.0, origin_xy=(500_280.0, 5_000_000.0))
-    options = options_for(model, [*corners, coarse], tmp_path / "map.gpkg")
+    options = options_for(model, [*corners, coarse], tmp_path)
     done = predict(options)
     assert [f.raster for f in done.failures] == [str(coarse)]
     assert done.exit_code == 3
@@ -188,7 +161,7 @@ def test_pixels_of_another_size_need_to_be_asked_for(tmp_path, model, corners, s
         assert scores.bounds.right == 500_280 + 2 * 96
         assert scores.res == (1.0, 1.0)
         assert (scores.read(1, window=((10, 50), (310, 450))) != 255).all()
-    alone = options_for(model, [coarse, coarse.with_name("none.tif")], tmp_path / "no.gpkg")
+    alone = options_for(model, [coarse, coarse.with_name("none.tif")], tmp_path / "no")
     with pytest.raises(PixelSizeError, match=r"coarse\.tif has pixels of 2 m"):
         predict(alone)
 
@@ -196,7 +169,7 @@ def test_pixels_of_another_size_need_to_be_asked_for(tmp_path, model, corners, s
 def test_another_crs_is_refused_before_any_work(tmp_path, model, corners, scene_factory):
     elsewhere = scene_factory("zone34.tif", crs="EPSG:32634")
     with pytest.raises(CrsError, match=r"zone34\.tif is in EPSG:32634, .*in EPSG:32633"):
-        predict(options_for(model, [*corners, elsewhere], tmp_path / "map.gpkg"))
+        predict(options_for(model, [*corners, elsewhere], tmp_path))
     assert not list(tmp_path.glob("map*"))
 
 
@@ -204,7 +177,7 @@ def test_scenes_far_apart_are_told_of(tmp_path, model, scene_factory, caplog, mo
     monkeypatch.setattr("geocobot.workflows.opened._SPARSE_PX", 1e5)
     west = scene_factory("west.tif", shape_hw=(40, 40))
     east = scene_factory("east.tif", shape_hw=(40, 40), origin_xy=(501_000.0, 4_999_000.0))
-    done = predict(options_for(model, [west, east], tmp_path / "map.gpkg"))
+    done = predict(options_for(model, [west, east], tmp_path))
     assert "cover 0.3 % of the rectangle around them" in caplog.text
     with rasterio.open(done.scenes[0].classes) as classes:
         assert (classes.read(1) != 255).sum() == 2 * 40 * 40

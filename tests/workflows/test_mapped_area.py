@@ -15,25 +15,19 @@ import pytest
 import rasterio
 import rasterio.features
 import shapely
-import torch
 from affine import Affine
 
-from geocobot.adapters.config import AdapterConfig
-from geocobot.bands import BandRange
-from geocobot.classes import name_classes
 from geocobot.config import PredictOptions
 from geocobot.errors import EmptyLabelsError, OutputError, OverlapError, ResumeError
 from geocobot.io.scene import Scene
-from geocobot.models.card import ModelCard
-from geocobot.models.modelfile import save_model
-from geocobot.models.segmenter import build_segmenter
-from geocobot.settings import make_options
 from geocobot.workflows.predict import predict
+
+from . import untrained
+from .untrained import contents, make_model
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SHAPE_HW = (400, 300)
 PLACE = Affine(1, 0, WEST, 0, -1, NORTH)
-FILES = ("map.gpkg", "map_scores.tif", "map_classes.tif")
 
 
 def at(col: float, row: float, width: float, height: float) -> shapely.Polygon:
@@ -52,24 +46,9 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")
 
 
-def make_model(path: Path, ground_pixel_m: float, tile_px: int) -> Path:
-    """A model that has learned nothing, and says something else of every tile."""
-    torch.manual_seed(0)
-    segmenter = build_segmenter("tiny", 2, AdapterConfig()).eval()
-    card = ModelCard(
-        segmenter=segmenter.config,
-        classes=name_classes(["one", "other"]),
-        ranges=tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3)),
-        ground_pixel_m=(ground_pixel_m, ground_pixel_m),
-        patch_px=tile_px,
-    )
-    save_model(path, segmenter, card)
-    return path
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_model(tmp_path_factory.mktemp("model") / "model.safetensors", 1.0, 64)
+    return make_model(tmp_path_factory.mktemp("model") / "model.safetensors")
 
 
 @pytest.fixture
@@ -98,24 +77,7 @@ def burnt() -> Any:
 
 
 def options_for(model: Path, scene: Path, out: Path, area: Path, **values: Any) -> PredictOptions:
-    given = {
-        "raster": [str(scene)],
-        "model": str(model),
-        "out": str(out / "map.gpkg"),
-        "area": [str(area)],
-        "save_scores": True,
-        "save_classes": True,
-        "threads": 1,
-        "device": "cpu",
-        "precision": "float32",
-        "batch_size": 3,
-        "simplify": 0.0,
-    }
-    return make_options(PredictOptions, given | values, "test")
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    return {name: (out / name).read_bytes() for name in FILES}
+    return untrained.options_for(model, scene, out, area=[str(area)], **values)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +102,7 @@ def test_a_mask_maps_what_its_polygons_map(
 
 
 def test_a_resampled_scene(scene: Path, areas: tuple[Path, Path], tmp_path: Path) -> None:
-    model = make_model(tmp_path / "model.safetensors", 2.0, 64)
+    model = make_model(tmp_path / "model.safetensors", 2.0)
     for name, area in zip(("drawn", "marked"), areas, strict=True):
         predict(options_for(model, scene, tmp_path / name, area, resolution=2.0))
     assert contents(tmp_path / "marked") == contents(tmp_path / "drawn")

@@ -20,7 +20,8 @@ from geocobot.inference.row_maker import RowMaker
 from geocobot.models.precision import Compute
 from geocobot.workflows.predict import predict
 
-from .test_engines import Told, alone, contents, model, options_for, scene, stopped_clock
+from .test_engines import Told, alone, model, scene, stopped_clock
+from .untrained import contents, options_for
 
 __all__ = ["alone", "model", "scene", "stopped_clock"]  # fixtures
 
