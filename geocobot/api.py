@@ -1,7 +1,6 @@
 """The functions of the Python API: they do what the commands of the same name do.
 
-Options are those of the command line. `TrainKeywords` and its kin repeat their names and types,
-because a type checker can read them nowhere else; a test keeps them equal to the dataclasses.
+Options are those of the command line; `geocobot.keywords` says their names and types once more.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from geocobot.config import (
     CheckOptions,
@@ -19,26 +18,14 @@ from geocobot.config import (
     TrainOptions,
     VectorizeOptions,
 )
-from geocobot.config.values import (
-    AdapterInit,
-    AdapterName,
-    AdapterTarget,
-    BaseName,
-    ClassWeights,
-    DeviceName,
-    DtypeName,
-    EngineName,
-    HeadName,
-    LossName,
-    MixingName,
-    PrecisionName,
-    PromptName,
-    RelationName,
-    SamplingName,
-    ScoresDtype,
-    StartName,
-    StretchName,
-    TtaName,
+from geocobot.keywords import (
+    CheckKeywords,
+    DemoKeywords,
+    PathLike,
+    Paths,
+    PredictKeywords,
+    TrainKeywords,
+    VectorizeKeywords,
 )
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import make_options
@@ -50,155 +37,7 @@ if TYPE_CHECKING:
     from geocobot.workflows.train_result import TrainResult
     from geocobot.workflows.vectorize import VectorizeResult
 
-PathLike: TypeAlias = str | os.PathLike[str]
-Paths: TypeAlias = PathLike | Iterable[PathLike]
 Call = TypeVar("Call", bound=Callable[..., Any])
-
-
-class InputKeywords(TypedDict, total=False):
-    """Optional keywords about scenes and labels."""
-
-    labels_layer: str | None
-    labels_crs: str | None
-    line_width: float | None
-    width_field: str | None
-    point_radius: float | None
-    class_field: str | None
-    classes: Iterable[str] | None
-    where: str | None
-    labelled_area: Paths | None
-    ignore_boundary: int
-    val_raster: Paths | None
-    val_area: Paths | None
-    asset: str | None
-    bands: Iterable[int | str] | None
-    nodata: float | None
-    resolution: float | None
-    stretch: StretchName
-    value_range: Iterable[float] | None
-
-
-class CheckKeywords(InputKeywords, total=False):
-    """Optional keywords of `check`."""
-
-    out: PathLike | None
-    overwrite: bool
-    base: BaseName
-    start: StartName
-    patch_size: int | None
-    crop_size: int | None
-    batch_size: int | None
-    epochs: int | None
-    max_minutes: float | None
-    sampling: SamplingName
-    seed: int
-    device: DeviceName
-
-
-class TrainKeywords(InputKeywords, total=False):
-    """Optional keywords of `train`."""
-
-    out: PathLike | None
-    overwrite: bool
-    resume: bool
-    base: BaseName
-    start: StartName
-    checkpoint: PathLike | None
-    prompt: PromptName
-    model_dtype: DtypeName
-    head: HeadName
-    adapter: AdapterName
-    cobot: bool
-    rank: int | None
-    targets: Iterable[AdapterTarget] | None
-    alpha: float | None
-    dropout: float | None
-    adapter_init: AdapterInit
-    relation: RelationName
-    mixing: MixingName
-    log_adapter_health: bool
-    patch_size: int | None
-    crop_size: int | None
-    batch_size: int | None
-    epochs: int | None
-    max_minutes: float | None
-    learning_rate: float | None
-    head_rate: float | None
-    adapter_rate: float | None
-    relation_rate: float | None
-    projection_rate: float | None
-    weight_decay: float
-    adapter_decay: float
-    relation_decay: float
-    loss: LossName
-    class_weights: ClassWeights
-    sampling: SamplingName
-    patience: int | None
-    box_jitter_px: float | None
-    pool_epochs: int | None
-    feature_cache_gb: float | None
-    recompute: bool
-    workers: int | None
-    seed: int
-    device: DeviceName
-    devices: int
-    nodes: int
-    precision: PrecisionName
-
-
-class PredictKeywords(TypedDict, total=False):
-    """Optional keywords of `predict`."""
-
-    out: PathLike | None
-    overwrite: bool
-    resume: bool
-    save_scores: bool
-    scores_dtype: ScoresDtype
-    save_classes: bool
-    checkpoint: PathLike | None
-    asset: str | None
-    bands: Iterable[int | str] | None
-    nodata: float | None
-    area: Paths | None
-    bbox: Iterable[float] | None
-    resolution: float | None
-    overlap: float
-    tta: TtaName
-    threshold: float | None
-    min_area: float
-    simplify: float
-    close_holes: float
-    batch_size: int | None
-    workers: int
-    device: DeviceName
-    precision: PrecisionName
-    max_memory: float | None
-    devices: int
-    threads: int | None
-    engine: EngineName
-    address: str | None
-
-
-class VectorizeKeywords(TypedDict, total=False):
-    """Optional keywords of `vectorize`."""
-
-    out: PathLike | None
-    overwrite: bool
-    model: PathLike | None
-    threshold: float | None
-    min_area: float
-    simplify: float
-    close_holes: float
-
-
-class DemoKeywords(TypedDict, total=False):
-    """Optional keywords of `demo`."""
-
-    out: PathLike
-    overwrite: bool
-    max_minutes: float
-    seed: int
-    device: DeviceName
 
 
 def _takes(kind: type[Any]) -> Callable[[Call], Call]:

@@ -14,7 +14,7 @@ from geocobot.inference.ahead import result_of
 from geocobot.models.precision import Compute
 
 MOST_LANES = 16
-"""More would wait for each other's turn in Python, and each holds what a batch makes of memory."""
+"""Each holds in memory what the model makes of a batch, and all take turns in Python."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

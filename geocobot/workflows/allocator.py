@@ -9,8 +9,8 @@ import sys
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 
 _THRESHOLD_BYTES = 8 * 2**20
-"""Less, and what the model makes of a batch comes from the system anew at every step: with 4 MB a
-map took 1.2 times as long (benchmarks/README.md)."""
+"""Less, and what the model makes of a batch comes from the system anew at every step, which showed
+in the time of a map (benchmarks/README.md)."""
 
 _KEPT_BYTES = 64 * 2**20
 """What is free at the heap's end, for the next step."""
