@@ -17,7 +17,7 @@ from geocobot.errors import ConfigError, ResumeError
 from geocobot.models import bases
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.settings import read_yaml
-from geocobot.workflows import crew as crew_module
+from geocobot.training import job as job_module
 from geocobot.workflows import train as train_module
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
 from geocobot.workflows.train import TrainResult, train
@@ -217,7 +217,7 @@ def test_a_second_run_with_another_learning_rate_encodes_nothing(
 @pytest.fixture
 def interrupted(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> TrainOptions:
     """A run that was stopped by Ctrl-C when its second epoch began."""
-    real_fit = crew_module.fit
+    real_fit = job_module.fit
 
     def fit_and_stop(*args: Any, **kwargs: Any) -> Any:
         sampler = args[1].train_sampler
@@ -232,7 +232,7 @@ def interrupted(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> Train
         return real_fit(*args, **kwargs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(crew_module, "fit", fit_and_stop)
+        patched.setattr(job_module, "fit", fit_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train(options)
     return options

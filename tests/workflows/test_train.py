@@ -34,7 +34,7 @@ from geocobot.evaluation.pixels import ClassScore, PixelScores
 from geocobot.models.modelfile import load_model, read_card
 from geocobot.models.weights import sha256_of
 from geocobot.settings import make_options, read_yaml
-from geocobot.workflows import crew as crew_module
+from geocobot.training import job as job_module
 from geocobot.workflows import ground as ground_module
 from geocobot.workflows import train as train_module
 from geocobot.workflows.predict import predict
@@ -74,12 +74,12 @@ def test_head_loss_and_class_weights_are_what_was_asked_for(
 ) -> None:
     seen = []
 
-    def fit(*arguments: Any) -> Any:
+    def fit(*arguments: Any, **keywords: Any) -> Any:
         seen.append(arguments[2].loss)
-        return real(*arguments)
+        return real(*arguments, **keywords)
 
-    real = crew_module.fit
-    monkeypatch.setattr(crew_module, "fit", fit)
+    real = job_module.fit
+    monkeypatch.setattr(job_module, "fit", fit)
     asked = replace(options, head="dense", loss="cldice", class_weights="balanced", epochs=1)
     result = train(asked)
     assert read_card(result.model).segmenter.head.kind == "dense"
@@ -95,16 +95,16 @@ def test_training_and_the_scores_after_it_are_as_exact_as_asked(
 ) -> None:
     seen = []
 
-    def fit(*arguments: Any) -> Any:
+    def fit(*arguments: Any, **keywords: Any) -> Any:
         seen.append(arguments[2].compute.precision)
-        return real_fit(*arguments)
+        return real_fit(*arguments, **keywords)
 
     def judge_blocks(*arguments: Any, **keywords: Any) -> Any:
         seen.append(arguments[3].precision)
         return real_judge(*arguments, **keywords)
 
-    real_fit, real_judge = crew_module.fit, train_module.judge_blocks
-    monkeypatch.setattr(crew_module, "fit", fit)
+    real_fit, real_judge = job_module.fit, train_module.judge_blocks
+    monkeypatch.setattr(job_module, "fit", fit)
     monkeypatch.setattr(train_module, "judge_blocks", judge_blocks)
     result = train(replace(options, precision=precision, epochs=1))
     assert seen == [precision, precision]
@@ -264,7 +264,7 @@ def test_a_mount_point_is_refused_before_the_work(
 @pytest.fixture
 def interrupted(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> TrainOptions:
     """A run that was stopped by Ctrl-C when its second epoch began."""
-    real_fit = crew_module.fit
+    real_fit = job_module.fit
 
     def fit_and_stop(*args: Any, **kwargs: Any) -> Any:
         module = args[1]
@@ -279,7 +279,7 @@ def interrupted(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> Train
         return real_fit(*args, **kwargs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(crew_module, "fit", fit_and_stop)
+        patched.setattr(job_module, "fit", fit_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train(options)
     assert options.out is not None
@@ -349,7 +349,7 @@ def test_a_run_stopped_in_its_first_epoch_starts_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(crew_module, "fit", stop)
+        patched.setattr(job_module, "fit", stop)
         with pytest.raises(KeyboardInterrupt):
             train(options)
     assert not caplog.messages
@@ -447,14 +447,14 @@ def test_scenes_that_cannot_be_pooled_are_refused_before_the_survey(
 def test_what_came_to_lie_at_the_target_is_kept(
     options: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_fit, target = crew_module.fit, Path(str(options.out))
+    real_fit, target = job_module.fit, Path(str(options.out))
 
     def fit_while_somebody_writes(*args: Any, **kwargs: Any) -> Any:
         target.mkdir(parents=True)
         (target / "thesis.txt").write_text("years of work", encoding="utf-8")
         return real_fit(*args, **kwargs)
 
-    monkeypatch.setattr(crew_module, "fit", fit_while_somebody_writes)
+    monkeypatch.setattr(job_module, "fit", fit_while_somebody_writes)
     with pytest.raises(OutputError, match="exists already"):
         train(options)
     assert (target / "thesis.txt").read_text(encoding="utf-8") == "years of work"
@@ -466,13 +466,13 @@ def test_what_came_to_lie_at_the_target_is_kept(
 def test_a_scene_that_breaks_off_while_workers_read_it_is_named(
     options: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_fit, scene = crew_module.fit, Path(options.raster[0])
+    real_fit, scene = job_module.fit, Path(options.raster[0])
 
     def fit_while_the_disk_fails(*args: Any, **kwargs: Any) -> Any:
         whole = scene.read_bytes()
         scene.write_bytes(whole[: len(whole) // 2])
         return real_fit(*args, **kwargs)
 
-    monkeypatch.setattr(crew_module, "fit", fit_while_the_disk_fails)
+    monkeypatch.setattr(job_module, "fit", fit_while_the_disk_fails)
     with pytest.raises(UnreadableFileError, match=r"scene\.tif cannot be read at rows.*copy or"):
         train(replace(options, workers=1))
