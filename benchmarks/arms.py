@@ -88,6 +88,8 @@ class Job:
         minutes: of training.
         max_views: how often a run sees its training area at most; 0 for no limit.
         threads: of the CPU.
+        budget_steps: in place of the clock: what so many threads, alone on their machine, do in these
+            minutes. Such a run may share its machine with others, and computes on one thread.
         rate: peak learning rate; None for geocobot's own.
         patches: how many patches are labelled; None for all of the part.
         checkpoint: file with the pretrained weights, for the arms that begin with them.
@@ -100,6 +102,7 @@ class Job:
     minutes: float
     max_views: int
     threads: int
+    budget_steps: int | None = None
     rate: float | None = None
     patches: int | None = None
     checkpoint: str | None = None
@@ -223,8 +226,7 @@ def finished(
     """
     folder.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = path.read_text().splitlines() if path.is_file() else []
-    known = [json.loads(line) for line in lines]
+    known = runs_of(path)
     for job in jobs:
         run = next((k for k in known if {n: k.get(n) for n in job.key} == job.key), None)
         if run is None:
@@ -241,9 +243,41 @@ def finished(
         yield run
 
 
+def runs_of(path: Path) -> list[Run]:
+    """All runs of a file; none if there is no file yet."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
+def at_pace(job: Job, known: Sequence[Run]) -> Job:
+    """The job with its minutes in steps.
+
+    The pace is the median of the runs by the clock of the same arm on as many threads: of those
+    of the same scene and seed, else of the same scene, else of all. Crops, and with them what a
+    step takes, depend on the scene and on how the seed splits it.
+
+    Raises:
+        ValueError: there is no such run.
+    """
+    clocked = [
+        run
+        for run in known
+        if (run["arm"], run["threads"]) == (job.arm, job.threads)
+        and run.get("budget_steps") is None
+    ]
+    here = [run for run in clocked if run["scene"] == job.scene]
+    alike = [run for run in here if run["seed"] == job.seed] or here or clocked
+    if not alike:
+        raise ValueError(
+            f"no run of {job.arm} by the clock tells its pace: run one without --at-pace"
+        )
+    pace = statistics.median(run["steps"] / run["seconds"] for run in alike)
+    return replace(job, budget_steps=round(60 * job.minutes * pace))
+
+
 def begin(job: Job) -> Compute:
     """Set the threads and choose where and how exactly to compute: the same for all arms."""
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(job.threads if job.budget_steps is None else 1)
     return choose_compute("auto", "auto")
 
 
@@ -308,7 +342,7 @@ def train(
     settings = FitSettings(
         n_classes=len(classes),
         epochs=_most_epochs(job, datamodule),
-        max_minutes=job.minutes,
+        max_minutes=None if job.budget_steps is not None else job.minutes,
         groups=_groups(job, segmenter),
         seed=job.seed,
         compute=compute,
@@ -416,9 +450,12 @@ def _truth(part: Inputs) -> npt.NDArray[np.uint8]:
 
 def _most_epochs(job: Job, datamodule: SceneDataModule) -> int | None:
     """The end of a run, as `geocobot train` has it; None where only the clock ends it."""
-    if not job.max_views:
-        return None
-    return max(1, round(job.max_views / datamodule.views_per_epoch))
+    ends = []
+    if job.max_views:
+        ends.append(job.max_views / datamodule.views_per_epoch)
+    if job.budget_steps is not None:
+        ends.append(job.budget_steps / datamodule.steps_per_epoch)
+    return max(1, round(min(ends))) if ends else None
 
 
 def _groups(job: Job, segmenter: Segmenter) -> GroupSettings:

@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/pretrained.py --checkpoint FILE [--scenes vegas_roads ...]
        [--arms pretrained pretrained-full random-adapters random-full unet] [--seeds 0 1 2]
-       [--minutes 10 | --seconds 20] [--unet-rates 3e-4 1e-3 3e-3] [--own-rates ...]
+       [--minutes 10 | --seconds 20] [--at-pace] [--unet-rates 3e-4 1e-3 3e-3] [--own-rates ...]
        [--max-views 600] [--threads 2] [--out build/pretrained] [--runs FILE] [--save-maps]
 
 Every arm trains on one part of a scene for the same minutes, and is judged on another part that
@@ -15,6 +15,10 @@ scene; the judged part has no say. The U-Net has three; the others take geocobot
 heart; all arms, the U-Net's included, end there too: --max-views 0 lets the clock alone decide.
 Steps and views are in the table, and the IoU of a map that has every class everywhere, which is
 what nothing learned is worth.
+
+With --at-pace a run counts steps in place of minutes: as many as the same arm does in them when it
+has both cores of the machine for itself, which shorter runs by the clock have shown. It computes on
+one thread, and nothing else that the machine does changes what comes of it.
 
 Every finished run is a line of benchmarks/runs/pretrained.jsonl and is not run again, whatever
 machine it was made on; the table at the end is of all runs that were asked for. Their scores are
@@ -34,11 +38,13 @@ from arms import (
     UNET,
     Job,
     Run,
+    at_pace,
     begin,
     figures,
     finished,
     judge,
     keep_scores,
+    runs_of,
     score_part,
     split,
     survey,
@@ -85,6 +91,7 @@ def add_arms(parser: argparse.ArgumentParser, arms: Sequence[str], *, minutes: f
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, default=minutes)
     length.add_argument("--seconds", type=float, help="in place of minutes, to try things out")
+    parser.add_argument("--at-pace", action="store_true", help="count steps in place of minutes")
     parser.add_argument("--checkpoint", type=Path, help="the pretrained weights of tiny")
     parser.add_argument("--max-views", type=int, default=MAX_VIEWS)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -129,7 +136,7 @@ def make_job(
 ) -> Job:
     """One run of what the command line asks for; arms without weights do not depend on them."""
     weights: Path | None = given.checkpoint if ARMS[arm].pretrained else None
-    return Job(
+    job = Job(
         scene=scene,
         arm=arm,
         seed=seed,
@@ -141,6 +148,7 @@ def make_job(
         checkpoint=None if weights is None else str(weights),
         checkpoint_sha256=None if weights is None else sha256_of(weights),
     )
+    return at_pace(job, runs_of(given.runs)) if given.at_pace else job
 
 
 def run(job: Job, folder: Path) -> Run:
