@@ -88,8 +88,8 @@ class Job:
         minutes: of training.
         max_views: how often a run sees its training area at most; 0 for no limit.
         threads: of the CPU.
-        budget_steps: in place of the clock: what so many threads, alone on their machine, do in these
-            minutes. Such a run may share its machine with others, and computes on one thread.
+        budget_steps: in place of the clock: what so many threads, alone on their machine, do in
+            these minutes. Such a run may share its machine, and computes on one thread.
         rate: peak learning rate; None for geocobot's own.
         patches: how many patches are labelled; None for all of the part.
         checkpoint: file with the pretrained weights, for the arms that begin with them.
@@ -259,12 +259,8 @@ def at_pace(job: Job, known: Sequence[Run]) -> Job:
     Raises:
         ValueError: there is no such run.
     """
-    clocked = [
-        run
-        for run in known
-        if (run["arm"], run["threads"]) == (job.arm, job.threads)
-        and run.get("budget_steps") is None
-    ]
+    same = (job.arm, job.threads, None)
+    clocked = [r for r in known if (r["arm"], r["threads"], r.get("budget_steps")) == same]
     here = [run for run in clocked if run["scene"] == job.scene]
     alike = [run for run in here if run["seed"] == job.seed] or here or clocked
     if not alike:
