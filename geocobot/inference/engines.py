@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from geocobot.inference.ahead import ahead
+from geocobot.ahead import ahead
 from geocobot.inference.batch import fitting_batch
 from geocobot.inference.blend import BlendedRow
 from geocobot.inference.lanes import Lanes

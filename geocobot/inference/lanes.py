@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
-from geocobot.inference.ahead import result_of
+from geocobot.ahead import each_in_order
 from geocobot.models.precision import Compute
 
 MOST_LANES = 16
@@ -59,19 +58,7 @@ class Lanes:
         Yields:
             Every item and what came of it, in their order.
         """
-        pool = self._opened()
-        coming: deque[tuple[Item, Future[Result]]] = deque()
-        try:
-            for item in items:
-                coming.append((item, pool.submit(work, item)))
-                if len(coming) > self.count:
-                    yield _first(coming)
-            while coming:
-                yield _first(coming)
-        finally:
-            wait([future for _, future in coming if not future.cancel()])
-            if isinstance(items, Generator):
-                items.close()
+        yield from each_in_order(items, work, self._opened(), self.count)
 
     def _opened(self) -> ThreadPoolExecutor:
         """The threads, which stay for whoever comes next."""
@@ -80,14 +67,6 @@ class Lanes:
                 self.count, "model", torch.set_num_threads, (self.threads,)
             )
         return self._pool
-
-
-def _first(coming: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
-    """The first item and its result, for which it waits."""
-    item, future = coming[0]
-    result = result_of(future)
-    coming.popleft()
-    return item, result
 
 
 @contextmanager

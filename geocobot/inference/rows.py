@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from geocobot.ahead import ahead
 from geocobot.data.dataset import SceneDataset
-from geocobot.inference.ahead import ahead
 from geocobot.inference.blend import BlendedRow, blend_rows
 from geocobot.inference.journal import RowJournal
 from geocobot.inference.lanes import Lanes

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from geocobot.ahead import ahead
 from geocobot.data.dataset import SceneDataset
-from geocobot.inference.ahead import ahead
 from geocobot.inference.blend import BlendedRow, merge_rows
 from geocobot.inference.engines import Engine, finished_rows
 from geocobot.inference.restore import restore

@@ -8,8 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from geocobot.ahead import ahead
 from geocobot.config import VectorizeOptions
-from geocobot.inference.ahead import ahead
 from geocobot.io.score_file import ScoreFile
 from geocobot.models.card import read_card
 from geocobot.progress import Progress, SilentProgress, Task

@@ -11,7 +11,8 @@ from pyproj import CRS, Geod, Transformer
 
 from geocobot.grid import GeoGrid
 from geocobot.steps import SCORE_SCALE
-from geocobot.tracing.attributes import COLUMNS, measure
+from geocobot.tracing.attributes import COLUMNS
+from geocobot.tracing.measures import measure
 from geocobot.tracing.polygonize import CleanOptions, polygonize
 
 from .rasters import CLASSES, cut, grid_of, parse, trace

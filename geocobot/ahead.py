@@ -1,9 +1,9 @@
-"""Stages of a map that work at the same time, each in a thread of its own."""
+"""Stages of a map that work at the same time, in threads of their own."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -57,6 +57,45 @@ def _made_ahead(source: Iterator[Item], depth: int, thread: Executor) -> Iterato
             yield item
     finally:
         wait([future for future in coming if not future.cancel()])
+
+
+def each_in_order(
+    items: Iterable[Item], work: Callable[[Item], Result], pool: Executor, depth: int
+) -> Generator[tuple[Item, Result]]:
+    """Do something with every item, several at the same time.
+
+    What is raised for an item is raised in its place. Who stops early closes the iterator, which
+    waits for what is under way.
+
+    Args:
+        items: taken in the consumer's own thread; a generator is closed in the end.
+        work: what to do, in one of the pool's threads.
+        pool: threads that may do other things besides.
+        depth: how many items are under way, or done and not yet asked for.
+
+    Yields:
+        Every item and what came of it, in their order.
+    """
+    coming: deque[tuple[Item, Future[Result]]] = deque()
+    try:
+        for item in items:
+            coming.append((item, pool.submit(work, item)))
+            if len(coming) > depth:
+                yield _first(coming)
+        while coming:
+            yield _first(coming)
+    finally:
+        wait([future for _, future in coming if not future.cancel()])
+        if isinstance(items, Generator):
+            items.close()
+
+
+def _first(coming: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
+    """The first item and its result, for which it waits."""
+    item, future = coming[0]
+    result = result_of(future)
+    coming.popleft()
+    return item, result
 
 
 def result_of(future: Future[Result]) -> Result:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocobot.inference.ahead import ahead
+from geocobot.ahead import ahead
 
 
 @given(st.lists(st.integers()), st.integers(0, 5))

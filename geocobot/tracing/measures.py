@@ -1,0 +1,143 @@
+"""Areas and perimeters on the ellipsoid, of many polygons at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from pyproj import Geod
+
+from geocobot.grid import GeoGrid
+from geocobot.ground import degrees_of, geod_of
+
+# A straight map line, the geodesic between its ends and the line that the sums below follow part by
+# L^2 tan(latitude) / 8R at most: 7 cm for 1 km at 70 degrees. So edges are cut, into lengths of a
+# pixel, but no shorter than
+_SHORT_EDGE_M = 100.0
+# and no longer than
+_LONGEST_EDGE_M = 1000.0
+
+# From here on meridians come together so fast that rings are measured one by one.
+_POLAR_DEGREES = 85.0
+
+
+def measure(
+    polygons: npt.NDArray[np.object_], grid: GeoGrid
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Geodesic area and perimeter on the ellipsoid of the grid's CRS.
+
+    Args:
+        polygons: (N,) polygons in pixels of the grid.
+        grid: the scene's grid.
+
+    Returns:
+        (N,) square metres, holes taken off, and (N,) metres, holes included.
+    """
+    if not polygons.size:
+        return np.empty(0), np.empty(0)
+    pixel_m = max(grid.ground_pixel_m)
+    longest_px = min(max(pixel_m, _SHORT_EDGE_M), _LONGEST_EDGE_M) / pixel_m
+    west, south, east, north = shapely.bounds(polygons).T
+    is_long = np.maximum(east - west, north - south) > longest_px
+    dense = polygons
+    if is_long.any():
+        dense = polygons.copy()
+        dense[is_long] = shapely.segmentize(polygons[is_long], longest_px)
+    _, closed, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(dense)
+    lon, lat = degrees_of(grid.crs, *grid_to_crs(closed, grid).T)
+    ring_m2, ring_m = measure_rings(lon, lat, ring_offsets, geod_of(grid.crs))
+    # The first ring of each polygon is its outer one.
+    starts = polygon_offsets[:-1]
+    is_hole = np.ones(ring_m2.size, dtype=np.bool_)
+    is_hole[starts] = False
+    ring_m2[is_hole] *= -1
+    return np.add.reduceat(ring_m2, starts), np.add.reduceat(ring_m, starts)
+
+
+def measure_rings(
+    lon: npt.NDArray[np.float64],
+    lat: npt.NDArray[np.float64],
+    offsets: npt.NDArray[np.int64],
+    geod: Geod,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Area and perimeter of closed rings whose edges are short, both positive.
+
+    Areas are shoelace sums in the cylindrical equal-area projection of the ellipsoid, lengths
+    those on the sphere that touches it in the middle of each edge. Up to 60 degrees both are
+    within 2e-7 of GeographicLib's for edges of 50 m, and closer to the truth than these for objects
+    of a metre. Rings near or around a pole go to GeographicLib one by one.
+
+    Args:
+        lon: (V,) longitudes in degrees, ring after ring, the first vertex repeated at the end.
+        lat: (V,) latitudes in degrees.
+        offsets: (R + 1,) where the rings begin and end.
+        geod: the ellipsoid.
+
+    Returns:
+        (R,) square metres and (R,) metres.
+    """
+    phi = np.radians(lat)
+    first, lengths = offsets[:-1], np.diff(offsets)
+    # Edges run from every vertex to the next; that from one ring to the next has no length.
+    d_lon = np.radians(_within_half_turn(np.diff(lon, append=lon[-1:])))
+    between = offsets[1:] - 1
+    d_lon[between] = 0
+    area_m2 = np.abs(_areas(d_lon, _authalic(phi, geod), first, lengths)) * geod.a**2 / 2
+    perimeter_m = _perimeters(d_lon, phi, between, first, geod)
+
+    polar = np.maximum.reduceat(np.abs(lat), first) > _POLAR_DEGREES
+    around_a_pole = np.abs(np.add.reduceat(d_lon, first)) > np.pi
+    for i in np.flatnonzero(polar | around_a_pole):
+        ring = slice(offsets[i], offsets[i + 1])
+        area, perimeter_m[i] = geod.polygon_area_perimeter(lon[ring], lat[ring])
+        area_m2[i] = abs(area)
+    return area_m2, perimeter_m
+
+
+def grid_to_crs(px: npt.NDArray[np.float64], grid: GeoGrid) -> npt.NDArray[np.float64]:
+    """Columns and rows (N, 2) to coordinates (N, 2) of the grid's CRS."""
+    scale = np.array([grid.transform.a, grid.transform.e])
+    return np.asarray(px * scale + np.array([grid.transform.c, grid.transform.f]))
+
+
+def _areas(
+    d_lon: npt.NDArray[np.float64],
+    height: npt.NDArray[np.float64],
+    first: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """Signed areas between edges and the height of each ring's first vertex."""
+    above = height - np.repeat(height[first], lengths)
+    return np.asarray(np.add.reduceat(d_lon * (above + np.roll(above, -1)) / 2, first))
+
+
+def _authalic(phi: npt.NDArray[np.float64], geod: Geod) -> npt.NDArray[np.float64]:
+    """Heights in the cylindrical equal-area projection, for a semi-major axis of 1, doubled."""
+    sine = np.sin(phi)
+    if geod.es == 0:
+        return np.asarray(2 * sine)
+    e = np.sqrt(geod.es)
+    return np.asarray((1 - geod.es) * (sine / (1 - geod.es * sine**2) + np.arctanh(e * sine) / e))
+
+
+def _perimeters(
+    d_lon: npt.NDArray[np.float64],
+    phi: npt.NDArray[np.float64],
+    between: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int64],
+    geod: Geod,
+) -> npt.NDArray[np.float64]:
+    """Lengths of the edges of each ring together."""
+    d_phi = np.diff(phi, append=phi[-1:])
+    d_phi[between] = 0
+    middle = phi + d_phi / 2
+    wide = 1 - geod.es * np.sin(middle) ** 2
+    normal = geod.a / np.sqrt(wide)
+    meridian = normal * (1 - geod.es) / wide
+    edge = np.hypot(meridian * d_phi, normal * np.cos(middle) * d_lon)
+    return np.asarray(np.add.reduceat(edge, first))
+
+
+def _within_half_turn(degrees: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Differences of longitudes the short way round."""
+    return np.asarray((degrees + 180.0) % 360.0 - 180.0)

@@ -1,0 +1,76 @@
+"""Areas and perimeters of many rings, against GeographicLib."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import CRS, Geod
+
+from geocobot.grid import GeoGrid
+from geocobot.tracing.measures import measure, measure_rings
+
+ELLIPSOIDS = [Geod(ellps="WGS84"), Geod(ellps="clrk66"), Geod(ellps="sphere")]
+
+
+def ring(longitude: float, latitude: float, size_m: float, seed: int):
+    """A ragged ring of twelve corners, closed, in degrees."""
+    rng = np.random.default_rng(seed)
+    turn = np.linspace(0, 2 * np.pi, 13)[:-1]
+    radius = np.degrees(size_m * rng.uniform(0.5, 1, 12) / 6.37e6)
+    lon = longitude + radius * np.cos(turn) / np.cos(np.radians(latitude))
+    lat = latitude + radius * np.sin(turn)
+    lon = (lon + 180) % 360 - 180
+    return np.append(lon, lon[0]), np.append(lat, lat[0])
+
+
+places = st.tuples(
+    st.floats(-180, 180),
+    st.floats(-60, 60),
+    st.sampled_from([1.0, 20.0, 200.0]),
+    st.integers(0, 99),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(places, min_size=1, max_size=6), st.sampled_from(ELLIPSOIDS))
+def test_rings_are_measured_as_by_geographiclib(corners, geod):
+    rings = [ring(*place) for place in corners]
+    lon, lat = (np.concatenate(part) for part in zip(*rings, strict=True))
+    offsets = np.cumsum([0, *(len(one) for one, _ in rings)])
+    area_m2, perimeter_m = measure_rings(lon, lat, offsets, geod)
+    expected = np.array([geod.polygon_area_perimeter(*one) for one in rings])
+    # GeographicLib is 2e-5 m2 off for what is 1 m wide, as 50 digits show.
+    assert area_m2 == pytest.approx(np.abs(expected[:, 0]), rel=1e-6, abs=1e-4)
+    assert perimeter_m == pytest.approx(expected[:, 1], rel=1e-7)
+
+
+@pytest.mark.parametrize("latitude", [86.0, 89.999, -88.0])
+def test_near_a_pole_they_are_those_of_geographiclib(latitude):
+    geod = ELLIPSOIDS[0]
+    lon, lat = ring(179.9, latitude, 50.0, 0)
+    area_m2, perimeter_m = measure_rings(lon, lat, np.array([0, len(lon)]), geod)
+    area, perimeter = geod.polygon_area_perimeter(lon, lat)
+    assert (area_m2[0], perimeter_m[0]) == (abs(area), perimeter)
+
+
+def test_around_a_pole():
+    polar = CRS.from_epsg(3413)  # the north pole lies at 0, 0
+    grid = GeoGrid(polar, Affine(10_000, 0, -1_500_000, 0, -10_000, 1_500_000), (300, 300))
+    whole = shapely.box(0, 0, 300, 300)
+    quarters = shapely.box([0, 0, 150, 150], [0, 150, 0, 150], [150, 150, 300, 300], [150, 300] * 2)
+    area_m2, _ = measure(np.array([whole, *quarters]), grid)
+    assert area_m2[0] == pytest.approx(area_m2[1:].sum(), rel=1e-6)
+    # Polar stereographic is true to scale at 70 degrees; the square's middle is drawn smaller.
+    assert 1.0 < area_m2[0] / 3e6**2 < 1.1
+
+
+def test_measures_hardly_depend_on_where_outlines_have_vertices():
+    grid = GeoGrid(CRS.from_epsg(32633), Affine(1, 0, 300_000, 0, -1, 7_800_000), (5000, 5000))
+    box = shapely.box(10, 20, 4700, 4900)
+    area_m2, perimeter_m = measure(np.array([box, shapely.segmentize(box, 7)]), grid)
+    assert area_m2[1] == pytest.approx(area_m2[0], rel=1e-8)
+    assert perimeter_m[1] == pytest.approx(perimeter_m[0], rel=1e-8)
