@@ -60,7 +60,7 @@ def _made_ahead(source: Iterator[Item], depth: int, thread: Executor) -> Iterato
 
 
 def each_in_order(
-    items: Iterable[Item], work: Callable[[Item], Result], pool: Executor, depth: int
+    items: Iterable[Item], work: Callable[[Item], Result], pool: Executor | None, depth: int
 ) -> Generator[tuple[Item, Result]]:
     """Do something with every item, several at the same time.
 
@@ -70,8 +70,8 @@ def each_in_order(
     Args:
         items: taken in the consumer's own thread; a generator is closed in the end.
         work: what to do, in one of the pool's threads.
-        pool: threads that may do other things besides.
-        depth: how many items are under way, or done and not yet asked for.
+        pool: threads, which may do other things besides; None does it in the consumer's own.
+        depth: how many items are under way, or done and not yet asked for; nothing without a pool.
 
     Yields:
         Every item and what came of it, in their order.
@@ -79,6 +79,9 @@ def each_in_order(
     coming: deque[tuple[Item, Future[Result]]] = deque()
     try:
         for item in items:
+            if pool is None:
+                yield item, work(item)
+                continue
             coming.append((item, pool.submit(work, item)))
             if len(coming) > depth:
                 yield _first(coming)

@@ -153,3 +153,21 @@ class Strip:
     def height(self) -> int:
         """Rows in the strip."""
         return int(self.steps.shape[1])
+
+
+@dataclass(frozen=True)
+class ClassStrip:
+    """Full-width rows of a class raster.
+
+    Attributes:
+        row_off: first row, in pixels of the raster's grid.
+        labels: (h, W) uint8 class numbers; `classes.BACKGROUND` and `classes.IGNORE` among them.
+    """
+
+    row_off: int
+    labels: npt.NDArray[np.uint8]
+
+    @property
+    def height(self) -> int:
+        """Rows in the strip."""
+        return len(self.labels)

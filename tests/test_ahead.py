@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocobot.ahead import ahead
+from geocobot.ahead import ahead, each_in_order
 
 
 @given(st.lists(st.integers()), st.integers(0, 5))
@@ -74,3 +74,9 @@ def test_who_stops_early_ends_the_thread_and_closes_the_items(depth):
     coming.close()
     assert is_closed == [True]
     assert threading.active_count() == before
+
+
+def test_without_a_pool_each_item_is_made_when_it_is_asked_for():
+    made = each_in_order(iter(range(3)), lambda item: (item, threading.get_ident()), None, 5)
+    assert next(made) == (0, (0, threading.get_ident()))
+    assert [item for item, _ in made] == [1, 2]

@@ -31,11 +31,14 @@ BATCH_ROWS = 20_000
 """Polygons that wait in memory until they are written, in one transaction."""
 
 _SCHEMA = {
+    "object_id": "int64",
     "class_id": "int64",
     "class_name": "str",
     "score": "float64",
+    "score_p10": "float64",
     "area_m2": "float64",
     "perimeter_m": "float64",
+    "width_m": "float64",
 }
 _READ_ERRORS = (DataSourceError, DataLayerError, ValueError)
 _WRITE_ERRORS = (DataSourceError, DataLayerError, FieldError, OSError)
@@ -168,8 +171,7 @@ class PolygonWriter:
         """Take polygons.
 
         Args:
-            frame: columns class_id, class_name, score, area_m2, perimeter_m and polygons in
-                the writer's CRS.
+            frame: the columns of `tracing.attributes.COLUMNS` and polygons in the writer's CRS.
 
         Raises:
             OutputError: the file cannot be written.
@@ -313,7 +315,8 @@ def _description(classes: Sequence[ClassSpec]) -> str:
     names = ", ".join(spec.name for spec in classes)
     return (
         f"Polygons of {names}, mapped by geocobot. score: mean score of the class in the polygon, "
-        f"0 to 1; area_m2, perimeter_m: geodesic."
+        f"0 to 1; score_p10: a tenth of its pixels score this or less; area_m2, perimeter_m: "
+        f"geodesic; width_m: of the rectangle with this area and perimeter."
     )
 
 

@@ -15,7 +15,7 @@ from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
 from geocobot.errors import GridMismatchError
 from geocobot.grid import GeoGrid
 from geocobot.steps import classify_steps
-from geocobot.tiling import Strip
+from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.holes import HoleFilling
 
 
@@ -26,20 +26,21 @@ class Block:
     Attributes:
         row_off: first row, in pixels of the scene.
         classes: (h, W) uint8 class numbers, 0 where there is none.
-        steps: (h, W) uint8 score of each pixel's own class, in steps; 0 where there is none.
+        steps: (h, W) uint8 score of each pixel's own class, in steps, of no meaning where there is
+            none; None where no scores are known.
         above: (W,) uint8 classes of the row above, 0 at the top of the scene.
         below: (W,) uint8 classes of the row below, 0 at the bottom of the scene.
     """
 
     row_off: int
     classes: npt.NDArray[np.uint8]
-    steps: npt.NDArray[np.uint8]
+    steps: npt.NDArray[np.uint8] | None
     above: npt.NDArray[np.uint8]
     below: npt.NDArray[np.uint8]
 
 
 def recut(
-    strips: Iterable[Strip],
+    strips: Iterable[Strip | ClassStrip],
     grid: GeoGrid,
     classes: Sequence[ClassSpec],
     rows: int,
@@ -48,7 +49,7 @@ def recut(
     """Turn strips of any height into classified blocks with their small holes filled.
 
     Args:
-        strips: scores, top to bottom, each row of the grid once.
+        strips: scores or classes, top to bottom, each row of the grid once.
         grid: the scene's grid.
         classes: the classes of the strips' planes, with their thresholds.
         rows: height of a block; the last one may be lower.
@@ -60,39 +61,32 @@ def recut(
     ahead = max(1, filling.rows_ahead)
     row_off = 0
     last_row = np.empty((0, grid.width), dtype=np.uint8)
-    waiting = _Rows.none(len(classes), grid.width)
     arrived: list[_Rows] = []
     for rows_in, is_end in _classified(strips, grid, classes):
         arrived.append(rows_in)
-        while (n := waiting.height + sum(r.height for r in arrived)) and (
-            is_end or n >= rows + ahead
-        ):
-            waiting = _Rows.stack([waiting, *arrived])
-            arrived = []
+        while (n := sum(r.height for r in arrived)) and (is_end or n >= rows + ahead):
+            waiting = _Rows.stack(arrived)
             filling.fill(waiting.labels, last_row, row_off)
-            done, waiting = waiting.split(min(rows, n))
-            yield done.as_block(row_off, last_row, waiting.labels[:1], classes)
+            done, rest = waiting.split(min(rows, n))
+            yield done.as_block(row_off, last_row, rest.labels[:1], classes)
+            arrived = [rest]
             last_row = done.labels[-1:]
             row_off += done.height
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows on their way into a block: labels (n, W), scores in steps (K, n, W)."""
+    """Rows on their way into a block: labels (n, W), scores in steps (K, n, W) if known."""
 
     labels: npt.NDArray[np.uint8]
-    steps: npt.NDArray[np.uint8]
-
-    @classmethod
-    def none(cls, n_classes: int, width: int) -> _Rows:
-        """No rows."""
-        return cls(np.empty((0, width), np.uint8), np.empty((n_classes, 0, width), np.uint8))
+    steps: npt.NDArray[np.uint8] | None
 
     @classmethod
     def stack(cls, parts: Sequence[_Rows]) -> _Rows:
         """Put rows below each other."""
         labels = np.concatenate([p.labels for p in parts])
-        return cls(labels, np.concatenate([p.steps for p in parts], axis=1))
+        steps = [p.steps for p in parts if p.steps is not None]
+        return cls(labels, np.concatenate(steps, axis=1) if steps else None)
 
     @property
     def height(self) -> int:
@@ -101,8 +95,10 @@ class _Rows:
 
     def split(self, rows: int) -> tuple[_Rows, _Rows]:
         """The first rows, and the others as a copy that keeps nothing else in memory."""
-        rest = _Rows(self.labels[rows:].copy(), self.steps[:, rows:].copy())
-        return _Rows(self.labels[:rows], self.steps[:, :rows]), rest
+        labels, rest = self.labels[:rows], self.labels[rows:].copy()
+        if self.steps is None:
+            return _Rows(labels, None), _Rows(rest, None)
+        return _Rows(labels, self.steps[:, :rows]), _Rows(rest, self.steps[:, rows:].copy())
 
     def as_block(
         self,
@@ -112,44 +108,68 @@ class _Rows:
         classes: Sequence[ClassSpec],
     ) -> Block:
         """Pick the score of each pixel's class; pixels without data become background."""
-        own = np.zeros(self.labels.shape, dtype=np.uint8)
-        for spec, plane in zip(classes, self.steps, strict=True):
-            np.copyto(own, plane, where=self.labels == spec.number)
         labels, first, last = (
-            np.where(part == IGNORE, np.uint8(BACKGROUND), part)
-            for part in (self.labels, above, below)
+            _SHOWN.take(part, mode="clip") for part in (self.labels, above, below)
         )
         no_row = np.zeros(self.labels.shape[1], dtype=np.uint8)
         return Block(
             row_off,
             labels,
-            own,
+            None if self.steps is None else _own_steps(self.labels, self.steps, classes),
             first[0] if len(first) else no_row,
             last[0] if len(last) else no_row,
         )
 
 
+def _own_steps(
+    labels: npt.NDArray[np.uint8], steps: npt.NDArray[np.uint8], classes: Sequence[ClassSpec]
+) -> npt.NDArray[np.uint8]:
+    """The score (n, W) of each pixel's own class; anything where there is none."""
+    if len(classes) == 1:
+        return np.asarray(steps[0])
+    own = np.zeros(labels.shape, dtype=np.uint8)
+    for spec, plane in zip(classes, steps, strict=True):
+        np.copyto(own, plane, where=labels == spec.number)
+    return own
+
+
+def _shown() -> npt.NDArray[np.uint8]:
+    """The class that each class number is traced as: pixels without data are background."""
+    shown = np.arange(256, dtype=np.uint8)
+    shown[IGNORE] = BACKGROUND
+    return shown
+
+
+_SHOWN = _shown()
+
+
 def _classified(
-    strips: Iterable[Strip], grid: GeoGrid, classes: Sequence[ClassSpec]
+    strips: Iterable[Strip | ClassStrip], grid: GeoGrid, classes: Sequence[ClassSpec]
 ) -> Iterator[tuple[_Rows, bool]]:
     """Classify strips, check that they cover the grid, and say which one is the last."""
     expected = 0
     for strip in strips:
         end = strip.row_off + strip.height
+        values = strip.labels[None] if isinstance(strip, ClassStrip) else strip.steps
+        planes = 1 if isinstance(strip, ClassStrip) else len(classes)
         if (
             strip.row_off != expected
             or end > grid.height
-            or strip.steps.shape != (len(classes), strip.height, grid.width)
+            or values.shape != (planes, strip.height, grid.width)
         ):
             raise GridMismatchError(
                 f"strip at row {strip.row_off}",
-                f"has scores of the shape {strip.steps.shape}",
+                f"has the shape {values.shape}",
                 f"The next strip starts at row {expected} of {grid.height}, is {grid.width} px "
-                f"wide and has {len(classes)} classes",
+                f"wide and has {planes} planes",
                 "Hand over every row of the grid once, top to bottom",
             )
         expected = end
-        yield _Rows(classify_steps(strip.steps, classes), strip.steps), expected == grid.height
+        if isinstance(strip, ClassStrip):
+            rows = _Rows(strip.labels, None)
+        else:
+            rows = _Rows(classify_steps(strip.steps, classes), strip.steps)
+        yield rows, expected == grid.height
     if expected < grid.height:
         raise GridMismatchError(
             "strips",

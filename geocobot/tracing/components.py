@@ -82,8 +82,9 @@ class Components:
         root = connected(
             run_start.size, flat[links].astype(np.int64), flat[links + width].astype(np.int64)
         )
-        roots, component_of_run = np.unique(root, return_inverse=True)
-        first_px = run_start[roots]
+        is_root = root == np.arange(root.size)
+        component_of_run = (np.cumsum(is_root) - 1)[root]
+        first_px = run_start[is_root]
         return cls(run_of, run_start, component_of_run, first_px, classes.ravel()[first_px])
 
     def __len__(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import shapely
@@ -17,7 +19,7 @@ _SHORT_EDGE_M = 100.0
 # and no longer than
 _LONGEST_EDGE_M = 1000.0
 
-# From here on meridians come together so fast that rings are measured one by one.
+# From here on meridians come together so fast that GeographicLib measures rings one by one.
 _POLAR_DEGREES = 85.0
 
 
@@ -45,13 +47,20 @@ def measure(
         dense[is_long] = shapely.segmentize(polygons[is_long], longest_px)
     _, closed, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(dense)
     lon, lat = degrees_of(grid.crs, *grid_to_crs(closed, grid).T)
-    ring_m2, ring_m = measure_rings(lon, lat, ring_offsets, geod_of(grid.crs))
+    geod = geod_of(grid.crs)
+    ring_m2, ring_m = measure_rings(lon, lat, ring_offsets, geod)
+    if not grid.crs.is_geographic:
+        # Lines of longitude and latitude are what the sums follow, to the pole.
+        for i, ring in _polar_rings(lon, lat, ring_offsets):
+            area_m2, ring_m[i] = geod.polygon_area_perimeter(lon[ring], lat[ring])
+            ring_m2[i] = abs(area_m2)
     # The first ring of each polygon is its outer one.
     starts = polygon_offsets[:-1]
     is_hole = np.ones(ring_m2.size, dtype=np.bool_)
     is_hole[starts] = False
     ring_m2[is_hole] *= -1
-    return np.add.reduceat(ring_m2, starts), np.add.reduceat(ring_m, starts)
+    # What is larger than half of the earth comes out as the rest of it near a pole.
+    return np.maximum(np.add.reduceat(ring_m2, starts), 0), np.add.reduceat(ring_m, starts)
 
 
 def measure_rings(
@@ -65,7 +74,7 @@ def measure_rings(
     Areas are shoelace sums in the cylindrical equal-area projection of the ellipsoid, lengths
     those on the sphere that touches it in the middle of each edge. Up to 60 degrees both are
     within 2e-7 of GeographicLib's for edges of 50 m, and closer to the truth than these for objects
-    of a metre. Rings near or around a pole go to GeographicLib one by one.
+    of a metre.
 
     Args:
         lon: (V,) longitudes in degrees, ring after ring, the first vertex repeated at the end.
@@ -84,14 +93,20 @@ def measure_rings(
     d_lon[between] = 0
     area_m2 = np.abs(_areas(d_lon, _authalic(phi, geod), first, lengths)) * geod.a**2 / 2
     perimeter_m = _perimeters(d_lon, phi, between, first, geod)
-
-    polar = np.maximum.reduceat(np.abs(lat), first) > _POLAR_DEGREES
-    around_a_pole = np.abs(np.add.reduceat(d_lon, first)) > np.pi
-    for i in np.flatnonzero(polar | around_a_pole):
-        ring = slice(offsets[i], offsets[i + 1])
-        area, perimeter_m[i] = geod.polygon_area_perimeter(lon[ring], lat[ring])
-        area_m2[i] = abs(area)
     return area_m2, perimeter_m
+
+
+def _polar_rings(
+    lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64], offsets: npt.NDArray[np.int64]
+) -> Iterator[tuple[int, slice]]:
+    """The rings near and around a pole: their numbers, and where their vertices are."""
+    first = offsets[:-1]
+    turn = _within_half_turn(np.diff(lon, append=lon[-1:]))
+    turn[offsets[1:] - 1] = 0
+    is_near = np.maximum.reduceat(np.abs(lat), first) > _POLAR_DEGREES
+    is_around = np.abs(np.add.reduceat(turn, first)) > 180
+    for i in np.flatnonzero(is_near | is_around).tolist():
+        yield i, slice(offsets[i], offsets[i + 1])
 
 
 def grid_to_crs(px: npt.NDArray[np.float64], grid: GeoGrid) -> npt.NDArray[np.float64]:

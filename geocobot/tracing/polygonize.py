@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import product
 
 import geopandas as gpd
@@ -12,15 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geocobot.ahead import each_in_order
 from geocobot.classes import ClassSpec
 from geocobot.errors import ConfigError, CrsError
 from geocobot.grid import GeoGrid
 from geocobot.ground import ground_size_m
-from geocobot.tiling import Strip
+from geocobot.steps import SCORE_SCALE
+from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.attributes import as_frame
 from geocobot.tracing.blocks import Block, recut
 from geocobot.tracing.holes import HoleFilling
-from geocobot.tracing.seams import SeamJoiner
+from geocobot.tracing.seams import Outlines, SeamJoiner
 from geocobot.tracing.simplify import simplify_pieces
 from geocobot.tracing.trace import Pieces, trace_block
 
@@ -29,6 +34,10 @@ BLOCK_ROWS = 512
 
 WIDE_PX = 50_000
 """Scenes wider than this are traced in lower blocks, to keep memory low."""
+
+_BLOCK_PX = 2**20
+_LOW_BLOCK_ROWS = 64
+"""Where their height changes nothing, blocks have so many pixels, and no fewer rows."""
 
 _SIZE_MARGIN = 1.05
 """No pixel is larger than the largest of nine by more than this."""
@@ -44,11 +53,14 @@ class CleanOptions:
         close_holes_m2: holes smaller than this are filled; a hole that borders on another class
             or on pixels without data stays (see `HoleFilling`).
         simplify_m: outlines are smoothed by about so much.
+        high_threshold: polygons none of whose pixels scores more than this are dropped
+            (hysteresis: the classes' own thresholds may be the lower for it).
     """
 
     min_area_m2: float = 0.0
     close_holes_m2: float = 0.0
     simplify_m: float = 0.0
+    high_threshold: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse negative measures."""
@@ -64,12 +76,13 @@ class CleanOptions:
 
 
 def polygonize(
-    strips: Iterable[Strip],
+    strips: Iterable[Strip | ClassStrip],
     grid: GeoGrid,
     classes: Sequence[ClassSpec],
     clean: CleanOptions,
     *,
     block_rows: int | None = None,
+    threads: int = 1,
 ) -> Iterator[gpd.GeoDataFrame]:
     """Trace the classes of a scene into polygons, streaming.
 
@@ -79,15 +92,15 @@ def polygonize(
     (and the rows that `close_holes_m2` has to look ahead) and the polygons that go on below it.
 
     Args:
-        strips: scores, top to bottom, of any height.
+        strips: scores or classes, top to bottom, of any height.
         grid: the scene's grid.
         classes: the classes of the strips' planes; each pixel takes the one that
             `geocobot.classes.classify` gives it.
         clean: what to drop, fill and smooth.
         block_rows: rows that are traced at a time; default by the grid's width. Simplified
             outlines keep the points in which they cross from one block to the next, so another
-            height smooths slightly otherwise;
-            the height of the strips never changes anything.
+            height smooths slightly otherwise; the height of the strips never changes anything.
+        threads: blocks that are traced at the same time, 1 in the consumer's own thread.
 
     Yields:
         Polygons that are complete, as frames with the columns of `attributes.COLUMNS`: ordered
@@ -97,26 +110,61 @@ def polygonize(
     Raises:
         GridMismatchError: the strips do not cover the grid row by row.
     """
-    joiner = SeamJoiner(grid.width)
     filling = HoleFilling(grid, clean.close_holes_m2)
-    rows = block_rows or block_rows_of(grid.width)
-    for block in recut(strips, grid, classes, rows, filling):
-        pieces = trace_block(block)
-        if clean.min_area_m2 > 0:
-            pieces = pieces.only(_may_be_large(pieces, block, grid, clean))
-        if clean.simplify_m > 0 and len(pieces.geometry):
-            smooth = simplify_pieces(pieces, _pixel_m(block, grid), clean.simplify_m)
-            pieces = replace(pieces, geometry=smooth)
-        frame = as_frame(joiner.add(block, pieces), grid, classes)
-        if clean.min_area_m2 > 0:
-            frame = frame[frame["area_m2"] >= clean.min_area_m2].reset_index(drop=True)
-        if len(frame):
-            yield frame
+    rows = block_rows or block_rows_of(grid.width, clean)
+    blocks = recut(strips, grid, classes, rows, filling)
+    with ThreadPoolExecutor(threads, "tracing") if threads > 1 else nullcontext() as pool:
+        traced = each_in_order(blocks, partial(_trace, grid=grid, clean=clean), pool, threads)
+        joined = _join(traced, SeamJoiner(grid.width))
+        described = partial(_describe, grid=grid, classes=classes, clean=clean)
+        with closing(each_in_order(joined, described, pool, threads)) as frames:
+            for _, frame in frames:
+                if len(frame):
+                    yield frame
 
 
-def block_rows_of(width_px: int) -> int:
-    """Rows that are traced at a time of a scene of this width."""
-    return BLOCK_ROWS if width_px <= WIDE_PX else BLOCK_ROWS // 4
+def block_rows_of(width_px: int, clean: CleanOptions | None = None) -> int:
+    """Rows that are traced at a time of a scene of this width.
+
+    Args:
+        width_px: columns of the scene.
+        clean: how its polygons are cleaned; where nothing is simplified, the height of blocks
+            changes nothing, and they can be low.
+    """
+    most = BLOCK_ROWS if width_px <= WIDE_PX else BLOCK_ROWS // 4
+    if clean is None or clean.simplify_m > 0:
+        return most
+    return min(max(_BLOCK_PX // width_px, _LOW_BLOCK_ROWS), most)
+
+
+def _trace(block: Block, grid: GeoGrid, clean: CleanOptions) -> Pieces:
+    """The pieces of a block, without those that are too small, simplified."""
+    pieces = trace_block(block)
+    if clean.min_area_m2 > 0:
+        pieces = pieces.only(_may_be_large(pieces, block, grid, clean))
+    if clean.simplify_m > 0 and len(pieces.geometry):
+        smooth = simplify_pieces(pieces, _pixel_m(block, grid), clean.simplify_m)
+        pieces = replace(pieces, geometry=smooth)
+    return pieces
+
+
+def _join(traced: Generator[tuple[Block, Pieces]], joiner: SeamJoiner) -> Generator[Outlines]:
+    """The polygons that each block completes."""
+    with closing(traced):
+        for block, pieces in traced:
+            yield joiner.add(block, pieces)
+
+
+def _describe(
+    outlines: Outlines, grid: GeoGrid, classes: Sequence[ClassSpec], clean: CleanOptions
+) -> gpd.GeoDataFrame:
+    """Polygons with their attributes, without those that score too low or are too small."""
+    if clean.high_threshold > 0 and outlines.scores is not None:
+        outlines = outlines.only(outlines.scores.peak > clean.high_threshold * SCORE_SCALE)
+    frame = as_frame(outlines, grid, classes)
+    if clean.min_area_m2 > 0:
+        frame = frame[frame["area_m2"] >= clean.min_area_m2].reset_index(drop=True)
+    return frame
 
 
 def _may_be_large(

@@ -30,7 +30,8 @@ def order_cycles(
     while not is_first[jump].all():
         steps_left = steps_left + steps_left[jump]
         jump = jump[jump]
-    _, cycle, lengths = np.unique(smallest, return_inverse=True, return_counts=True)
+    cycle = (np.cumsum(is_first) - 1)[smallest]
+    lengths = np.bincount(cycle)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     place = np.where(is_first, 0, lengths[cycle] - steps_left)
     ordered = np.empty(successor.size, dtype=np.int64)

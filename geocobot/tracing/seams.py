@@ -11,6 +11,7 @@ import shapely
 from geocobot.tracing.blocks import Block
 from geocobot.tracing.components import connected
 from geocobot.tracing.rings import drop_straight_vertices
+from geocobot.tracing.score_stats import N_STEPS, ScoreStats
 from geocobot.tracing.trace import Pieces
 
 
@@ -22,15 +23,25 @@ class Outlines:
         geometry: (N,) polygons in pixels of the scene, x = column, y = row (downwards).
         class_number: (N,) class of each polygon.
         pixels: (N,) number of pixels.
-        score_sum: (N,) sum of the class's scores over these pixels.
+        scores: of these pixels; None where none are known.
         first_px: (N, 2) row and column of the first pixel in reading order.
     """
 
     geometry: npt.NDArray[np.object_]
     class_number: npt.NDArray[np.uint8]
     pixels: npt.NDArray[np.int64]
-    score_sum: npt.NDArray[np.float64]
+    scores: ScoreStats | None
     first_px: npt.NDArray[np.int64]
+
+    def only(self, wanted: npt.NDArray[np.bool_]) -> Outlines:
+        """Some of the polygons, (N,) bool."""
+        return Outlines(
+            geometry=self.geometry[wanted],
+            class_number=self.class_number[wanted],
+            pixels=self.pixels[wanted],
+            scores=None if self.scores is None else self.scores[wanted],
+            first_px=self.first_px[wanted],
+        )
 
 
 @dataclass
@@ -38,16 +49,17 @@ class _Open:
     """A polygon that goes on below: its pieces wait and are joined once, when it is complete."""
 
     class_number: int
-    pixels: int = 0
-    score_sum: float = 0.0
-    first_px: tuple[int, int] = (np.iinfo(np.int64).max, 0)
-    pieces: list[shapely.Polygon] = field(default_factory=list)
+    pixels: int
+    counts: npt.NDArray[np.int64] | None
+    first_px: tuple[int, int]
+    pieces: list[shapely.Polygon]
     crossings: list[npt.NDArray[np.float64]] = field(default_factory=list)
 
     def absorb(self, other: _Open) -> None:
         """Take over another polygon that turns out to be the same one."""
         self.pixels += other.pixels
-        self.score_sum += other.score_sum
+        if self.counts is not None and other.counts is not None:
+            self.counts += other.counts
         self.first_px = min(self.first_px, other.first_px)
         self.pieces.extend(other.pieces)
         self.crossings.extend(other.crossings)
@@ -107,17 +119,17 @@ class SeamJoiner:
                 merged[key] = large
         for i in partial.tolist():
             key = int(group[n_open + i])
-            one = merged.setdefault(key, _Open(int(pieces.class_number[i])))
-            row, col = pieces.first_px[i].tolist()
-            one.absorb(
-                _Open(
-                    one.class_number,
-                    int(pieces.pixels[i]),
-                    float(pieces.score_sum[i]),
-                    (row, col),
-                    [pieces.geometry[i]],
-                )
+            one = _Open(
+                class_number=int(pieces.class_number[i]),
+                pixels=int(pieces.pixels[i]),
+                counts=None if pieces.scores is None else pieces.scores.counts(i),
+                first_px=tuple(pieces.first_px[i].tolist()),
+                pieces=[pieces.geometry[i]],
             )
+            if key in merged:
+                merged[key].absorb(one)
+            else:
+                merged[key] = one
         return merged
 
 
@@ -154,14 +166,18 @@ def _in_reading_order(
         joined = drop_straight_vertices(joined, np.concatenate([np.empty((0, 2)), *points]))
     numbers = np.array([one.class_number for one in complete], dtype=np.uint8)
     pixels = np.array([one.pixels for one in complete], dtype=np.int64)
-    score_sum = np.array([one.score_sum for one in complete], dtype=np.float64)
     first_px = np.array([one.first_px for one in complete], dtype=np.int64).reshape(-1, 2)
     first_px = np.concatenate([pieces.first_px[is_whole], first_px])
+    scores = None
+    if pieces.scores is not None:
+        counts = [one.counts for one in complete if one.counts is not None]
+        joined_scores = ScoreStats.of_counts(np.array(counts, np.int64).reshape(-1, N_STEPS))
+        scores = pieces.scores[is_whole].stats() + joined_scores
     order = np.lexsort([first_px[:, 1], first_px[:, 0]])
     return Outlines(
         geometry=np.concatenate([pieces.geometry[is_whole], joined])[order],
         class_number=np.concatenate([pieces.class_number[is_whole], numbers])[order],
         pixels=np.concatenate([pieces.pixels[is_whole], pixels])[order],
-        score_sum=np.concatenate([pieces.score_sum[is_whole], score_sum])[order],
+        scores=scores if scores is None else scores[order],
         first_px=first_px[order],
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 
-from geocobot.steps import SCORE_SCALE
 from geocobot.tracing.blocks import Block
-from geocobot.tracing.components import PIXELS_AT_ONCE, Components
+from geocobot.tracing.components import Components
 from geocobot.tracing.rings import build_polygons, order_cycles, twice_areas
+from geocobot.tracing.score_stats import SortedScores
 
 EAST, NORTH, WEST, SOUTH = range(4)
 """Directions of an outline, counter-clockwise, so that +1 is a left turn and -1 a right turn."""
@@ -26,7 +24,7 @@ class Pieces:
         geometry: (N,) polygons in pixels of the scene, x = column, y = row (downwards).
         class_number: (N,) class of each piece.
         pixels: (N,) number of pixels.
-        score_sum: (N,) sum of the class's scores over these pixels.
+        scores: of these pixels; None where none are known.
         first_px: (N, 2) row and column of the first pixel in reading order.
         top: (W,) piece of each pixel of the block's first row, -1 where there is none.
         bottom: (W,) the same for the last row.
@@ -37,7 +35,7 @@ class Pieces:
     geometry: npt.NDArray[np.object_]
     class_number: npt.NDArray[np.uint8]
     pixels: npt.NDArray[np.int64]
-    score_sum: npt.NDArray[np.float64]
+    scores: SortedScores | None
     first_px: npt.NDArray[np.int64]
     top: npt.NDArray[np.int64]
     bottom: npt.NDArray[np.int64]
@@ -53,7 +51,7 @@ class Pieces:
             geometry=self.geometry[kept],
             class_number=self.class_number[kept],
             pixels=self.pixels[kept],
-            score_sum=self.score_sum[kept],
+            scores=None if self.scores is None else self.scores[kept],
             first_px=self.first_px[kept],
             top=number[self.top],
             bottom=number[self.bottom],
@@ -94,29 +92,40 @@ def trace_block(block: Block) -> Pieces:
     )
     cuts = (2, height + 2)
     components = Components.of(framed, cuts)
-    polygons = _trace(framed, components, cuts)
+    polygons = _trace(framed, components, cuts, block.row_off)
 
-    steps = np.zeros(framed.shape, dtype=np.uint8)
-    steps[2:-2, 1:-1] = block.steps
     first_row, first_col = np.divmod(components.first_px, width + 2)
     filled = components.class_number > 0
     inside = filled & (first_row >= 2) & (first_row < height + 2)
     number = np.where(inside, np.cumsum(inside) - 1, -1)
     inner = np.arange(1, width + 1)
+    pixels = components.pixels()[inside]
     return Pieces(
-        geometry=_shift(polygons[inside[filled]], block.row_off),
+        geometry=polygons[inside[filled]],
         class_number=components.class_number[inside],
-        pixels=components.pixels()[inside],
-        score_sum=components.total(steps)[inside] / SCORE_SCALE,
+        pixels=pixels,
+        scores=_sort_scores(block, components, number, len(pixels)),
         first_px=np.stack([first_row[inside] - 2 + block.row_off, first_col[inside] - 1], axis=1),
         top=number[components.at(2 * (width + 2) + inner)],
         bottom=number[components.at((height + 1) * (width + 2) + inner)],
-        neighbors=_shift(polygons[~inside[filled]], block.row_off),
+        neighbors=polygons[~inside[filled]],
     )
 
 
+def _sort_scores(
+    block: Block, components: Components, number: npt.NDArray[np.int64], n_pieces: int
+) -> SortedScores | None:
+    """The scores of a block's pieces; `number` says which piece a component is."""
+    if block.steps is None:
+        return None
+    is_piece = block.classes > 0
+    run = components.run_of[2:-2, 1:-1][is_piece]
+    piece_of_run = number[components.component_of_run]
+    return SortedScores.of(piece_of_run[run], block.steps[is_piece], n_pieces)
+
+
 def _trace(
-    framed: npt.NDArray[np.uint8], components: Components, cuts: tuple[int, ...]
+    framed: npt.NDArray[np.uint8], components: Components, cuts: tuple[int, ...], row_off: int
 ) -> npt.NDArray[np.object_]:
     """Polygons of all components but the background's, in the order of the components.
 
@@ -124,12 +133,14 @@ def _trace(
         framed: (H, W) classes, with a frame of background.
         components: its components.
         cuts: rows that are cut off from the row above.
+        row_off: row of the scene that the block begins with.
     """
     corners = _find_corners(framed, components, cuts)
     if not corners.owner.size:
         return np.empty(0, dtype=object)
     order, offsets = order_cycles(_link(corners, framed.shape))
-    coords = np.stack([corners.col[order], corners.row[order]], axis=1).astype(np.float64)
+    coords = np.empty((order.size, 2), dtype=np.float64)
+    coords[:, 0], coords[:, 1] = corners.col[order], corners.row[order] + row_off
     owner = corners.owner[order[offsets[:-1]]]
     # Outlines run counter-clockwise on the map, which is negative where y runs downwards.
     is_hole = twice_areas(coords, offsets) > 0
@@ -137,8 +148,8 @@ def _trace(
     starts, lengths = offsets[:-1][ring_order], np.diff(offsets)[ring_order]
     new_offsets = np.concatenate([[0], np.cumsum(lengths)])
     vertex = np.arange(len(coords)) + np.repeat(starts - new_offsets[:-1], lengths)
-    _, rings_per_polygon = np.unique(owner, return_counts=True)
-    return build_polygons(coords[vertex], new_offsets, rings_per_polygon)
+    rings = np.bincount(owner)
+    return build_polygons(coords[vertex], new_offsets, rings[rings > 0])
 
 
 def _find_corners(
@@ -152,7 +163,7 @@ def _find_corners(
     the left is, and otherwise turns left.
     """
     width = framed.shape[1]
-    flat = np.concatenate(list(_corner_pixels(framed, cuts)))
+    flat = _corner_pixels(framed, cuts)
     row, col = np.divmod(flat, width)
     label_of = np.where(components.class_number > 0, np.arange(len(components)), -1)
     nw, ne = label_of[components.at(flat)], label_of[components.at(flat + 1)]
@@ -177,22 +188,20 @@ def _find_corners(
     return _Corners(owner, rows - 1, cols, ways_in, ways_out)
 
 
-def _corner_pixels(
-    framed: npt.NDArray[np.uint8], cuts: tuple[int, ...]
-) -> Iterator[npt.NDArray[np.int64]]:
-    """Flat indices of the pixels in the north-west of every corner, few rows at a time."""
-    height, width = framed.shape
-    step = max(1, PIXELS_AT_ONCE // width)
-    for first in range(0, height - 1, step):
-        part = framed[first : first + step + 1]
-        beside = part[:, 1:] != part[:, :-1]
-        below = part[1:] != part[:-1]
-        for cut in cuts:
-            if 0 <= cut - 1 - first < len(below):
-                below[cut - 1 - first] = (framed[cut - 1] > 0) | (framed[cut] > 0)
-        is_corner = (beside[:-1] | beside[1:]) & (below[:, :-1] | below[:, 1:])
-        row, col = np.nonzero(is_corner)
-        yield (row + first) * width + col
+def _corner_pixels(framed: npt.NDArray[np.uint8], cuts: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Flat indices of the pixels in the north-west of every corner."""
+    beside = np.zeros(framed.shape, dtype=np.bool_)
+    below = np.zeros(framed.shape, dtype=np.bool_)
+    np.not_equal(framed[:, 1:], framed[:, :-1], out=beside[:, :-1])
+    np.not_equal(framed[1:], framed[:-1], out=below[:-1])
+    for cut in cuts:
+        below[cut - 1] = (framed[cut - 1] > 0) | (framed[cut] > 0)
+    # In place, so that flat indices are those of the pixels; the last column and row have none.
+    beside[:-1] |= beside[1:]
+    below[:, :-1] |= below[:, 1:]
+    beside &= below
+    beside[-1] = False
+    return np.flatnonzero(beside)
 
 
 def _link(corners: _Corners, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
@@ -210,10 +219,3 @@ def _link(corners: _Corners, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
         reached = np.flatnonzero(corners.way_in == way)
         successor[leaving[np.argsort(key[leaving])]] = reached[np.argsort(key[reached])]
     return successor
-
-
-def _shift(polygons: npt.NDArray[np.object_], rows: int) -> npt.NDArray[np.object_]:
-    """Move polygons from rows of the block to rows of the scene."""
-    if not polygons.size:
-        return polygons
-    return np.asarray(shapely.transform(polygons, lambda xy: xy + np.array([0, rows])))

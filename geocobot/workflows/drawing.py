@@ -22,6 +22,8 @@ def draw(
     classes: Sequence[ClassSpec],
     options: PredictOptions | VectorizeOptions,
     sink: PolygonWriter,
+    *,
+    threads: int = 1,
 ) -> tuple[ClassTotal, ...]:
     """Trace strips into polygons, clean these, and write them as they come.
 
@@ -31,6 +33,7 @@ def draw(
         classes: K classes, with the thresholds in force.
         options: say how the polygons are cleaned.
         sink: takes them.
+        threads: that trace at the same time.
 
     Returns:
         What was found of each class.
@@ -44,7 +47,7 @@ def draw(
         close_holes_m2=options.close_holes,
     )
     tally = Tally(classes)
-    for frame in polygonize(strips, grid, classes, clean):
+    for frame in polygonize(strips, grid, classes, clean, threads=threads):
         sink.append(frame)
         tally.add(frame)
     return tally.totals()

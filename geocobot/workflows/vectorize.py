@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -22,6 +23,7 @@ from geocobot.workflows.moment import moment_now
 from geocobot.workflows.targets import Targets, check_targets, open_targets
 
 _SILENT = SilentProgress()
+_MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,14 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
         progress.task(f"Tracing {Path(file.path).name}", file.grid.height) as task,
         closing(ahead(file.strips(), 1)) as strips,
     ):
-        totals = draw(_counted(strips, task), file.grid, classes, options, files.polygons)
+        totals = draw(
+            _counted(strips, task),
+            file.grid,
+            classes,
+            options,
+            files.polygons,
+            threads=_cores(),
+        )
         files.write_config(to_yaml(replace(options, out=str(vector))))
     tell_if_empty(file.path, totals)
     return VectorizeResult(
@@ -102,6 +111,12 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
         totals=totals,
         seconds=time.perf_counter() - start_s,
     )
+
+
+def _cores() -> int:
+    """CPU cores that this process may use, no more than blocks are worth holding in memory."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return min(len(affinity(0)) if affinity else os.cpu_count() or 1, _MOST_THREADS)
 
 
 def _counted(strips: Iterable[Strip], task: Task) -> Iterator[Strip]:

@@ -63,7 +63,8 @@ def write_polygons(path: Path, n_bytes: int) -> None:
     """Other formats than GeoPackage lack room only at the end: their stage is larger than they."""
     at = np.arange(300)
     frame = gpd.GeoDataFrame(
-        {"class_id": 1, "class_name": pd.array(["road"] * 300, dtype="str"), "score": at / 300}
+        {"object_id": at, "class_id": 1, "class_name": pd.array(["road"] * 300, dtype="str")}
+        | {"score": at / 300, "score_p10": at / 600, "width_m": at + 0.125}
         | {"area_m2": at + 0.5, "perimeter_m": at + 0.25},
         geometry=shapely.box(5e5 + 10 * at, 5e6, 5e5 + 10 * at + 5, 5e6 + 5),
         crs=GRID.crs,

@@ -25,7 +25,17 @@ from geocobot.io.styles import geopackage_layer
 
 CLASSES = name_classes(["road", "roof"])
 UTM = CRS.from_epsg(32633)
-COLUMNS = ["class_id", "class_name", "score", "area_m2", "perimeter_m", "geometry"]
+COLUMNS = [
+    "object_id",
+    "class_id",
+    "class_name",
+    "score",
+    "score_p10",
+    "area_m2",
+    "perimeter_m",
+    "width_m",
+    "geometry",
+]
 needs_pyarrow = pytest.mark.skipif(
     importlib.util.find_spec("pyarrow") is None, reason="GeoParquet needs pyarrow"
 )
@@ -37,11 +47,14 @@ def frame_of(n: int, first: int = 0, crs: CRS = UTM) -> gpd.GeoDataFrame:
     number = at % 2 + 1
     return gpd.GeoDataFrame(
         {
+            "object_id": at + 1,
             "class_id": number,
             "class_name": pd.array([CLASSES[i - 1].name for i in number], dtype="str"),
             "score": at / 1000,
+            "score_p10": at / 2000,
             "area_m2": at + 0.5,
             "perimeter_m": at + 0.25,
+            "width_m": at + 0.125,
         },
         geometry=shapely.box(500_000 + 10 * at, 5_000_000, 500_005 + 10 * at, 5_000_005),
         crs=crs,
@@ -93,7 +106,7 @@ def test_no_polygons_make_an_empty_layer_with_all_columns(tmp_path, suffix):
     else:
         info = pyogrio.read_info(path, layer="result")
         assert info["fields"].tolist() == COLUMNS[:-1]
-        assert info["dtypes"].tolist() == ["int64", "object", "float64", "float64", "float64"]
+        assert info["dtypes"].tolist() == ["int64", "int64", "object", *["float64"] * 5]
         assert info["geometry_type"] == "Polygon"
         assert CRS(info["crs"]) == UTM
 

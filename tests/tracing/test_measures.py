@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pyproj import CRS, Geod
 
 from geocobot.grid import GeoGrid
-from geocobot.tracing.measures import measure, measure_rings
+from geocobot.ground import degrees_of
+from geocobot.tracing.measures import grid_to_crs, measure, measure_rings
 
 ELLIPSOIDS = [Geod(ellps="WGS84"), Geod(ellps="clrk66"), Geod(ellps="sphere")]
 
@@ -48,13 +49,22 @@ def test_rings_are_measured_as_by_geographiclib(corners, geod):
     assert perimeter_m == pytest.approx(expected[:, 1], rel=1e-7)
 
 
-@pytest.mark.parametrize("latitude", [86.0, 89.999, -88.0])
-def test_near_a_pole_they_are_those_of_geographiclib(latitude):
-    geod = ELLIPSOIDS[0]
-    lon, lat = ring(179.9, latitude, 50.0, 0)
-    area_m2, perimeter_m = measure_rings(lon, lat, np.array([0, len(lon)]), geod)
-    area, perimeter = geod.polygon_area_perimeter(lon, lat)
-    assert (area_m2[0], perimeter_m[0]) == (abs(area), perimeter)
+def test_near_a_pole_they_are_those_of_geographiclib():
+    polar = CRS.from_epsg(3413)  # the north pole lies at 0, 0
+    grid = GeoGrid(polar, Affine(100, 0, -50_000, 0, -100, 50_000), (1000, 1000))
+    triangle = shapely.Polygon([(400, 450), (520, 480), (450, 600)])
+    area_m2, perimeter_m = measure(np.array([triangle]), grid)
+    dense = shapely.get_coordinates(shapely.segmentize(triangle, 0.1))
+    lon, lat = degrees_of(polar, *grid_to_crs(dense, grid).T)
+    area, perimeter = Geod(ellps="WGS84").polygon_area_perimeter(lon, lat)
+    assert area_m2[0] == pytest.approx(abs(area), rel=1e-6)
+    assert perimeter_m[0] == pytest.approx(perimeter, rel=1e-6)
+
+
+def test_the_whole_earth():
+    grid = GeoGrid(CRS.from_epsg(4326), Affine(1, 0, -180, 0, -1, 90), (180, 360))
+    area_m2, _ = measure(np.array([shapely.box(0, 0, 360, 180)]), grid)
+    assert area_m2[0] == pytest.approx(510_065_621_724_000, rel=1e-6)
 
 
 def test_around_a_pole():

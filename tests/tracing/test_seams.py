@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import shapely
 
 from geocobot.tracing.blocks import recut
@@ -24,7 +23,7 @@ def test_a_polygon_comes_out_with_the_block_that_closes_it():
     assert [o.class_number.tolist() for o in completed] == [[], [2], [1], [], [1]]
     assert completed[2].pixels.tolist() == [3]
     assert completed[2].first_px.tolist() == [[0, 0]]
-    assert completed[2].score_sum.tolist() == pytest.approx([3 * 0.75], abs=1.5 / 254)
+    assert completed[2].scores.total.tolist() == [3 * 190]  # 0.75 in steps, rounded
 
 
 def test_branches_that_meet_below_become_one_polygon():

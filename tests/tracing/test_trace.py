@@ -32,7 +32,7 @@ def test_pieces_are_cut_at_the_seams():
     ]
     assert pieces.top.tolist() == pieces.bottom.tolist() == [0, 0, -1, 1]
     assert pieces.pixels.tolist() == [2, 1]
-    assert pieces.score_sum.tolist() == [1.0, 0.5]
+    assert pieces.scores.stats().total.tolist() == [254, 127]
     assert pieces.first_px.tolist() == [[100, 0], [100, 3]]
     # The row above ends at column 1: a seam vertex, so that both sides fit together.
     assert [1, 100] in shapely.get_coordinates(pieces.geometry[0]).tolist()
