@@ -146,6 +146,7 @@ class PredictKeywords(TypedDict, total=False):
     overlap: float
     tta: TtaName
     threshold: float | None
+    high_threshold: float | None
     min_area: float
     simplify: float
     close_holes: float
@@ -167,6 +168,7 @@ class VectorizeKeywords(TypedDict, total=False):
     overwrite: bool
     model: PathLike | None
     threshold: float | None
+    high_threshold: float | None
     min_area: float
     simplify: float
     close_holes: float

@@ -92,6 +92,14 @@ class PredictOptions:
         least=0,
         most=1,
     )
+    high_threshold: float | None = option(
+        "Drop polygons none of whose pixels scores more than this (hysteresis); a lower "
+        "--threshold then draws outlines farther out without finding more.",
+        None,
+        group="Polygons",
+        least=0,
+        most=1,
+    )
     min_area: float = option(
         "Drop polygons smaller than this, in square metres.", 10.0, group="Polygons", least=0
     )

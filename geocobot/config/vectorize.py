@@ -16,8 +16,8 @@ class VectorizeOptions:
     COMMAND: ClassVar[str] = "vectorize"
 
     scores: str = option(
-        "Raster of scores: of geocobot predict --save-scores, or of numbers from 0 to 1, a band "
-        "per class.",
+        "Raster of scores (of geocobot predict --save-scores, or numbers from 0 to 1, a band per "
+        "class) or of class numbers (one band of whole numbers; 0 is no class).",
         positional=True,
     )
     out: str | None = option(
@@ -40,6 +40,7 @@ class VectorizeOptions:
         least=0,
         most=1,
     )
+    high_threshold: float | None = repeated(PredictOptions, "high_threshold")
     min_area: float = repeated(PredictOptions, "min_area")
     simplify: float = repeated(PredictOptions, "simplify")
     close_holes: float = repeated(PredictOptions, "close_holes")

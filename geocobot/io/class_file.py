@@ -87,9 +87,15 @@ def read_class_file(path: str) -> ClassFile:
         # Class 0 is what is not a class, whether or not it is declared as nodata.
         nodata = None if nodata == BACKGROUND else nodata
         values, checksum = _scan(source, path, nodata)
-        tags = {int(m[1]): v for k, v in source.tags(1).items() if (m := _CLASS_TAG.fullmatch(k))}
         return ClassFile(
-            path, grid.crs, grid.bounds, nodata, values, tags, _color_table(source), checksum
+            path,
+            grid.crs,
+            grid.bounds,
+            nodata,
+            values,
+            class_names(source),
+            color_table(source),
+            checksum,
         )
 
 
@@ -107,7 +113,7 @@ def _scan(source: Any, path: str, nodata: float | None) -> tuple[tuple[int, ...]
             except RasterioError as error:
                 raise unreadable_part(path, window, error) from error
             checksum = zlib.crc32(np.ascontiguousarray(raw).data, checksum)
-            values = np.unique(raw[is_known(raw, nodata)])
+            values = _different(raw, nodata)
             if np.any(values != np.trunc(values)):
                 raise BandError(
                     path,
@@ -119,13 +125,26 @@ def _scan(source: Any, path: str, nodata: float | None) -> tuple[tuple[int, ...]
     return tuple(sorted(found)), checksum
 
 
+def _different(raw: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[Any]:
+    """The different values of a block, sorted, without nodata."""
+    if raw.dtype not in (np.uint8, np.uint16):
+        return np.unique(raw[is_known(raw, nodata)])
+    values = np.flatnonzero(np.bincount(raw.ravel())).astype(raw.dtype)
+    return values if nodata is None else values[values != nodata]
+
+
 def is_known(raw: npt.NDArray[np.generic], nodata: float | None) -> npt.NDArray[np.bool_]:
     """Where raw values (H, W) say something: they are neither nodata nor NaN nor infinite."""
     known: npt.NDArray[np.bool_] = np.isfinite(raw)
     return known if nodata is None else known & (raw != nodata)
 
 
-def _color_table(source: Any) -> dict[int, str]:
+def class_names(source: Any) -> dict[int, str]:
+    """Names by value, where an open file's band has tags of them."""
+    return {int(m[1]): v for k, v in source.tags(1).items() if (m := _CLASS_TAG.fullmatch(k))}
+
+
+def color_table(source: Any) -> dict[int, str]:
     """Colors by value, where the file has a table; black ones are those that nobody chose."""
     try:
         table = source.colormap(1)

@@ -77,6 +77,7 @@ class Scene:
         *,
         bands: Sequence[int | str] | None = None,
         nodata: float | None = None,
+        is_imagery: bool = True,
     ) -> Scene:
         """Look at a raster file and check that geocobot can work with it.
 
@@ -86,6 +87,7 @@ class Scene:
                 first three that are not alpha. If there is one, it is read three times, of two the
                 second one twice.
             nodata: value without data; replaces what the file declares.
+            is_imagery: whether values are light; else a color table is no reason to refuse them.
 
         Raises:
             MissingFileError: there is no such file.
@@ -98,7 +100,7 @@ class Scene:
 
         def described(source: Any) -> Scene:
             alpha = alpha_band(source)
-            chosen = choose_bands(source, path, alpha, bands)
+            chosen = choose_bands(source, path, alpha, bands, is_imagery=is_imagery)
             grid, flipped = grid_of(source, path)
             flags = [source.mask_flag_enums[b - 1] for b in chosen]
             declared = [source.nodatavals[b - 1] for b in chosen]

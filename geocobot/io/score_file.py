@@ -139,14 +139,26 @@ class _Said:
 
 def _said(source: Any, path: str | Path) -> _Said:
     """What an open file says of the bands that hold scores."""
-    alpha = alpha_band(source)
-    bands = tuple(b for b in range(1, source.count + 1) if b != alpha)
-    in_steps = _are_steps(source, bands, path)
+    bands = score_bands(source)
+    in_steps = _check_kind(source, bands, path)
     nodata = tuple(source.nodatavals[b - 1] for b in bands)
     return _Said(bands, _classes_of(source, bands), nodata, in_steps)
 
 
-def _are_steps(source: Any, bands: tuple[int, ...], path: str | Path) -> bool:
+def score_bands(source: Any) -> tuple[int, ...]:
+    """The bands of an open file, without the one that says where there is data."""
+    alpha = alpha_band(source)
+    return tuple(b for b in range(1, source.count + 1) if b != alpha)
+
+
+def are_steps(source: Any, bands: tuple[int, ...]) -> bool:
+    """Whether bands of an open file hold scores as geocobot writes them."""
+    kinds = {source.dtypes[b - 1] for b in bands}
+    scales = {round(1 / s) if s else 0 for s in (source.scales[b - 1] for b in bands)}
+    return kinds == {"uint8"} and scales == {SCORE_SCALE}
+
+
+def _check_kind(source: Any, bands: tuple[int, ...], path: str | Path) -> bool:
     """Whether values are whole steps; refuse those that are neither steps nor scores."""
     if not 1 <= len(bands) <= MAX_CLASSES:
         raise BandError(
@@ -158,8 +170,7 @@ def _are_steps(source: Any, bands: tuple[int, ...], path: str | Path) -> bool:
     kinds = {source.dtypes[b - 1] for b in bands}
     if all(np.dtype(kind).kind == "f" for kind in kinds):
         return False
-    scales = {round(1 / s) if s else 0 for s in (source.scales[b - 1] for b in bands)}
-    if kinds == {"uint8"} and scales == {SCORE_SCALE}:
+    if are_steps(source, bands):
         return True
     raise BandError(
         path,

@@ -37,7 +37,12 @@ def alpha_band(source: Any) -> int | None:
 
 
 def choose_bands(
-    source: Any, path: str | Path, alpha: int | None, bands: Sequence[int | str] | None
+    source: Any,
+    path: str | Path,
+    alpha: int | None,
+    bands: Sequence[int | str] | None,
+    *,
+    is_imagery: bool = True,
 ) -> tuple[int, ...]:
     """The bands asked for, checked, or the first three that are not alpha.
 
@@ -48,6 +53,7 @@ def choose_bands(
         bands: numbers asked for, from 1, or names: the file's descriptions, or the colors that it
             says its bands have; `ALL_BANDS` alone for all. By default the first three. Where the
             file has fewer, one band is read three times, of two the second one twice.
+        is_imagery: whether values are light; else a color table is no reason to refuse them.
 
     Raises:
         BandError: a band does not exist, is alpha, or holds no plain numbers, or there are more
@@ -77,7 +83,7 @@ def choose_bands(
             f"A model reads {MAX_BANDS} at most",
             "Choose among them with --bands",
         )
-    _check_values(source, path, chosen)
+    _check_values(source, path, chosen, is_imagery=is_imagery)
     return tuple(chosen)
 
 
@@ -139,10 +145,12 @@ def _check_bands(source: Any, path: str | Path, alpha: int | None, chosen: Seque
         )
 
 
-def _check_values(source: Any, path: str | Path, chosen: Sequence[int]) -> None:
+def _check_values(
+    source: Any, path: str | Path, chosen: Sequence[int], *, is_imagery: bool
+) -> None:
     """Refuse color tables and complex numbers, which no percentile can scale."""
     for band in chosen:
-        if source.colorinterp[band - 1] is ColorInterp.palette:
+        if is_imagery and source.colorinterp[band - 1] is ColorInterp.palette:
             raise BandError(
                 path,
                 f"has a color table in band {band}",

@@ -20,7 +20,7 @@ from geocobot.classes import ClassSpec
 from geocobot.errors import ConfigError, CrsError
 from geocobot.grid import GeoGrid
 from geocobot.ground import ground_size_m
-from geocobot.steps import SCORE_SCALE
+from geocobot.steps import scores_of
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.attributes import as_frame
 from geocobot.tracing.blocks import Block, recut
@@ -160,7 +160,8 @@ def _describe(
 ) -> gpd.GeoDataFrame:
     """Polygons with their attributes, without those that score too low or are too small."""
     if clean.high_threshold > 0 and outlines.scores is not None:
-        outlines = outlines.only(outlines.scores.peak > clean.high_threshold * SCORE_SCALE)
+        peak = scores_of(outlines.scores.peak)
+        outlines = outlines.only(peak > np.float32(clean.high_threshold))
     frame = as_frame(outlines, grid, classes)
     if clean.min_area_m2 > 0:
         frame = frame[frame["area_m2"] >= clean.min_area_m2].reset_index(drop=True)

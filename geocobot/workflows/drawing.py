@@ -9,7 +9,7 @@ from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions, VectorizeOptions
 from geocobot.grid import GeoGrid
 from geocobot.io.polygons import PolygonWriter
-from geocobot.tiling import Strip
+from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.workflows.mapped import ClassTotal, Tally
 
@@ -17,7 +17,7 @@ _LOG = logging.getLogger("geocobot.workflows")
 
 
 def draw(
-    strips: Iterable[Strip],
+    strips: Iterable[Strip | ClassStrip],
     grid: GeoGrid,
     classes: Sequence[ClassSpec],
     options: PredictOptions | VectorizeOptions,
@@ -28,7 +28,7 @@ def draw(
     """Trace strips into polygons, clean these, and write them as they come.
 
     Args:
-        strips: scores (K, h, W), top to bottom.
+        strips: scores (K, h, W) or classes (h, W), top to bottom.
         grid: of all of them.
         classes: K classes, with the thresholds in force.
         options: say how the polygons are cleaned.
@@ -45,6 +45,7 @@ def draw(
         min_area_m2=options.min_area,
         simplify_m=options.simplify,
         close_holes_m2=options.close_holes,
+        high_threshold=options.high_threshold or 0.0,
     )
     tally = Tally(classes)
     for frame in polygonize(strips, grid, classes, clean, threads=threads):
@@ -62,5 +63,7 @@ def tell_if_empty(name: str, totals: Sequence[ClassTotal]) -> None:
     """
     if not any(total.polygons for total in totals):
         _LOG.warning(
-            "%s: no polygon. No pixel scored above the threshold, or --min-area dropped all.", name
+            "%s: no polygon. No pixel is of a class or scored above its threshold, or --min-area "
+            "dropped all.",
+            name,
         )

@@ -1,21 +1,23 @@
-"""Scores in, polygons out: the last stages of `geocobot predict`, for scores that are there."""
+"""Scores or classes in, polygons out: the last stages of `geocobot predict`, for any raster."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geocobot.ahead import ahead
 from geocobot.config import VectorizeOptions
+from geocobot.errors import ConfigError
+from geocobot.io.class_raster import ClassRaster, holds_classes
 from geocobot.io.score_file import ScoreFile
 from geocobot.models.card import read_card
 from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import check_limits, to_yaml
-from geocobot.tiling import Strip
+from geocobot.tiling import ClassStrip, Strip
 from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.drawing import draw, tell_if_empty
 from geocobot.workflows.mapped import ClassTotal, describe_totals, with_threshold
@@ -62,7 +64,7 @@ class VectorizeResult:
 
 
 def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> VectorizeResult:
-    """Trace a raster of scores into polygons, as `predict` does while it maps.
+    """Trace a raster of scores or classes into polygons, as `predict` does while it maps.
 
     Memory does not grow with the raster's height. The files appear when they are whole.
 
@@ -78,7 +80,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     vector = Path(options.out or f"{Path(options.scores.partition('?')[0]).stem}.gpkg")
     targets = Targets.of_polygons(vector)
     check_targets([targets], [options.scores, *filter(None, [options.model])])
-    file = ScoreFile.open(options.scores)
+    file = _open(options)
     if options.model is not None:
         file = file.named_as(read_card(options.model).classes, options.model)
     classes = with_threshold(file.classes, options.threshold)
@@ -92,7 +94,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
             moment=moment_now(),
         ) as files,
         progress.task(f"Tracing {Path(file.path).name}", file.grid.height) as task,
-        closing(ahead(file.strips(), 1)) as strips,
+        closing(_ahead(file)) as strips,
     ):
         totals = draw(
             _counted(strips, task),
@@ -113,13 +115,34 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     )
 
 
+def _open(options: VectorizeOptions) -> ScoreFile | ClassRaster:
+    """The raster, which has scores where the options ask something of them."""
+    if not holds_classes(options.scores):
+        return ScoreFile.open(options.scores)
+    for name in ("threshold", "high_threshold"):
+        if getattr(options, name) is not None:
+            raise ConfigError(
+                f"--{name.replace('_', '-')}",
+                f"is given, and {options.scores} holds class numbers",
+                "Thresholds are for scores",
+                "Leave it out, or name the raster of scores",
+            )
+    return ClassRaster.open(options.scores)
+
+
+def _ahead(file: ScoreFile | ClassRaster) -> Generator[Strip | ClassStrip]:
+    """The strips of a raster, each read while the one before is traced."""
+    strips: Iterator[Strip | ClassStrip] = file.strips()
+    return ahead(strips, 1)
+
+
 def _cores() -> int:
     """CPU cores that this process may use, no more than blocks are worth holding in memory."""
     affinity = getattr(os, "sched_getaffinity", None)
     return min(len(affinity(0)) if affinity else os.cpu_count() or 1, _MOST_THREADS)
 
 
-def _counted(strips: Iterable[Strip], task: Task) -> Iterator[Strip]:
+def _counted(strips: Iterable[Strip | ClassStrip], task: Task) -> Iterator[Strip | ClassStrip]:
     """Tell of the rows that pass by."""
     for strip in strips:
         yield strip

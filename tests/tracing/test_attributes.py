@@ -5,17 +5,23 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio.features
 import shapely
 from affine import Affine
+from geopandas.testing import assert_geodataframe_equal
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyproj import CRS, Geod, Transformer
 
+from geocobot.classes import IGNORE
 from geocobot.grid import GeoGrid
-from geocobot.steps import SCORE_SCALE
-from geocobot.tracing.attributes import COLUMNS
+from geocobot.steps import NODATA, SCORE_SCALE
+from geocobot.tiling import ClassStrip, Strip
+from geocobot.tracing.attributes import COLUMNS, widths
 from geocobot.tracing.measures import measure
 from geocobot.tracing.polygonize import CleanOptions, polygonize
 
-from .rasters import CLASSES, cut, grid_of, parse, trace
+from .rasters import CLASSES, TRANSFORM, class_rasters, cut, grid_of, parse, trace
 
 # First eccentricity squared of WGS 84.
 E2 = 0.0066943799901413165
@@ -112,3 +118,61 @@ def test_columns_and_crs():
     assert frame.crs == CRS.from_epsg(32633)
     assert frame["class_id"].tolist() == [1, 2]
     assert frame.geometry.iloc[0].equals(shapely.box(500_000, 4_999_999.75, 500_000.5, 5_000_000))
+
+
+def test_object_ids_are_places_and_depend_on_nothing_else():
+    labels = parse("11.2\n1..2\n..1.\n221.")
+    expected = [1, 4, 11, 13]
+    for rows in (1, 2, 4):
+        for clean in ({}, {"min_area_m2": 0.2}):
+            frame = trace(labels, block_rows=rows, heights=(rows,), **clean)
+            assert sorted(frame["object_id"]) == expected
+    row, col = np.divmod(frame["object_id"] - 1, labels.shape[1])
+    assert (labels[row, col] == frame["class_id"]).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(class_rasters(), st.integers(1, 14))
+def test_scores_are_those_of_the_polygons_pixels(labels, block_rows):
+    rng = np.random.default_rng(labels.size)
+    steps = rng.integers(130, 255, (2, *labels.shape), dtype=np.uint8)
+    for plane, spec in zip(steps, CLASSES, strict=True):
+        plane[labels != spec.number] = 100
+    steps[:, labels == IGNORE] = NODATA
+    strips = [Strip(0, steps)]
+    frames = polygonize(strips, grid_of(labels), CLASSES, CleanOptions(), block_rows=block_rows)
+    for frame in frames:
+        for polygon in frame.itertuples():
+            inside = rasterio.features.rasterize(
+                [polygon.geometry], labels.shape, transform=TRANSFORM
+            ).astype(bool)
+            own = steps[polygon.class_id - 1][inside] / SCORE_SCALE
+            assert polygon.score == pytest.approx(own.mean())
+            assert polygon.score_p10 == pytest.approx(np.percentile(own, 10, method="lower"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "width"),
+    [
+        (shapely.box(0, 0, 100, 4), 4.0),
+        (shapely.box(0, 0, 7, 7), 7.0),
+        # A ring road 1 km around and 6 m wide, and two crossing streets of 5 m.
+        (shapely.Point(0, 0).buffer(162).difference(shapely.Point(0, 0).buffer(156)), 6.0),
+        (shapely.box(0, 0, 400, 5) | shapely.box(200, -200, 205, 200), 5.0),
+        (shapely.Point(0, 0).buffer(10, quad_segs=64), math.sqrt(math.pi) * 10),
+    ],
+    ids=["strip", "square", "ring", "crossing", "disk"],
+)
+def test_width(shape, width):
+    (found,) = widths(np.array([shape.area]), np.array([shape.length]))
+    assert found == pytest.approx(width, rel=0.02)
+
+
+def test_class_rasters_have_no_scores():
+    labels = parse("11.2\n1..2")
+    frames = polygonize([ClassStrip(0, labels)], grid_of(labels), CLASSES, CleanOptions())
+    (frame,) = frames
+    assert frame["score"].isna().all()
+    assert frame["score_p10"].isna().all()
+    scored = trace(labels).drop(columns=["score", "score_p10"])
+    assert_geodataframe_equal(frame.drop(columns=["score", "score_p10"]), scored)

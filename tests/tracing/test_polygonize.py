@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from itertools import pairwise
 
@@ -185,6 +186,65 @@ def test_polygons_leave_when_the_rows_below_close_them():
     assert taken < 8
     assert next(chunks)["class_id"].tolist() == [2]
     assert 35 < taken < 40
+
+
+@settings(max_examples=40, deadline=None)
+@given(class_rasters(20), st.integers(1, 9), st.sampled_from([0.0, 0.6]))
+def test_threads_change_nothing(labels, block_rows, simplify_m):
+    clean = CleanOptions(simplify_m=simplify_m, close_holes_m2=0.4)
+    one, several = (
+        list(
+            polygonize(
+                cut(labels, (3,)),
+                grid_of(labels),
+                CLASSES,
+                clean,
+                block_rows=block_rows,
+                threads=threads,
+            )
+        )
+        for threads in (1, 3)
+    )
+    assert len(one) == len(several)
+    for frame, same in zip(one, several, strict=True):
+        assert_geodataframe_equal(frame, same)
+
+
+def test_who_stops_early_leaves_no_thread_behind():
+    labels = np.eye(60, dtype=np.uint8)
+    before = threading.active_count()
+    frames = polygonize(
+        cut(labels, (2,)), grid_of(labels), CLASSES, CleanOptions(), block_rows=3, threads=4
+    )
+    next(frames)
+    frames.close()
+    assert threading.active_count() == before
+
+
+@settings(max_examples=60, deadline=None)
+@given(class_rasters(), st.integers(1, 14), st.integers(128, 254))
+def test_hysteresis_keeps_polygons_with_a_pixel_above(labels, block_rows, peak):
+    rng = np.random.default_rng(labels.size)
+    steps = rng.integers(128, 255, (2, *labels.shape), dtype=np.uint8)
+    for plane, spec in zip(steps, CLASSES, strict=True):
+        plane[labels != spec.number] = 0
+    steps[:, labels == 255] = 255
+    grid = grid_of(labels)
+
+    def ids(**clean):
+        strips = [Strip(0, steps)]
+        options = CleanOptions(**clean)
+        frames = polygonize(strips, grid, CLASSES, options, block_rows=block_rows)
+        return {int(i): p for f in frames for i, p in zip(f["object_id"], f.geometry, strict=True)}
+
+    def highest(polygon):
+        inside = rasterio.features.rasterize([polygon], labels.shape, transform=TRANSFORM) > 0
+        return steps[:, inside].max()
+
+    every = ids()
+    kept = ids(high_threshold=peak / 254)
+    assert kept.keys() == {i for i, polygon in every.items() if highest(polygon) > peak}
+    assert all(shapely.equals_exact(kept[i], every[i]) for i in kept)
 
 
 def test_memory_does_not_grow_with_the_height():

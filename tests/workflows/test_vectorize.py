@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from geopandas.testing import assert_geodataframe_equal
 from typer.testing import CliRunner
 
 import geocobot
@@ -112,4 +113,33 @@ def test_nothing_found_is_said_aloud(scene, tmp_path, caplog):
     mapped = make_map(scene, tmp_path / "map.gpkg")
     done = geocobot.vectorize(scores=mapped.scores, out=tmp_path / "o.gpkg", threshold=1.0)
     assert done.n_polygons == 0
-    assert "no polygon. No pixel scored above the threshold" in caplog.text
+    assert "no polygon. No pixel is of a class or scored above its threshold" in caplog.text
+
+
+def test_the_classes_of_a_map_give_its_polygons(scene, tmp_path):
+    mapped = make_map(scene, tmp_path / "map.gpkg", save_classes=True, **CLEANING)
+    done = geocobot.vectorize(scores=mapped.classes, out=tmp_path / "again.gpkg", **CLEANING)
+    assert done.totals == mapped.totals
+    again = gpd.read_file(done.polygons, layer="again")
+    before = gpd.read_file(mapped.polygons, layer="map")
+    scores = ["score", "score_p10"]
+    assert again[scores].isna().all(axis=None)
+    assert_geodataframe_equal(again.drop(columns=scores), before.drop(columns=scores))
+
+
+def test_thresholds_are_for_scores(scene, tmp_path):
+    mapped = make_map(scene, tmp_path / "map.gpkg", save_classes=True)
+    for name in ("threshold", "high_threshold"):
+        with pytest.raises(ConfigError, match=r"threshold is given, and .* holds class"):
+            geocobot.vectorize(scores=mapped.classes, out=tmp_path / "no.gpkg", **{name: 0.5})
+    assert not (tmp_path / "no.gpkg").exists()
+
+
+def test_hysteresis_of_map_and_vectorize_agree(scene, tmp_path):
+    how = CLEANING | {"threshold": 0.4, "high_threshold": 0.6}
+    mapped = make_map(scene, tmp_path / "map" / "map.gpkg", **how)
+    out = tmp_path / "again" / "map.gpkg"
+    geocobot.vectorize(scores=mapped.scores, out=out, **how)
+    assert out.read_bytes() == mapped.polygons.read_bytes()
+    low = geocobot.vectorize(scores=mapped.scores, out=tmp_path / "low.gpkg", threshold=0.4)
+    assert 0 < mapped.n_polygons < low.n_polygons
