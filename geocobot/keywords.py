@@ -150,6 +150,7 @@ class PredictKeywords(TypedDict, total=False):
     min_area: float
     simplify: float
     close_holes: float
+    despeckle: float
     batch_size: int | None
     workers: int
     device: DeviceName
@@ -172,6 +173,7 @@ class VectorizeKeywords(TypedDict, total=False):
     min_area: float
     simplify: float
     close_holes: float
+    despeckle: float
 
 
 class DemoKeywords(TypedDict, total=False):

@@ -115,6 +115,13 @@ class PredictOptions:
         group="Polygons",
         least=0,
     )
+    despeckle: float = option(
+        "Give patches smaller than this, in square metres, to the class around them, before "
+        "polygons are drawn; 0 keeps all.",
+        0.0,
+        group="Polygons",
+        least=0,
+    )
 
     batch_size: int | None = option(
         f"Tiles per forward pass; default {DEFAULT_TILES} of 256 px or 1 of 512 px and more, on a "

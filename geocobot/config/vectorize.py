@@ -44,3 +44,4 @@ class VectorizeOptions:
     min_area: float = repeated(PredictOptions, "min_area")
     simplify: float = repeated(PredictOptions, "simplify")
     close_holes: float = repeated(PredictOptions, "close_holes")
+    despeckle: float = repeated(PredictOptions, "despeckle")

@@ -17,6 +17,7 @@ from geocobot.grid import GeoGrid
 from geocobot.steps import classify_steps
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.holes import HoleFilling
+from geocobot.tracing.specks import SpeckRemoval
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,10 @@ def recut(
     classes: Sequence[ClassSpec],
     rows: int,
     filling: HoleFilling,
+    *,
+    specks: SpeckRemoval | None = None,
 ) -> Iterator[Block]:
-    """Turn strips of any height into classified blocks with their small holes filled.
+    """Turn strips of any height into classified blocks without specks and small holes.
 
     Args:
         strips: scores or classes, top to bottom, each row of the grid once.
@@ -54,6 +57,7 @@ def recut(
         classes: the classes of the strips' planes, with their thresholds.
         rows: height of a block; the last one may be lower.
         filling: which holes to fill; it sets how many rows below a block must be known.
+        specks: which patches to give to what surrounds them, before holes are filled.
 
     Raises:
         GridMismatchError: the strips do not cover the grid row by row.
@@ -62,7 +66,10 @@ def recut(
     row_off = 0
     last_row = np.empty((0, grid.width), dtype=np.uint8)
     arrived: list[_Rows] = []
-    for rows_in, is_end in _classified(strips, grid, classes):
+    classified = _classified(strips, grid, classes)
+    if specks is not None and specks.max_m2 > 0:
+        classified = _without_specks(classified, specks)
+    for rows_in, is_end in classified:
         arrived.append(rows_in)
         while (n := sum(r.height for r in arrived)) and (is_end or n >= rows + ahead):
             waiting = _Rows.stack(arrived)
@@ -119,6 +126,34 @@ class _Rows:
             first[0] if len(first) else no_row,
             last[0] if len(last) else no_row,
         )
+
+
+def _without_specks(
+    classified: Iterable[tuple[_Rows, bool]], specks: SpeckRemoval
+) -> Iterator[tuple[_Rows, bool]]:
+    """Hand on rows without specks as soon as enough rows below them are known.
+
+    Every row is decided by the original rows around it, so that it does not matter how many of
+    them come at a time.
+    """
+    reach = specks.reach
+    above: npt.NDArray[np.uint8] | None = None
+    arrived: list[_Rows] = []
+    row_off = 0
+    for rows_in, is_end in classified:
+        arrived.append(rows_in)
+        ready = sum(r.height for r in arrived) - (0 if is_end else reach)
+        if not is_end and ready < reach:
+            continue
+        rows = _Rows.stack(arrived)
+        known = rows.labels if above is None else np.concatenate([above, rows.labels])
+        n_above = len(known) - rows.height
+        done, rest = rows.split(ready)
+        labels = specks.removed(known, row_off - n_above)[n_above : n_above + ready]
+        yield _Rows(labels, done.steps), is_end
+        above = known[max(0, n_above + ready - reach) : n_above + ready]
+        arrived = [rest]
+        row_off += ready
 
 
 def _own_steps(

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from geocobot.classes import BACKGROUND, IGNORE
 from geocobot.grid import GeoGrid
-from geocobot.ground import ground_size_m
 from geocobot.tracing.components import Components
+from geocobot.tracing.pixel_areas import most_rows, row_areas_m2
 
 MAX_HOLE_ROWS = 1024
 """A hole higher than this is not filled, which bounds the rows that have to be looked ahead."""
@@ -38,8 +38,7 @@ class HoleFilling:
         """Rows below a block that have to be known, so that each of its holes is seen whole."""
         if self.max_m2 <= 0:
             return 0
-        smallest_m2 = self._row_m2(np.arange(self.grid.height)).min()
-        return int(min(self.max_m2 / smallest_m2, MAX_HOLE_ROWS)) + 2
+        return min(most_rows(self.grid, self.max_m2), MAX_HOLE_ROWS) + 2
 
     def fill(
         self, labels: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8], row_off: int
@@ -59,7 +58,7 @@ class HoleFilling:
         stacked = np.concatenate([above, labels])
         components = Components.of(stacked)
         height, width = stacked.shape
-        row_m2 = self._row_m2(row_off - len(above) + np.arange(height))
+        row_m2 = row_areas_m2(self.grid, row_off - len(above) + np.arange(height))
         area_m2 = components.total(np.broadcast_to(row_m2[:, None], stacked.shape))
         first_row = components.first_px // width
         small = (
@@ -72,17 +71,6 @@ class HoleFilling:
         new_class = np.where(fills, low, components.class_number).astype(np.uint8)
         filled = new_class[components.component_of_run][components.run_of]
         labels[:] = filled[len(above) :]
-
-    def _row_m2(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Ground area of a pixel in each row, between rows measured at fixed places."""
-        # Middles of pixels: half a pixel beyond the first or last row may lie beyond a pole.
-        measured = np.linspace(0.5, self.grid.height - 0.5, 9)
-        column = self.grid.width / 2
-        areas = [
-            np.prod(ground_size_m(self.grid.crs, self.grid.transform, row, column))
-            for row in measured
-        ]
-        return np.asarray(np.interp(rows + 0.5, measured, areas))
 
 
 def _last_rows(components: Components, width: int) -> npt.NDArray[np.int64]:

@@ -27,6 +27,7 @@ from geocobot.tracing.blocks import Block, recut
 from geocobot.tracing.holes import HoleFilling
 from geocobot.tracing.seams import Outlines, SeamJoiner
 from geocobot.tracing.simplify import simplify_pieces
+from geocobot.tracing.specks import SpeckRemoval
 from geocobot.tracing.trace import Pieces, trace_block
 
 BLOCK_ROWS = 512
@@ -53,6 +54,8 @@ class CleanOptions:
         close_holes_m2: holes smaller than this are filled; a hole that borders on another class
             or on pixels without data stays (see `HoleFilling`).
         simplify_m: outlines are smoothed by about so much.
+        despeckle_m2: patches smaller than this, of a class or of none, are given to what surrounds
+            them before anything is traced (see `SpeckRemoval`).
         high_threshold: polygons none of whose pixels scores more than this are dropped
             (hysteresis: the classes' own thresholds may be the lower for it).
     """
@@ -60,6 +63,7 @@ class CleanOptions:
     min_area_m2: float = 0.0
     close_holes_m2: float = 0.0
     simplify_m: float = 0.0
+    despeckle_m2: float = 0.0
     high_threshold: float = 0.0
 
     def __post_init__(self) -> None:
@@ -112,7 +116,8 @@ def polygonize(
     """
     filling = HoleFilling(grid, clean.close_holes_m2)
     rows = block_rows or block_rows_of(grid.width, clean)
-    blocks = recut(strips, grid, classes, rows, filling)
+    specks = SpeckRemoval(grid, clean.despeckle_m2)
+    blocks = recut(strips, grid, classes, rows, filling, specks=specks)
     with ThreadPoolExecutor(threads, "tracing") if threads > 1 else nullcontext() as pool:
         traced = each_in_order(blocks, partial(_trace, grid=grid, clean=clean), pool, threads)
         joined = _join(traced, SeamJoiner(grid.width))

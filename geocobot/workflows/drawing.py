@@ -45,6 +45,7 @@ def draw(
         min_area_m2=options.min_area,
         simplify_m=options.simplify,
         close_holes_m2=options.close_holes,
+        despeckle_m2=options.despeckle,
         high_threshold=options.high_threshold or 0.0,
     )
     tally = Tally(classes)
