@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
@@ -48,12 +50,19 @@ def degrees_of(
         x: (N,) eastings or longitudes.
         y: (N,) northings or latitudes.
     """
+    transformer, degrees_per_unit = _to_degrees(crs)
+    lon, lat = transformer.transform(x, y)
+    return lon * degrees_per_unit, lat * degrees_per_unit
+
+
+@lru_cache(maxsize=8)
+def _to_degrees(crs: CRS) -> tuple[Transformer, float]:
+    """What brings coordinates to the CRS's own datum, and the degrees of a unit there."""
     geodetic = crs.geodetic_crs
     assert geodetic is not None, "Scene.open refuses local CRSs"
-    lon, lat = Transformer.from_crs(crs, geodetic, always_xy=True).transform(x, y)
     # Old French systems count in grads.
     degrees_per_unit = float(np.degrees(geodetic.axis_info[0].unit_conversion_factor))
-    return lon * degrees_per_unit, lat * degrees_per_unit
+    return Transformer.from_crs(crs, geodetic, always_xy=True), degrees_per_unit
 
 
 def geod_of(crs: CRS) -> Geod:

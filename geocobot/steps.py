@@ -75,14 +75,26 @@ def classify_steps(
         (H, W) class numbers; `BACKGROUND` where no class wins, `IGNORE` for `NODATA`.
     """
     codes, label_of = _class_codes(classes)
-    labels = np.empty(steps.shape[1:], dtype=np.uint8)
     if len(classes) == 1:
-        label_of[codes[0]].take(steps[0], out=labels, mode="clip")
-        return labels
+        return _classify_one(steps[0], label_of[codes[0]], classes[0].number)
+    labels = np.empty(steps.shape[1:], dtype=np.uint8)
     best = np.zeros(labels.shape, dtype=codes.dtype)
     for code, plane in zip(codes, steps, strict=True):
         np.maximum(best, code.take(plane, mode="clip"), out=best)
     label_of.take(best, out=labels, mode="clip")
+    return labels
+
+
+def _classify_one(
+    steps: npt.NDArray[np.uint8], label_of: npt.NDArray[np.uint8], number: int
+) -> npt.NDArray[np.uint8]:
+    """Labels (H, W) of one class's scores; the higher a score, the sooner it is of the class."""
+    n_below = int((label_of[:NODATA] == BACKGROUND).sum())
+    labels = (steps >= n_below).view(np.uint8)
+    labels *= np.uint8(number)
+    without_data = steps == NODATA
+    if without_data.any():
+        labels[without_data] = IGNORE
     return labels
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import shapely
 
 from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
 from geocobot.steps import SCORE_SCALE
-from geocobot.tracing.measures import grid_to_crs, measure
+from geocobot.tracing.measures import grid_to_crs, measure_ragged
+from geocobot.tracing.ragged import Ragged
 from geocobot.tracing.seams import Outlines
 
 COLUMNS = (
@@ -46,14 +47,12 @@ def as_frame(outlines: Outlines, grid: GeoGrid, classes: Sequence[ClassSpec]) ->
         counter-clockwise. Scores are NaN where none are known.
     """
     names = {spec.number: spec.name for spec in classes}
-    area_m2, perimeter_m = measure(outlines.geometry, grid)
+    polygons = Ragged.of(outlines.geometry)
+    area_m2, perimeter_m = measure_ragged(polygons, grid)
     mean = low = np.full(len(area_m2), np.nan)
     if outlines.scores is not None:
         mean = outlines.scores.total / SCORE_SCALE / outlines.pixels
         low = outlines.scores.low / SCORE_SCALE
-    polygons = shapely.orient_polygons(
-        shapely.transform(outlines.geometry, lambda px: grid_to_crs(px, grid))
-    )
     return gpd.GeoDataFrame(
         {
             "object_id": 1 + outlines.first_px @ np.array([grid.width, 1]),
@@ -65,7 +64,7 @@ def as_frame(outlines: Outlines, grid: GeoGrid, classes: Sequence[ClassSpec]) ->
             "perimeter_m": perimeter_m,
             "width_m": widths(area_m2, perimeter_m),
         },
-        geometry=polygons,
+        geometry=replace(polygons, xy=grid_to_crs(polygons.xy, grid)).oriented().build(),
         crs=grid.crs,
     )
 

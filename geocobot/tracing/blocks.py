@@ -115,9 +115,7 @@ class _Rows:
         classes: Sequence[ClassSpec],
     ) -> Block:
         """Pick the score of each pixel's class; pixels without data become background."""
-        labels, first, last = (
-            _SHOWN.take(part, mode="clip") for part in (self.labels, above, below)
-        )
+        labels, first, last = (_shown(part) for part in (self.labels, above, below))
         no_row = np.zeros(self.labels.shape[1], dtype=np.uint8)
         return Block(
             row_off,
@@ -168,14 +166,10 @@ def _own_steps(
     return own
 
 
-def _shown() -> npt.NDArray[np.uint8]:
-    """The class that each class number is traced as: pixels without data are background."""
-    shown = np.arange(256, dtype=np.uint8)
-    shown[IGNORE] = BACKGROUND
-    return shown
-
-
-_SHOWN = _shown()
+def _shown(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Labels as they are traced: pixels without data are background."""
+    without_data = labels == IGNORE
+    return np.where(without_data, np.uint8(BACKGROUND), labels) if without_data.any() else labels
 
 
 def _classified(

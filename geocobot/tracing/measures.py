@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 from pyproj import Geod
 
 from geocobot.grid import GeoGrid
 from geocobot.ground import degrees_of, geod_of
+from geocobot.tracing.ragged import Ragged, cut_edges
 
 # A straight map line, the geodesic between its ends and the line that the sums below follow part by
 # L^2 tan(latitude) / 8R at most: 7 cm for 1 km at 70 degrees. So edges are cut, into lengths of a
@@ -35,18 +35,19 @@ def measure(
     Returns:
         (N,) square metres, holes taken off, and (N,) metres, holes included.
     """
-    if not polygons.size:
+    return measure_ragged(Ragged.of(polygons), grid)
+
+
+def measure_ragged(
+    polygons: Ragged, grid: GeoGrid
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The same of polygons whose vertices lie in one array."""
+    if not len(polygons):
         return np.empty(0), np.empty(0)
     pixel_m = max(grid.ground_pixel_m)
     longest_px = min(max(pixel_m, _SHORT_EDGE_M), _LONGEST_EDGE_M) / pixel_m
-    west, south, east, north = shapely.bounds(polygons).T
-    is_long = np.maximum(east - west, north - south) > longest_px
-    dense = polygons
-    if is_long.any():
-        dense = polygons.copy()
-        dense[is_long] = shapely.segmentize(polygons[is_long], longest_px)
-    _, closed, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(dense)
-    lon, lat = degrees_of(grid.crs, *grid_to_crs(closed, grid).T)
+    xy, ring_offsets = cut_edges(polygons.xy, polygons.rings, longest_px)
+    lon, lat = degrees_of(grid.crs, *grid_to_crs(xy, grid).T)
     geod = geod_of(grid.crs)
     ring_m2, ring_m = measure_rings(lon, lat, ring_offsets, geod)
     if not grid.crs.is_geographic:
@@ -54,11 +55,8 @@ def measure(
         for i, ring in _polar_rings(lon, lat, ring_offsets):
             area_m2, ring_m[i] = geod.polygon_area_perimeter(lon[ring], lat[ring])
             ring_m2[i] = abs(area_m2)
-    # The first ring of each polygon is its outer one.
-    starts = polygon_offsets[:-1]
-    is_hole = np.ones(ring_m2.size, dtype=np.bool_)
-    is_hole[starts] = False
-    ring_m2[is_hole] *= -1
+    ring_m2[polygons.is_hole] *= -1
+    starts = polygons.polygons[:-1]
     # What is larger than half of the earth comes out as the rest of it near a pole.
     return np.maximum(np.add.reduceat(ring_m2, starts), 0), np.add.reduceat(ring_m, starts)
 
