@@ -6,13 +6,15 @@ of the former's memory.
 Usage: python benchmarks/vectorize.py [--side 10000] [--objects 62000] [--rounds 3]
        [--polygonize gdal_polygonize.py]
 
-A scene of ragged objects, some of which meet, is written as a raster of scores, and once as classes for GDAL, which
-knows no thresholds. Every side takes the file and leaves a GeoPackage, in a process of its own;
-seconds from the open file to the closed one, imports left out (GDAL's script pays for its own), and
-the peak of memory above that after the imports. The rasterio side is what its documentation and
+A scene of ragged objects, some of which meet, is written as a raster of scores, and as classes for
+GDAL, which knows no thresholds. Every side takes the file and leaves a GeoPackage, in a process of
+its own; seconds from the open file to the closed one, imports left out (GDAL's script pays for its
+own), and the peak of memory above that after the imports. The rasterio side is what its documentation and
 geopandas' suggest: `shapes`, geometries, geodesic area and perimeter polygon by polygon, mean score
-by `rasterize` and `bincount`. `gdal_polygonize.py` writes bare polygons. Sides and rounds
-alternate, medians. Their polygons are compared: as many, of the same area, with the same scores.
+by `rasterize` and `bincount`. `gdal_polygonize.py` writes bare polygons: of a raster of classes as
+`geocobot predict --save-classes` writes it, which has a background, and of one whose background is
+nodata. Sides and rounds alternate, medians. Their polygons are compared: as many of the class, of
+the same area, with the same scores.
 """
 
 from __future__ import annotations
@@ -39,10 +41,12 @@ import shapely
 from affine import Affine
 from rasterio.windows import Window
 
+from geocobot.classes import BACKGROUND, IGNORE
 from geocobot.config import VectorizeOptions
 from geocobot.steps import SCORE_SCALE
 
 PIXEL_M = 0.3
+CLASSES, MASKED = "classes.tif", "masked.tif"
 THRESHOLD = 127  # in steps, of 254
 ROWS_AT_ONCE = 500
 CORNERS = 96
@@ -81,11 +85,11 @@ def main() -> None:
     given = parser.parse_args()
     sides = {"geocobot": by_geocobot, "rasterio": by_rasterio}
     if shutil.which(given.polygonize):
-        sides["gdal"] = by_gdal
+        sides |= {"gdal": by_gdal, "gdal, classes alone": by_gdal_masked}
     found: dict[str, list[Figures]] = {name: [] for name in sides}
     with tempfile.TemporaryDirectory() as folder:
         scores = Path(folder) / "scores.tif"
-        write_scene(scores, Path(folder) / "classes.tif", given.side, given.objects)
+        write_scene(scores, given.side, given.objects)
         for _ in range(given.rounds):
             for name, side in sides.items():
                 found[name].append(alone(side, scores, given.polygonize))
@@ -148,15 +152,25 @@ def by_rasterio(scores: Path, program: str) -> Figures:  # noqa: ARG001 # sides 
 
 def by_gdal(scores: Path, program: str) -> Figures:
     """GDAL's own script, on the raster of classes."""
-    out = scores.with_name("gdal.gpkg")
+    return _polygonized(scores.with_name(CLASSES), program)
+
+
+def by_gdal_masked(scores: Path, program: str) -> Figures:
+    """The same where all that is no class is nodata."""
+    return _polygonized(scores.with_name(MASKED), program)
+
+
+def _polygonized(classes: Path, program: str) -> Figures:
+    """GDAL's own script, on a file."""
+    out = classes.with_suffix(".gpkg")
     out.unlink(missing_ok=True)
-    classes = scores.with_name("classes.tif")
     start_s = time.perf_counter()
     subprocess.run([program, "-q", classes, out], check=True)
     seconds = time.perf_counter() - start_s
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = used.ru_utime + used.ru_stime
-    return Figures(seconds, cpu_s, used.ru_maxrss / 1024, pyogrio.read_info(out)["features"])
+    found = pyogrio.read_dataframe(out, where="DN = 1", columns=["DN"], read_geometry=False)
+    return Figures(seconds, cpu_s, used.ru_maxrss / 1024, len(found))
 
 
 class Clock:
@@ -216,8 +230,8 @@ def table(found: dict[str, list[Figures]], side: int) -> str:
     return "\n".join(lines)
 
 
-def write_scene(scores: Path, classes: Path, side: int, objects: int) -> None:
-    """Scores of so many ragged objects, and their classes."""
+def write_scene(scores: Path, side: int, objects: int) -> None:
+    """Scores of so many ragged objects, and their classes beside them."""
     rng = np.random.default_rng(0)
     outlines = ragged(objects, side, rng)
     tree = shapely.STRtree(outlines)
@@ -236,7 +250,8 @@ def write_scene(scores: Path, classes: Path, side: int, objects: int) -> None:
     }
     with (
         rasterio.open(scores, "w", **profile) as score_file,
-        rasterio.open(classes, "w", nodata=0, **profile) as class_file,
+        rasterio.open(scores.with_name(CLASSES), "w", nodata=IGNORE, **profile) as class_file,
+        rasterio.open(scores.with_name(MASKED), "w", nodata=BACKGROUND, **profile) as masked_file,
     ):
         score_file.scales = (1 / SCORE_SCALE,)
         for row in range(0, side, ROWS_AT_ONCE):
@@ -248,6 +263,7 @@ def write_scene(scores: Path, classes: Path, side: int, objects: int) -> None:
             ).astype(bool)
             score_file.write(shaded(inside, rng), 1, window=window)
             class_file.write(inside.astype(np.uint8), 1, window=window)
+            masked_file.write(inside.astype(np.uint8), 1, window=window)
 
 
 def ragged(n: int, side: int, rng: np.random.Generator) -> npt.NDArray[np.object_]:

@@ -36,7 +36,7 @@ BLOCK_ROWS = 512
 WIDE_PX = 50_000
 """Scenes wider than this are traced in lower blocks, to keep memory low."""
 
-_BLOCK_PX = 2**21
+_BLOCK_PX = 2**20
 _LOW_BLOCK_ROWS = 64
 """Where their height changes nothing, blocks have so many pixels, and no fewer rows."""
 
