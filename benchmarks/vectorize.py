@@ -9,12 +9,12 @@ Usage: python benchmarks/vectorize.py [--side 10000] [--objects 62000] [--rounds
 A scene of ragged objects, some of which meet, is written as a raster of scores, and as classes for
 GDAL, which knows no thresholds. Every side takes the file and leaves a GeoPackage, in a process of
 its own; seconds from the open file to the closed one, imports left out (GDAL's script pays for its
-own), and the peak of memory above that after the imports. The rasterio side is what its documentation and
-geopandas' suggest: `shapes`, geometries, geodesic area and perimeter polygon by polygon, mean score
-by `rasterize` and `bincount`. `gdal_polygonize.py` writes bare polygons: of a raster of classes as
-`geocobot predict --save-classes` writes it, which has a background, and of one whose background is
-nodata. Sides and rounds alternate, medians. Their polygons are compared: as many of the class, of
-the same area, with the same scores.
+own), and the peak of memory above that after the imports. The rasterio side is what its
+documentation and geopandas' suggest: `shapes`, geometries, geodesic area and perimeter polygon by
+polygon, mean score by `rasterize` and `bincount`. `gdal_polygonize.py` writes bare polygons: of a
+raster of classes as `geocobot predict --save-classes` writes it, which has a background, and of one
+whose background is nodata. Sides and rounds alternate, medians. Their polygons are compared: as
+many of the class, of the same area, with the same scores.
 """
 
 from __future__ import annotations

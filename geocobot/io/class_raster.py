@@ -44,7 +44,7 @@ class ClassRaster:
         """Look at a raster; where it does not name its classes, at every pixel.
 
         Class 0 is what is no class. A raster that holds numbers beyond 1 to 254 has its classes
-        numbered from 1 on.
+        numbered from 1 on; one that holds nothing has one class, of which there is no pixel.
 
         Args:
             path: file name, URL or GDAL name.
@@ -52,7 +52,7 @@ class ClassRaster:
         Raises:
             MissingFileError: there is no such file.
             UnreadableFileError: GDAL cannot open or read it.
-            BandError: it has no class at all, or too many to be classes.
+            BandError: it has too many numbers to be classes.
             CrsError: it has no CRS.
             GridError: it has no geotransform, or a rotated one.
         """
@@ -60,7 +60,7 @@ class ClassRaster:
         scene = Scene.open(path, bands=(1,), is_imagery=False)
         values: Sequence[int] = sorted(names)
         if not values:
-            values = [v for v in read_class_file(str(path)).values if v != BACKGROUND]
+            values = [v for v in read_class_file(str(path)).values if v != BACKGROUND] or [1]
             _check_values(path, values)
         fits = all(0 < value <= MAX_CLASSES for value in values)
         numbers = {value: value if fits else i for i, value in enumerate(values, start=1)}
@@ -162,14 +162,7 @@ def holds_classes(path: str | Path) -> bool:
 
 
 def _check_values(path: str | Path, values: Sequence[int]) -> None:
-    """Refuse rasters without a class, and those that hold something else."""
-    if not values:
-        raise BandError(
-            path,
-            "holds nothing but 0 and pixels without data",
-            "A raster of classes has numbers above 0 where a class is",
-            "Look at it in QGIS (Layer > Information)",
-        )
+    """Refuse rasters of something else."""
     if len(values) > _MOST_UNNAMED:
         raise BandError(
             path,

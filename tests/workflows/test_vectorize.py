@@ -18,6 +18,7 @@ from geocobot.cli.app import app
 from geocobot.config import VectorizeOptions
 from geocobot.errors import ConfigError, OutputError
 from geocobot.settings import make_options, read_yaml
+from geocobot.tracing.attributes import COLUMNS
 from geocobot.workflows.vectorize import vectorize
 
 from .stand_in import make_map
@@ -143,3 +144,22 @@ def test_hysteresis_of_map_and_vectorize_agree(scene, tmp_path):
     assert out.read_bytes() == mapped.polygons.read_bytes()
     low = geocobot.vectorize(scores=mapped.scores, out=tmp_path / "low.gpkg", threshold=0.4)
     assert 0 < mapped.n_polygons < low.n_polygons
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".geojson", ".parquet"])
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_a_raster_without_data_gives_a_valid_empty_layer(tmp_path, suffix, kind):
+    raster, out = tmp_path / "nothing.tif", tmp_path / f"out{suffix}"
+    place = {"crs": "EPSG:32631", "transform": Affine(2, 0, 5e5, 0, -2, 5e6), "dtype": kind}
+    with rasterio.open(
+        raster, "w", driver="GTiff", count=1, height=30, width=40, nodata=7, **place
+    ) as sink:
+        sink.write(np.full((30, 40), 7, dtype=kind), 1)
+    done = geocobot.vectorize(scores=raster, out=out)
+    assert done.n_polygons == 0
+    if suffix == ".parquet":
+        frame = gpd.read_parquet(out)
+    else:
+        frame = gpd.read_file(out, **({"layer": "out"} if suffix == ".gpkg" else {}))
+    assert len(frame) == 0
+    assert suffix == ".geojson" or list(frame.columns) == [*COLUMNS, "geometry"]
