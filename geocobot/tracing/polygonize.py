@@ -22,6 +22,9 @@ from geocobot.tracing.blocks import Block, recut
 from geocobot.tracing.holes import HoleFilling
 from geocobot.tracing.seams import SeamJoiner
 from geocobot.tracing.simplify import simplify_pieces
+from geocobot.tracing.smooth import smooth_pieces
+from geocobot.tracing.square import LEAST_IOU
+from geocobot.tracing.square_stage import Drawn, SquareStage, SquaringTally
 from geocobot.tracing.trace import Pieces, trace_block
 
 BLOCK_ROWS = 512
@@ -44,17 +47,22 @@ class CleanOptions:
         close_holes_m2: holes smaller than this are filled; a hole that borders on another class
             or on pixels without data stays (see `HoleFilling`).
         simplify_m: outlines are smoothed by about so much.
+        smooth_m: corners are rounded over so much of the edges on both sides (see
+            `smooth.smooth_pieces`), but not of what is squared.
+        square_classes: numbers of the classes whose outlines are squared (see `SquareStage`).
     """
 
     min_area_m2: float = 0.0
     close_holes_m2: float = 0.0
     simplify_m: float = 0.0
+    smooth_m: float = 0.0
+    square_classes: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse negative measures."""
         for option in fields(self):
             value = getattr(self, option.name)
-            if not value >= 0:
+            if isinstance(value, float | int) and not value >= 0:
                 raise ConfigError(
                     option.name,
                     f"is {value}",
@@ -70,6 +78,7 @@ def polygonize(
     clean: CleanOptions,
     *,
     block_rows: int | None = None,
+    squaring: SquaringTally | None = None,
 ) -> Iterator[gpd.GeoDataFrame]:
     """Trace the classes of a scene into polygons, streaming.
 
@@ -88,30 +97,57 @@ def polygonize(
             outlines keep the points in which they cross from one block to the next, so another
             height smooths slightly otherwise;
             the height of the strips never changes anything.
+        squaring: counts what is squared.
 
     Yields:
         Polygons that are complete, as frames with the columns of `attributes.COLUMNS`: ordered
-        by the block in which they end, then by their first pixel in reading order. Frames are
-        never empty; a scene without any polygon yields none.
+        by the block in which they end, then by their first pixel in reading order; with squaring
+        they come later, and neighbors share their borders no more. Frames are never empty; a scene
+        without any polygon yields none.
 
     Raises:
         GridMismatchError: the strips do not cover the grid row by row.
     """
     joiner = SeamJoiner(grid.width)
+    stage = SquareStage(grid, clean.square_classes, clean.simplify_m, joiner)
     filling = HoleFilling(grid, clean.close_holes_m2)
     rows = block_rows or block_rows_of(grid.width)
     for block in recut(strips, grid, classes, rows, filling):
         pieces = trace_block(block)
         if clean.min_area_m2 > 0:
             pieces = pieces.only(_may_be_large(pieces, block, grid, clean))
-        if clean.simplify_m > 0 and len(pieces.geometry):
-            smooth = simplify_pieces(pieces, _pixel_m(block, grid), clean.simplify_m)
-            pieces = replace(pieces, geometry=smooth)
-        frame = as_frame(joiner.add(block, pieces), grid, classes)
+        pieces = _softened(pieces, block, grid, clean)
+        drawn = Drawn.of(joiner.add(block, pieces))
+        if clean.square_classes:
+            drawn = stage.add(drawn.outlines, block.row_off + len(block.classes))
+        frame = as_frame(drawn.outlines, grid, classes)
+        kept = np.ones(len(frame), dtype=np.bool_)
         if clean.min_area_m2 > 0:
-            frame = frame[frame["area_m2"] >= clean.min_area_m2].reset_index(drop=True)
+            kept = (frame["area_m2"] >= clean.min_area_m2).to_numpy()
+        if squaring is not None:
+            able = kept & frame["class_id"].isin(clean.square_classes).to_numpy()
+            squaring.add(frame["area_m2"].to_numpy()[able], drawn.iou[able])
+        if not kept.all():
+            frame = frame[kept].reset_index(drop=True)
         if len(frame):
             yield frame
+
+
+def _softened(pieces: Pieces, block: Block, grid: GeoGrid, clean: CleanOptions) -> Pieces:
+    """Simplify and round the outlines of a block."""
+    if not len(pieces.geometry):
+        return pieces
+    pixel_m = _pixel_m(block, grid)
+    if clean.simplify_m > 0:
+        simple = simplify_pieces(pieces, pixel_m, clean.simplify_m)
+        pieces = replace(pieces, geometry=simple)
+    if clean.smooth_m > 0:
+        squared = np.isin(pieces.class_number, list(clean.square_classes))
+        height, width = block.classes.shape
+        edges = (0, block.row_off, width, block.row_off + height)
+        smooth = smooth_pieces(pieces.geometry, squared, edges, pixel_m, clean.smooth_m)
+        pieces = replace(pieces, geometry=smooth)
+    return pieces
 
 
 def block_rows_of(width_px: int) -> int:
@@ -124,11 +160,15 @@ def _may_be_large(
 ) -> npt.NDArray[np.bool_]:
     """Which pieces (N,) may be large enough once they are smoothed.
 
-    Every corner that is smoothed away adds less than the tolerance squared.
+    Every corner that is smoothed away adds less than the tolerance squared, and one that is
+    rounded less than a triangle of that side, twice.
     """
     most_m2 = pieces.pixels * _largest_pixel_m2(block, grid)
-    if clean.simplify_m > 0:
-        most_m2 += shapely.get_num_coordinates(pieces.geometry) * clean.simplify_m**2
+    corners = shapely.get_num_coordinates(pieces.geometry)
+    most_m2 += corners * (clean.simplify_m**2 + clean.smooth_m**2)
+    squared = np.isin(pieces.class_number, list(clean.square_classes))
+    # A squared outline that covers more than this is not taken.
+    most_m2[squared] /= LEAST_IOU
     return np.asarray(most_m2 >= clean.min_area_m2)
 
 

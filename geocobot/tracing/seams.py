@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ class Outlines:
         pixels: (N,) number of pixels.
         score_sum: (N,) sum of the class's scores over these pixels.
         first_px: (N, 2) row and column of the first pixel in reading order.
+        cutters: (N,) tuples of polygons that each gives way to (`SeamJoiner.cut`).
     """
 
     geometry: npt.NDArray[np.object_]
@@ -31,6 +33,20 @@ class Outlines:
     pixels: npt.NDArray[np.int64]
     score_sum: npt.NDArray[np.float64]
     first_px: npt.NDArray[np.int64]
+    cutters: npt.NDArray[np.object_]
+
+    def take(self, index: npt.NDArray[np.int64]) -> Outlines:
+        """Those with these numbers, in their order."""
+        return Outlines(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def followed_by(self, other: Outlines) -> Outlines:
+        """These, then others."""
+        return Outlines(
+            **{
+                f.name: np.concatenate([getattr(self, f.name), getattr(other, f.name)])
+                for f in fields(self)
+            }
+        )
 
 
 @dataclass
@@ -43,6 +59,7 @@ class _Open:
     first_px: tuple[int, int] = (np.iinfo(np.int64).max, 0)
     pieces: list[shapely.Polygon] = field(default_factory=list)
     crossings: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    cutters: list[shapely.Polygon] = field(default_factory=list)
 
     def absorb(self, other: _Open) -> None:
         """Take over another polygon that turns out to be the same one."""
@@ -51,6 +68,7 @@ class _Open:
         self.first_px = min(self.first_px, other.first_px)
         self.pieces.extend(other.pieces)
         self.crossings.extend(other.crossings)
+        self.cutters.extend(other.cutters)
 
 
 class SeamJoiner:
@@ -92,6 +110,30 @@ class SeamJoiner:
         node_of_px = np.where(pieces.bottom >= 0, pieces.bottom + n_open, n_open + n_pieces)
         self._open_of_px = np.append(place[group], -1)[node_of_px]
         return _in_reading_order(pieces, is_whole, complete)
+
+    def first_open_row(self, class_numbers: AbstractSet[int], since: int) -> float:
+        """First row of the polygons of some classes that go on below; infinite if none does.
+
+        Args:
+            class_numbers: of these classes.
+            since: polygons that begin in a row before this one do not count.
+        """
+        rows = [one.first_px[0] for one in self._open if one.class_number in class_numbers]
+        return min((row for row in rows if row >= since), default=np.inf)
+
+    def cut(self, polygons: npt.NDArray[np.object_]) -> None:
+        """Let the polygons that go on below give way to others, when they are complete.
+
+        Args:
+            polygons: (N,) in pixels of the scene, in the rows that were added.
+        """
+        owner = np.repeat(np.arange(len(self._open)), [len(one.pieces) for one in self._open])
+        pieces = np.array([p for one in self._open for p in one.pieces], dtype=object)
+        if not pieces.size or not polygons.size:
+            return
+        piece, which = shapely.STRtree(polygons).query(pieces, predicate="intersects")
+        for open_, n in sorted(set(zip(owner[piece].tolist(), which.tolist(), strict=True))):
+            self._open[open_].cutters.append(polygons[n])
 
     def _merge(
         self, group: npt.NDArray[np.int64], pieces: Pieces, partial: npt.NDArray[np.int64]
@@ -157,6 +199,10 @@ def _in_reading_order(
     score_sum = np.array([one.score_sum for one in complete], dtype=np.float64)
     first_px = np.array([one.first_px for one in complete], dtype=np.int64).reshape(-1, 2)
     first_px = np.concatenate([pieces.first_px[is_whole], first_px])
+    cutters = np.empty(len(first_px), dtype=object)
+    cutters.fill(())
+    for place, one in enumerate(complete, start=int(is_whole.sum())):
+        cutters[place] = tuple(one.cutters)
     order = np.lexsort([first_px[:, 1], first_px[:, 0]])
     return Outlines(
         geometry=np.concatenate([pieces.geometry[is_whole], joined])[order],
@@ -164,4 +210,5 @@ def _in_reading_order(
         pixels=np.concatenate([pieces.pixels[is_whole], pixels])[order],
         score_sum=np.concatenate([pieces.score_sum[is_whole], score_sum])[order],
         first_px=first_px[order],
+        cutters=cutters[order],
     )
