@@ -149,6 +149,9 @@ class PredictKeywords(TypedDict, total=False):
     min_area: float
     simplify: float
     close_holes: float
+    regularize: bool
+    regularize_classes: Iterable[str] | None
+    smooth: float
     batch_size: int | None
     workers: int
     device: DeviceName
@@ -170,6 +173,9 @@ class VectorizeKeywords(TypedDict, total=False):
     min_area: float
     simplify: float
     close_holes: float
+    regularize: bool
+    regularize_classes: Iterable[str] | None
+    smooth: float
 
 
 class DemoKeywords(TypedDict, total=False):

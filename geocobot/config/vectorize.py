@@ -43,3 +43,6 @@ class VectorizeOptions:
     min_area: float = repeated(PredictOptions, "min_area")
     simplify: float = repeated(PredictOptions, "simplify")
     close_holes: float = repeated(PredictOptions, "close_holes")
+    regularize: bool = repeated(PredictOptions, "regularize")
+    regularize_classes: tuple[str, ...] | None = repeated(PredictOptions, "regularize_classes")
+    smooth: float = repeated(PredictOptions, "smooth")

@@ -24,7 +24,8 @@ from geocobot.tracing.seams import SeamJoiner
 from geocobot.tracing.simplify import simplify_pieces
 from geocobot.tracing.smooth import smooth_pieces
 from geocobot.tracing.square import LEAST_IOU
-from geocobot.tracing.square_stage import Drawn, SquareStage, SquaringTally
+from geocobot.tracing.square_stage import Drawn, SquareStage
+from geocobot.tracing.squaring import SquaringTally
 from geocobot.tracing.trace import Pieces, trace_block
 
 BLOCK_ROWS = 512
@@ -125,8 +126,8 @@ def polygonize(
         if clean.min_area_m2 > 0:
             kept = (frame["area_m2"] >= clean.min_area_m2).to_numpy()
         if squaring is not None:
-            able = kept & frame["class_id"].isin(clean.square_classes).to_numpy()
-            squaring.add(frame["area_m2"].to_numpy()[able], drawn.iou[able])
+            number, area_m2 = frame["class_id"].to_numpy(), frame["area_m2"].to_numpy()
+            squaring.add(number[kept], area_m2[kept], drawn.iou[kept])
         if not kept.all():
             frame = frame[kept].reset_index(drop=True)
         if len(frame):

@@ -24,56 +24,6 @@ _LEAST_PART_PX = 1.0
 
 
 @dataclass(frozen=True)
-class Squaring:
-    """What squaring has cost.
-
-    Attributes:
-        squared: outlines that were squared.
-        left: those that were not: round, of no clear direction, higher than `TALLEST_PX`, or with
-            an IoU below `square.LEAST_IOU`.
-        mean_iou: of the squared outlines with those that they were, weighted by area; 1 of none.
-        least_iou: the smallest of these.
-    """
-
-    squared: int = 0
-    left: int = 0
-    mean_iou: float = 1.0
-    least_iou: float = 1.0
-
-    def summary(self) -> str:
-        """The figures as a sentence."""
-        told = f"{self.squared} of {self.squared + self.left} outlines"
-        if self.squared:
-            told += f", IoU with the unsquared {self.mean_iou:.3f}, at least {self.least_iou:.3f}"
-        return told
-
-
-class SquaringTally:
-    """Adds up what squaring costs, polygon by polygon."""
-
-    def __init__(self) -> None:
-        self._left = 0
-        self._squared = 0
-        self._area_m2 = 0.0
-        self._iou_m2 = 0.0
-        self._least = 1.0
-
-    def add(self, area_m2: npt.NDArray[np.float64], iou: npt.NDArray[np.float64]) -> None:
-        """Count polygons that could be squared, (N,) each; an IoU of NaN says that one was not."""
-        found = np.isfinite(iou)
-        self._squared += int(found.sum())
-        self._left += int((~found).sum())
-        self._area_m2 += float(area_m2[found].sum())
-        self._iou_m2 += float((area_m2 * iou)[found].sum())
-        self._least = float(iou[found].min(initial=self._least))
-
-    def total(self) -> Squaring:
-        """The figures of all."""
-        mean = self._iou_m2 / self._area_m2 if self._area_m2 else 1.0
-        return Squaring(self._squared, self._left, mean, self._least)
-
-
-@dataclass(frozen=True)
 class Drawn:
     """Outlines as they are to be drawn.
 
