@@ -11,12 +11,12 @@ from geocobot.tracing.walls import FALLING, RISING, SOUTHERN, WESTERN, Point, Wa
 
 # Shares of the outline's length: of a square all lies in the main direction or across, of a circle
 # or an octagon nothing more than elsewhere.
-_LEAST_ALIGNED = 0.35
+_LEAST_ALIGNED = 0.25
 _SMALLEST_ROUND = 6
 
 _SIMPLIFY_PX = 1.2
 _SHORTEST_PX = 2.0
-_SHORTEST_SHARE = 0.08
+_SHORTEST_SHARE = 0.04
 _DIAGONAL_DEGREES = 10.0
 _DIAGONAL_SHARE = 0.25
 _OUTLIER_DEGREES = 15.0
@@ -185,12 +185,13 @@ def _as_array(polygons: list[shapely.Polygon]) -> npt.NDArray[np.object_]:
 def _without(
     shells: npt.NDArray[np.object_], holes: list[list[shapely.Polygon]]
 ) -> npt.NDArray[np.object_]:
-    """Shells with their holes cut out, of several parts the largest; invalid ones as they are."""
-    for i in np.flatnonzero(shapely.is_valid(shells)).tolist():
-        valid = [hole for hole in holes[i] if hole.is_valid]
-        if valid:
-            rest = shapely.difference(shells[i], shapely.union_all(valid))
-            shells[i] = max(shapely.get_parts(rest), key=lambda p: p.area, default=shells[i])
+    """Shells with their holes cut out, of those that cross themselves the largest part."""
+    shells = shapely.make_valid(shells, method="structure")
+    for i, inner in enumerate(holes):
+        rest = shells[i]
+        if inner:
+            rest = shapely.difference(rest, shapely.union_all(shapely.make_valid(inner)))
+        shells[i] = max(shapely.get_parts(rest), key=lambda part: part.area, default=shells[i])
     return shells
 
 

@@ -139,14 +139,17 @@ def _softened(pieces: Pieces, block: Block, grid: GeoGrid, clean: CleanOptions) 
     if not len(pieces.geometry):
         return pieces
     pixel_m = _pixel_m(block, grid)
+    is_squared = np.isin(pieces.class_number, list(clean.square_classes))
+    traced = pieces.geometry.copy()
+    traced[~is_squared] = None
+    pieces = replace(pieces, traced=traced)
     if clean.simplify_m > 0:
         simple = simplify_pieces(pieces, pixel_m, clean.simplify_m)
         pieces = replace(pieces, geometry=simple)
     if clean.smooth_m > 0:
-        squared = np.isin(pieces.class_number, list(clean.square_classes))
         height, width = block.classes.shape
         edges = (0, block.row_off, width, block.row_off + height)
-        smooth = smooth_pieces(pieces.geometry, squared, edges, pixel_m, clean.smooth_m)
+        smooth = smooth_pieces(pieces.geometry, is_squared, edges, pixel_m, clean.smooth_m)
         pieces = replace(pieces, geometry=smooth)
     return pieces
 

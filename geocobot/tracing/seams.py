@@ -26,6 +26,7 @@ class Outlines:
         score_sum: (N,) sum of the class's scores over these pixels.
         first_px: (N, 2) row and column of the first pixel in reading order.
         cutters: (N,) tuples of polygons that each gives way to (`SeamJoiner.cut`).
+        traced: (N,) outlines along the pixels where they were kept (`Pieces.traced`), else None.
     """
 
     geometry: npt.NDArray[np.object_]
@@ -34,6 +35,7 @@ class Outlines:
     score_sum: npt.NDArray[np.float64]
     first_px: npt.NDArray[np.int64]
     cutters: npt.NDArray[np.object_]
+    traced: npt.NDArray[np.object_]
 
     def take(self, index: npt.NDArray[np.int64]) -> Outlines:
         """Those with these numbers, in their order."""
@@ -60,6 +62,7 @@ class _Open:
     pieces: list[shapely.Polygon] = field(default_factory=list)
     crossings: list[npt.NDArray[np.float64]] = field(default_factory=list)
     cutters: list[shapely.Polygon] = field(default_factory=list)
+    traced: list[shapely.Polygon] = field(default_factory=list)
 
     def absorb(self, other: _Open) -> None:
         """Take over another polygon that turns out to be the same one."""
@@ -69,6 +72,7 @@ class _Open:
         self.pieces.extend(other.pieces)
         self.crossings.extend(other.crossings)
         self.cutters.extend(other.cutters)
+        self.traced.extend(other.traced)
 
 
 class SeamJoiner:
@@ -158,6 +162,7 @@ class SeamJoiner:
                     float(pieces.score_sum[i]),
                     (row, col),
                     [pieces.geometry[i]],
+                    traced=[] if pieces.traced[i] is None else [pieces.traced[i]],
                 )
             )
         return merged
@@ -201,8 +206,10 @@ def _in_reading_order(
     first_px = np.concatenate([pieces.first_px[is_whole], first_px])
     cutters = np.empty(len(first_px), dtype=object)
     cutters.fill(())
+    traced = np.append(pieces.traced[is_whole], np.full(len(complete), None, dtype=object))
     for place, one in enumerate(complete, start=int(is_whole.sum())):
         cutters[place] = tuple(one.cutters)
+        traced[place] = shapely.coverage_union_all(one.traced) if one.traced else None
     order = np.lexsort([first_px[:, 1], first_px[:, 0]])
     return Outlines(
         geometry=np.concatenate([pieces.geometry[is_whole], joined])[order],
@@ -211,4 +218,5 @@ def _in_reading_order(
         score_sum=np.concatenate([pieces.score_sum[is_whole], score_sum])[order],
         first_px=first_px[order],
         cutters=cutters[order],
+        traced=traced[order],
     )

@@ -15,7 +15,7 @@ LEAST_IOU = 0.8
 """An outline whose squared one covers less of it, as IoU, stays as it is."""
 
 # Where an outline cannot be squared, more of its short walls are left out.
-_COARSER = (1, 2, 4)
+_COARSER = (1, 2)
 
 
 @dataclass(frozen=True)

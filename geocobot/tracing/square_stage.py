@@ -105,14 +105,13 @@ class SquareStage:
         """Square those that can be."""
         drawn = outlines.geometry.copy()
         iou = Drawn.of(outlines).iou
-        bounds = shapely.bounds(drawn).reshape(-1, 4)
-        is_low = bounds[:, 3] - bounds[:, 1] <= TALLEST_PX
-        able = np.flatnonzero(is_low & np.isin(outlines.class_number, list(self._class_numbers)))
+        bounds = shapely.bounds(outlines.traced).reshape(-1, 4)
+        able = np.flatnonzero(bounds[:, 3] - bounds[:, 1] <= TALLEST_PX)
         if able.size:
             middle = (bounds[able, :2] + bounds[able, 2:]) / 2
             grid = self._grid
             axes = local_axes(grid.crs, grid.transform, middle[:, 1], middle[:, 0])
-            found = square(drawn[able], axes, self._tolerance_m)
+            found = square(outlines.traced[able], axes, self._tolerance_m)
             further = np.abs(shapely.bounds(found.geometry) - bounds[able]).max(axis=1)
             good = np.isfinite(found.iou) & (further <= _REACH_PX)
             drawn[able[good]], iou[able[good]] = found.geometry[good], found.iou[good]

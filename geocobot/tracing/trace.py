@@ -32,6 +32,8 @@ class Pieces:
         bottom: (W,) the same for the last row.
         neighbors: (M,) polygons of the runs in the rows just above and below the block: what the
             pieces border on across the seams.
+        traced: (N,) outlines along the pixels, of those pieces that are wanted so as well as
+            softened; None of others.
     """
 
     geometry: npt.NDArray[np.object_]
@@ -42,6 +44,7 @@ class Pieces:
     top: npt.NDArray[np.int64]
     bottom: npt.NDArray[np.int64]
     neighbors: npt.NDArray[np.object_]
+    traced: npt.NDArray[np.object_]
 
     def only(self, wanted: npt.NDArray[np.bool_]) -> Pieces:
         """Some of the pieces, (N,) bool; those of the first and the last row stay in any case."""
@@ -58,6 +61,7 @@ class Pieces:
             top=number[self.top],
             bottom=number[self.bottom],
             neighbors=self.neighbors,
+            traced=self.traced[kept],
         )
 
 
@@ -112,6 +116,7 @@ def trace_block(block: Block) -> Pieces:
         top=number[components.at(2 * (width + 2) + inner)],
         bottom=number[components.at((height + 1) * (width + 2) + inner)],
         neighbors=_shift(polygons[~inside[filled]], block.row_off),
+        traced=np.full(int(inside.sum()), None, dtype=object),
     )
 
 
