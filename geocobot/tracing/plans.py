@@ -14,7 +14,8 @@ from geocobot.tracing.walls import FALLING, RISING, SOUTHERN, WESTERN, Point, Wa
 _LEAST_ALIGNED = 0.25
 _SMALLEST_ROUND = 6
 
-_SIMPLIFY_PX = 1.2
+# The corners of a staircase of pixels lie within the root of two beside a line through others.
+_SIMPLIFY_PX = 1.5
 _SHORTEST_PX = 2.0
 _SHORTEST_SHARE = 0.04
 _DIAGONAL_DEGREES = 10.0
@@ -43,9 +44,12 @@ class Plans:
         )
         self.pixel_m = np.sqrt(np.abs(np.linalg.det(axes)))
         self.ground = self._to_ground(polygons)
+        area_m2 = shapely.area(self.ground)
+        thickness_m = 2 * area_m2 / shapely.length(self.ground)
         tolerance = np.maximum(_SIMPLIFY_PX * self.pixel_m, tolerance_m)
+        tolerance = np.minimum(tolerance, thickness_m / 2)
         least_m = np.maximum(_SHORTEST_PX * self.pixel_m, tolerance_m)
-        self.shortest_m = np.maximum(least_m, _SHORTEST_SHARE * np.sqrt(shapely.area(self.ground)))
+        self.shortest_m = np.maximum(least_m, _SHORTEST_SHARE * np.sqrt(area_m2))
         self.chains = Chains.of(self.ground, shapely.simplify(self.ground, tolerance))
         self.direction, self.aligned = self._directions()
         self.walls, self.starts = self._walls()

@@ -51,7 +51,8 @@ def square(
         As many polygons, in pixels.
     """
     result = Squared(polygons.copy(), np.full(len(polygons), np.nan))
-    able = np.flatnonzero(np.isfinite(axes).all(axis=(1, 2)) & (np.linalg.det(axes) != 0))
+    able = np.flatnonzero(np.isfinite(axes).all(axis=(1, 2)))
+    able = able[np.linalg.det(axes[able]) != 0]
     if not able.size:
         return result
     plans = Plans(polygons[able], axes[able], tolerance_m)
