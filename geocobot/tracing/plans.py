@@ -19,7 +19,7 @@ _SIMPLIFY_PX = 1.5
 _SHORTEST_PX = 2.0
 _SHORTEST_SHARE = 0.04
 _DIAGONAL_DEGREES = 10.0
-_DIAGONAL_SHARE = 0.25
+_DIAGONAL_SHARE = 0.125
 _OUTLIER_DEGREES = 15.0
 
 
@@ -140,16 +140,10 @@ class Plans:
         chains = self.chains
         main = self.direction[chains.polygon]
         flat = chains.turned(-main)
-        beside = np.abs(_beside_axis(np.arctan2(flat.chord[:, 1], flat.chord[:, 0])))
-        length = np.hypot(*flat.chord.T)
-        perimeter = np.bincount(chains.ring, weights=length, minlength=len(chains.edges_of_ring))
-        is_diagonal = (beside > np.radians(45 - _DIAGONAL_DEGREES)) & (
-            length > _DIAGONAL_SHARE * perimeter[chains.ring] / 2
-        )
         along_x = np.abs(flat.chord[:, 0]) >= np.abs(flat.chord[:, 1])
         rises = flat.chord[:, 0] * flat.chord[:, 1] > 0
         kind = np.where(
-            is_diagonal,
+            self._are_diagonal(),
             np.where(rises, RISING, FALLING),
             np.where(along_x, SOUTHERN, WESTERN),
         )
@@ -157,6 +151,18 @@ class Plans:
         way = flat.ways(kind)
         each = zip(kind.tolist(), offset.tolist(), weight.tolist(), way.tolist(), strict=True)
         return [Wall(*one) for one in each], [(x, y) for x, y in flat.start.tolist()]
+
+    def _are_diagonal(self) -> npt.NDArray[np.bool_]:
+        """Which edges lie at 45 degrees to the main direction, one after the other for long."""
+        chains = self.chains
+        beside = _beside_axis(chains.angle - self.direction[chains.polygon])
+        slants = np.abs(beside) > np.radians(45 - _DIAGONAL_DEGREES)
+        length = np.hypot(*chains.chord.T)
+        is_new = np.ones(len(slants), dtype=np.bool_)
+        is_new[1:] = (np.diff(slants) != 0) | (np.diff(chains.ring) != 0)
+        run = np.cumsum(is_new) - 1
+        least = _DIAGONAL_SHARE * np.bincount(chains.ring, weights=length)[chains.ring]
+        return np.asarray(slants & (np.bincount(run, weights=length)[run] > least))
 
     def rectangles(
         self, wanted: npt.NDArray[np.int64]

@@ -55,7 +55,8 @@ def square(
     able = able[np.linalg.det(axes[able]) != 0]
     if not able.size:
         return result
-    plans = Plans(polygons[able], axes[able], tolerance_m)
+    # Where a ring begins is where simplifying begins: with its westernmost vertex, always.
+    plans = Plans(shapely.normalize(polygons[able]), axes[able], tolerance_m)
     is_round = plans.is_round()
     fits = [partial(plans.walled, coarser=n) for n in _COARSER] + [partial(plans.rectangles)]
     for fit in fits:

@@ -28,7 +28,9 @@ BUILDINGS = {
     "U": shapely.box(-12, -10, 12, 10) - shapely.box(-6, -3, 6, 11),
     "T": shapely.box(-12, -3, 12, 4) | shapely.box(-3, 0, 3, 14),
     "courtyard": shapely.box(-12, -10, 12, 10) - shapely.box(-5, -4, 5, 4),
-    "steps": shapely.box(-12, -12, 0, 12) | shapely.box(-1, -12, 6, 4) | shapely.box(5, -12, 12, -4),
+    "steps": shapely.box(-12, -12, 0, 12)
+    | shapely.box(-1, -12, 6, 4)
+    | shapely.box(5, -12, 12, -4),
 }
 
 
