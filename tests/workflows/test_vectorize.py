@@ -197,3 +197,14 @@ def test_what_cannot_be_squared_is_refused(houses, tmp_path, options, message):
     with pytest.raises(ConfigError, match=message):
         geocobot.vectorize(scores=houses, out=tmp_path / "a.gpkg", **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_map_is_squared_and_rounded_as_its_scores_are(scene, tmp_path):
+    options = CLEANING | {"regularize": True, "smooth": 1.5}
+    mapped = make_map(scene, tmp_path / "map" / "map.gpkg", **options)
+    out = tmp_path / "again" / "map.gpkg"
+    again = geocobot.vectorize(scores=mapped.scores, out=out, **options)
+    assert out.read_bytes() == mapped.polygons.read_bytes()
+    assert again.totals == mapped.totals
+    assert again.totals[0].squaring is not None
+    assert f"squared   {again.totals[0].name}: " in mapped.summary()
