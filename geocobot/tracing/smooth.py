@@ -30,7 +30,7 @@ def smooth_pieces(
 ) -> npt.NDArray[np.object_]:
     """Round the corners of a block's polygons.
 
-    Corners of a staircase, which turn the other way than those on both sides, are cut off; then
+    Corners of a staircase, which turn the other way than those beside them, are cut off; then
     every corner becomes the curve that corner cutting (Chaikin) ends in, a parabola from one of
     its edges to the other. A corner keeps to the triangle that it spans, and stays where a vertex
     lies in there, so that no outline can run into another. Those in which three outlines meet,
