@@ -12,6 +12,7 @@ from pyproj import CRS, Geod, Transformer
 from geocobot.errors import CrsError
 
 _POLE_DEGREES = 90.0 + 1e-6
+_AXIS_PX = 8.0
 
 
 def ground_size_m(crs: CRS, transform: Affine, row: float, col: float) -> tuple[float, float]:
@@ -68,3 +69,36 @@ def _to_degrees(crs: CRS) -> tuple[Transformer, float]:
 def geod_of(crs: CRS) -> Geod:
     """The ellipsoid of a CRS for geodesic lengths and areas; WGS 84 where it names none."""
     return crs.get_geod() or Geod(ellps="WGS84")
+
+
+def local_axes(
+    crs: CRS, transform: Affine, rows: npt.NDArray[np.float64], cols: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """How far east and north one goes on the ground with a column and with a row.
+
+    Around each place the map is taken as flat but not as undistorted: right angles on the ground
+    are found in any CRS, in degrees as in projections that keep no angles.
+
+    Args:
+        crs: of the raster; tied to the earth.
+        transform: of the raster.
+        rows: (N,) of the places; whole numbers are edges of pixels.
+        cols: (N,) of the places.
+
+    Returns:
+        (N, 2, 2) metres: `axes @ (cols, rows)` is (east, north); not finite where the CRS does not
+        reach.
+    """
+    cols = cols[:, None] + np.array([-1.0, 1.0, 0.0, 0.0]) * _AXIS_PX
+    rows = rows[:, None] + np.array([0.0, 0.0, -1.0, 1.0]) * _AXIS_PX
+    x = transform.a * cols + transform.c
+    y = transform.e * rows + transform.f
+    lon, lat = (found.reshape(x.shape) for found in degrees_of(crs, x.ravel(), y.ravel()))
+    is_there = np.isfinite(lon) & np.isfinite(lat) & (np.abs(lat) <= _POLE_DEGREES)
+    there = np.asarray(is_there.all(axis=1))
+    lon, lat = np.where(there[:, None], lon, 0.0), np.where(there[:, None], lat, 0.0)
+    starts, ends = (slice(None), [0, 2]), (slice(None), [1, 3])
+    azimuth, _, dist = geod_of(crs).inv(lon[starts], lat[starts], lon[ends], lat[ends])
+    angle, metres = np.radians(azimuth), dist / (2 * _AXIS_PX)
+    axes = np.stack([metres * np.sin(angle), metres * np.cos(angle)], axis=1)
+    return np.where(there[:, None, None], axes, np.nan)

@@ -151,6 +151,9 @@ class PredictKeywords(TypedDict, total=False):
     simplify: float
     close_holes: float
     despeckle: float
+    regularize: bool
+    regularize_classes: Iterable[str] | None
+    smooth: float
     batch_size: int | None
     workers: int
     device: DeviceName
@@ -174,6 +177,9 @@ class VectorizeKeywords(TypedDict, total=False):
     simplify: float
     close_holes: float
     despeckle: float
+    regularize: bool
+    regularize_classes: Iterable[str] | None
+    smooth: float
 
 
 class DemoKeywords(TypedDict, total=False):

@@ -104,7 +104,7 @@ class PredictOptions:
         "Drop polygons smaller than this, in square metres.", 10.0, group="Polygons", least=0
     )
     simplify: float = option(
-        "Smooth outlines by about so many metres; 0 keeps every pixel.",
+        "Simplify outlines by about so many metres; 0 keeps every pixel.",
         0.5,
         group="Polygons",
         least=0,
@@ -118,6 +118,25 @@ class PredictOptions:
     despeckle: float = option(
         "Give patches smaller than this, in square metres, to the class around them, before "
         "polygons are drawn; 0 keeps all.",
+        0.0,
+        group="Polygons",
+        least=0,
+    )
+
+    regularize: bool = option(
+        "Square outlines, of buildings: walls in one main direction each, and across it.",
+        False,
+        group="Polygons",
+    )
+    regularize_classes: tuple[str, ...] | None = option(
+        "Classes whose outlines --regularize squares; default all.",
+        None,
+        group="Polygons",
+        names="NAME,NAME",
+    )
+    smooth: float = option(
+        "Round outlines, of trees, water or fields, over so many metres at each corner; 0 keeps "
+        "corners. What is squared is not rounded.",
         0.0,
         group="Polygons",
         least=0,

@@ -45,3 +45,6 @@ class VectorizeOptions:
     simplify: float = repeated(PredictOptions, "simplify")
     close_holes: float = repeated(PredictOptions, "close_holes")
     despeckle: float = repeated(PredictOptions, "despeckle")
+    regularize: bool = repeated(PredictOptions, "regularize")
+    regularize_classes: tuple[str, ...] | None = repeated(PredictOptions, "regularize_classes")
+    smooth: float = repeated(PredictOptions, "smooth")

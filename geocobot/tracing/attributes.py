@@ -14,8 +14,8 @@ from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
 from geocobot.steps import SCORE_SCALE
 from geocobot.tracing.measures import grid_to_crs, measure_ragged
+from geocobot.tracing.outlines import Outlines
 from geocobot.tracing.ragged import Ragged
-from geocobot.tracing.seams import Outlines
 
 COLUMNS = (
     "object_id",

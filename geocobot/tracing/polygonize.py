@@ -25,9 +25,13 @@ from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.attributes import as_frame
 from geocobot.tracing.blocks import Block, recut
 from geocobot.tracing.holes import HoleFilling
-from geocobot.tracing.seams import Outlines, SeamJoiner
+from geocobot.tracing.seams import SeamJoiner
 from geocobot.tracing.simplify import simplify_pieces
+from geocobot.tracing.smooth import smooth_pieces
 from geocobot.tracing.specks import SpeckRemoval
+from geocobot.tracing.square import LEAST_IOU
+from geocobot.tracing.square_stage import Drawn, SquareStage
+from geocobot.tracing.squaring import SquaringTally
 from geocobot.tracing.trace import Pieces, trace_block
 
 BLOCK_ROWS = 512
@@ -58,6 +62,9 @@ class CleanOptions:
             them before anything is traced (see `SpeckRemoval`).
         high_threshold: polygons none of whose pixels scores more than this are dropped
             (hysteresis: the classes' own thresholds may be the lower for it).
+        smooth_m: corners are rounded over so much of the edges on both sides (see
+            `smooth.smooth_pieces`), but not of what is squared.
+        square_classes: numbers of the classes whose outlines are squared (see `SquareStage`).
     """
 
     min_area_m2: float = 0.0
@@ -65,12 +72,14 @@ class CleanOptions:
     simplify_m: float = 0.0
     despeckle_m2: float = 0.0
     high_threshold: float = 0.0
+    smooth_m: float = 0.0
+    square_classes: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse negative measures."""
         for option in fields(self):
             value = getattr(self, option.name)
-            if not value >= 0:
+            if isinstance(value, float | int) and not value >= 0:
                 raise ConfigError(
                     option.name,
                     f"is {value}",
@@ -87,6 +96,7 @@ def polygonize(
     *,
     block_rows: int | None = None,
     threads: int = 1,
+    squaring: SquaringTally | None = None,
 ) -> Iterator[gpd.GeoDataFrame]:
     """Trace the classes of a scene into polygons, streaming.
 
@@ -105,11 +115,13 @@ def polygonize(
             outlines keep the points in which they cross from one block to the next, so another
             height smooths slightly otherwise; the height of the strips never changes anything.
         threads: blocks that are traced at the same time, 1 in the consumer's own thread.
+        squaring: counts what is squared.
 
     Yields:
         Polygons that are complete, as frames with the columns of `attributes.COLUMNS`: ordered
-        by the block in which they end, then by their first pixel in reading order. Frames are
-        never empty; a scene without any polygon yields none.
+        by the block in which they end, then by their first pixel in reading order; with squaring
+        they come later, and neighbors share their borders no more. Frames are never empty; a scene
+        without any polygon yields none.
 
     Raises:
         GridMismatchError: the strips do not cover the grid row by row.
@@ -120,12 +132,16 @@ def polygonize(
     blocks = recut(strips, grid, classes, rows, filling, specks=specks)
     with ThreadPoolExecutor(threads, "tracing") if threads > 1 else nullcontext() as pool:
         traced = each_in_order(blocks, partial(_trace, grid=grid, clean=clean), pool, threads)
-        joined = _join(traced, SeamJoiner(grid.width))
-        described = partial(_describe, grid=grid, classes=classes, clean=clean)
-        with closing(each_in_order(joined, described, pool, threads)) as frames:
-            for _, frame in frames:
-                if len(frame):
-                    yield frame
+        framed = partial(_framed, grid=grid, classes=classes)
+        drawn = each_in_order(_draw(traced, grid, clean), framed, pool, threads)
+        with closing(drawn) as frames:
+            for outlines, frame in frames:
+                kept = (frame["area_m2"] >= clean.min_area_m2).to_numpy()
+                if squaring is not None:
+                    number, area_m2 = frame["class_id"].to_numpy(), frame["area_m2"].to_numpy()
+                    squaring.add(number[kept], area_m2[kept], outlines.iou[kept])
+                if kept.any():
+                    yield frame if kept.all() else frame[kept].reset_index(drop=True)
 
 
 def block_rows_of(width_px: int, clean: CleanOptions | None = None) -> int:
@@ -133,44 +149,63 @@ def block_rows_of(width_px: int, clean: CleanOptions | None = None) -> int:
 
     Args:
         width_px: columns of the scene.
-        clean: how its polygons are cleaned; where nothing is simplified, the height of blocks
-            changes nothing, and they can be low.
+        clean: how its polygons are cleaned; where nothing is simplified or rounded, the height of
+            blocks changes nothing, and they can be low.
     """
     most = BLOCK_ROWS if width_px <= WIDE_PX else BLOCK_ROWS // 4
-    if clean is None or clean.simplify_m > 0:
+    if clean is None or clean.simplify_m > 0 or clean.smooth_m > 0:
         return most
     return min(max(_BLOCK_PX // width_px, _LOW_BLOCK_ROWS), most)
 
 
 def _trace(block: Block, grid: GeoGrid, clean: CleanOptions) -> Pieces:
-    """The pieces of a block, without those that are too small, simplified."""
+    """The pieces of a block, without those that are too small, simplified and rounded."""
     pieces = trace_block(block)
     if clean.min_area_m2 > 0:
         pieces = pieces.only(_may_be_large(pieces, block, grid, clean))
-    if clean.simplify_m > 0 and len(pieces.geometry):
-        smooth = simplify_pieces(pieces, _pixel_m(block, grid), clean.simplify_m)
+    return _softened(pieces, block, grid, clean) if len(pieces.geometry) else pieces
+
+
+def _softened(pieces: Pieces, block: Block, grid: GeoGrid, clean: CleanOptions) -> Pieces:
+    """Simplify and round the outlines of a block."""
+    is_squared = np.isin(pieces.class_number, list(clean.square_classes))
+    if clean.square_classes:
+        traced = pieces.geometry.copy()
+        traced[~is_squared] = None
+        pieces = replace(pieces, traced=traced)
+    if clean.simplify_m > 0:
+        simple = simplify_pieces(pieces, _pixel_m(block, grid), clean.simplify_m)
+        pieces = replace(pieces, geometry=simple)
+    if clean.smooth_m > 0:
+        height, width = block.classes.shape
+        edges = (0, block.row_off, width, block.row_off + height)
+        pixel_m = _pixel_m(block, grid)
+        smooth = smooth_pieces(pieces.geometry, is_squared, edges, pixel_m, clean.smooth_m)
         pieces = replace(pieces, geometry=smooth)
     return pieces
 
 
-def _join(traced: Generator[tuple[Block, Pieces]], joiner: SeamJoiner) -> Generator[Outlines]:
-    """The polygons that each block completes."""
+def _draw(
+    traced: Generator[tuple[Block, Pieces]], grid: GeoGrid, clean: CleanOptions
+) -> Generator[Drawn]:
+    """The polygons that each block completes, without those that score too low, squared."""
+    joiner = SeamJoiner(grid.width)
+    stage = SquareStage(grid, clean.square_classes, clean.simplify_m, joiner)
     with closing(traced):
         for block, pieces in traced:
-            yield joiner.add(block, pieces)
+            outlines = joiner.add(block, pieces)
+            if clean.high_threshold > 0 and outlines.scores is not None:
+                peak = scores_of(outlines.scores.peak)
+                outlines = outlines.take(np.flatnonzero(peak > np.float32(clean.high_threshold)))
+            if clean.square_classes:
+                yield stage.add(outlines, block.row_off + len(block.classes))
+            else:
+                yield Drawn.of(outlines)
 
 
-def _describe(
-    outlines: Outlines, grid: GeoGrid, classes: Sequence[ClassSpec], clean: CleanOptions
-) -> gpd.GeoDataFrame:
-    """Polygons with their attributes, without those that score too low or are too small."""
-    if clean.high_threshold > 0 and outlines.scores is not None:
-        peak = scores_of(outlines.scores.peak)
-        outlines = outlines.only(peak > np.float32(clean.high_threshold))
-    frame = as_frame(outlines, grid, classes)
-    if clean.min_area_m2 > 0:
-        frame = frame[frame["area_m2"] >= clean.min_area_m2].reset_index(drop=True)
-    return frame
+def _framed(drawn: Drawn, grid: GeoGrid, classes: Sequence[ClassSpec]) -> gpd.GeoDataFrame:
+    """Polygons with their attributes."""
+    return as_frame(drawn.outlines, grid, classes)
 
 
 def _may_be_large(
@@ -178,11 +213,15 @@ def _may_be_large(
 ) -> npt.NDArray[np.bool_]:
     """Which pieces (N,) may be large enough once they are smoothed.
 
-    Every corner that is smoothed away adds less than the tolerance squared.
+    Every corner that is smoothed away adds less than the tolerance squared, and one that is
+    rounded less than a triangle of that side, twice.
     """
     most_m2 = pieces.pixels * _largest_pixel_m2(block, grid)
-    if clean.simplify_m > 0:
-        most_m2 += shapely.get_num_coordinates(pieces.geometry) * clean.simplify_m**2
+    corners = shapely.get_num_coordinates(pieces.geometry)
+    most_m2 += corners * (clean.simplify_m**2 + clean.smooth_m**2)
+    squared = np.isin(pieces.class_number, list(clean.square_classes))
+    # A squared outline that covers more than this is not taken.
+    most_m2[squared] /= LEAST_IOU
     return np.asarray(most_m2 >= clean.min_area_m2)
 
 

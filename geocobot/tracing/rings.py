@@ -48,7 +48,7 @@ def twice_areas(
         coords: (N, 2) vertices, ring after ring, the first not repeated.
         offsets: (R + 1,) where the rings begin and end.
     """
-    _, after = _neighbors(offsets)
+    after = following_of(offsets)
     x, y = coords[:, 0], coords[:, 1]
     return np.add.reduceat(x * y[after] - x[after] * y, offsets[:-1])
 
@@ -82,18 +82,16 @@ def drop_straight_vertices(
     """Drop vertices that lie straight between their neighbours and are among those named.
 
     Args:
-        polygons: (P,) polygons whose vertices are whole numbers.
-        droppable: (D, 2) places where a vertex may go.
+        polygons: (P,) polygons.
+        droppable: (D, 2) places where a vertex may go, in whole numbers.
     """
     _, closed, (closed_offsets, polygon_offsets) = shapely.to_ragged_array(polygons)
-    is_last = np.zeros(len(closed), dtype=bool)
-    is_last[closed_offsets[1:] - 1] = True
-    coords = closed[~is_last]
-    offsets = closed_offsets - np.arange(closed_offsets.size)
-    before, after = _neighbors(offsets)
-    into, out_of = coords - coords[before], coords[after] - coords
+    coords, offsets = opened(closed, closed_offsets)
+    into = coords - coords[preceding_of(offsets)]
+    out_of = coords[following_of(offsets)] - coords
     straight = into[:, 0] * out_of[:, 1] == into[:, 1] * out_of[:, 0]
-    keep = ~(straight & np.isin(_keys(coords), _keys(droppable)))
+    is_whole = (coords == np.trunc(coords)).all(axis=1)
+    keep = ~(straight & is_whole & np.isin(_keys(coords), _keys(droppable)))
     kept_offsets = np.concatenate([[0], np.cumsum(keep)])[offsets]
     return build_polygons(coords[keep], kept_offsets, np.diff(polygon_offsets))
 
@@ -104,12 +102,24 @@ def _keys(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return (whole[:, 1] << 32) | whole[:, 0]
 
 
-def _neighbors(
-    offsets: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Index of the vertex before and after each vertex of open rings."""
+def opened(
+    closed: npt.NDArray[np.float64], offsets: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Rings without the repetition of their first vertices, and their offsets."""
+    is_last = np.zeros(len(closed), dtype=np.bool_)
+    is_last[offsets[1:] - 1] = True
+    return closed[~is_last], offsets - np.arange(offsets.size)
+
+
+def preceding_of(offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Index of the vertex before each vertex of open rings."""
     before = np.arange(-1, offsets[-1] - 1)
-    after = np.arange(1, offsets[-1] + 1)
     before[offsets[:-1]] = offsets[1:] - 1
+    return before
+
+
+def following_of(offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Index of the vertex after each vertex of open rings."""
+    after = np.arange(1, offsets[-1] + 1)
     after[offsets[1:] - 1] = offsets[:-1]
-    return before, after
+    return after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,38 +11,10 @@ import shapely
 
 from geocobot.tracing.blocks import Block
 from geocobot.tracing.components import connected
+from geocobot.tracing.outlines import Outlines
 from geocobot.tracing.rings import drop_straight_vertices
 from geocobot.tracing.score_stats import N_STEPS, ScoreStats
 from geocobot.tracing.trace import Pieces
-
-
-@dataclass(frozen=True)
-class Outlines:
-    """Complete polygons.
-
-    Attributes:
-        geometry: (N,) polygons in pixels of the scene, x = column, y = row (downwards).
-        class_number: (N,) class of each polygon.
-        pixels: (N,) number of pixels.
-        scores: of these pixels; None where none are known.
-        first_px: (N, 2) row and column of the first pixel in reading order.
-    """
-
-    geometry: npt.NDArray[np.object_]
-    class_number: npt.NDArray[np.uint8]
-    pixels: npt.NDArray[np.int64]
-    scores: ScoreStats | None
-    first_px: npt.NDArray[np.int64]
-
-    def only(self, wanted: npt.NDArray[np.bool_]) -> Outlines:
-        """Some of the polygons, (N,) bool."""
-        return Outlines(
-            geometry=self.geometry[wanted],
-            class_number=self.class_number[wanted],
-            pixels=self.pixels[wanted],
-            scores=None if self.scores is None else self.scores[wanted],
-            first_px=self.first_px[wanted],
-        )
 
 
 @dataclass
@@ -54,6 +27,8 @@ class _Open:
     first_px: tuple[int, int]
     pieces: list[shapely.Polygon]
     crossings: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    cutters: list[shapely.Polygon] = field(default_factory=list)
+    traced: list[shapely.Polygon] = field(default_factory=list)
 
     def absorb(self, other: _Open) -> None:
         """Take over another polygon that turns out to be the same one."""
@@ -63,6 +38,8 @@ class _Open:
         self.first_px = min(self.first_px, other.first_px)
         self.pieces.extend(other.pieces)
         self.crossings.extend(other.crossings)
+        self.cutters.extend(other.cutters)
+        self.traced.extend(other.traced)
 
 
 class SeamJoiner:
@@ -105,6 +82,30 @@ class SeamJoiner:
         self._open_of_px = np.append(place[group], -1)[node_of_px]
         return _in_reading_order(pieces, is_whole, complete)
 
+    def first_open_row(self, class_numbers: AbstractSet[int], since: int) -> float:
+        """First row of the polygons of some classes that go on below; infinite if none does.
+
+        Args:
+            class_numbers: of these classes.
+            since: polygons that begin in a row before this one do not count.
+        """
+        rows = [one.first_px[0] for one in self._open if one.class_number in class_numbers]
+        return min((row for row in rows if row >= since), default=np.inf)
+
+    def cut(self, polygons: npt.NDArray[np.object_]) -> None:
+        """Let the polygons that go on below give way to others, when they are complete.
+
+        Args:
+            polygons: (N,) in pixels of the scene, in the rows that were added.
+        """
+        owner = np.repeat(np.arange(len(self._open)), [len(one.pieces) for one in self._open])
+        pieces = np.array([p for one in self._open for p in one.pieces], dtype=object)
+        if not pieces.size or not polygons.size:
+            return
+        piece, which = shapely.STRtree(polygons).query(pieces, predicate="intersects")
+        for open_, n in sorted(set(zip(owner[piece].tolist(), which.tolist(), strict=True))):
+            self._open[open_].cutters.append(polygons[n])
+
     def _merge(
         self, group: npt.NDArray[np.int64], pieces: Pieces, partial: npt.NDArray[np.int64]
     ) -> dict[int, _Open]:
@@ -125,6 +126,7 @@ class SeamJoiner:
                 counts=None if pieces.scores is None else pieces.scores.counts(i),
                 first_px=tuple(pieces.first_px[i].tolist()),
                 pieces=[pieces.geometry[i]],
+                traced=[] if pieces.traced[i] is None else [pieces.traced[i]],
             )
             if key in merged:
                 merged[key].absorb(one)
@@ -173,6 +175,12 @@ def _in_reading_order(
         counts = [one.counts for one in complete if one.counts is not None]
         joined_scores = ScoreStats.of_counts(np.array(counts, np.int64).reshape(-1, N_STEPS))
         scores = pieces.scores[is_whole].stats() + joined_scores
+    cutters = np.empty(len(first_px), dtype=object)
+    cutters.fill(())
+    traced = np.append(pieces.traced[is_whole], np.full(len(complete), None, dtype=object))
+    for place, one in enumerate(complete, start=int(is_whole.sum())):
+        cutters[place] = tuple(one.cutters)
+        traced[place] = shapely.coverage_union_all(one.traced) if one.traced else None
     order = np.lexsort([first_px[:, 1], first_px[:, 0]])
     return Outlines(
         geometry=np.concatenate([pieces.geometry[is_whole], joined])[order],
@@ -180,4 +188,6 @@ def _in_reading_order(
         pixels=np.concatenate([pieces.pixels[is_whole], pixels])[order],
         scores=scores if scores is None else scores[order],
         first_px=first_px[order],
+        cutters=cutters[order],
+        traced=traced[order],
     )

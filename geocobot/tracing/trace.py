@@ -30,6 +30,8 @@ class Pieces:
         bottom: (W,) the same for the last row.
         neighbors: (M,) polygons of the runs in the rows just above and below the block: what the
             pieces border on across the seams.
+        traced: (N,) outlines along the pixels, of those pieces that are wanted so as well as
+            softened; None of others.
     """
 
     geometry: npt.NDArray[np.object_]
@@ -40,6 +42,7 @@ class Pieces:
     top: npt.NDArray[np.int64]
     bottom: npt.NDArray[np.int64]
     neighbors: npt.NDArray[np.object_]
+    traced: npt.NDArray[np.object_]
 
     def only(self, wanted: npt.NDArray[np.bool_]) -> Pieces:
         """Some of the pieces, (N,) bool; those of the first and the last row stay in any case."""
@@ -56,6 +59,7 @@ class Pieces:
             top=number[self.top],
             bottom=number[self.bottom],
             neighbors=self.neighbors,
+            traced=self.traced[kept],
         )
 
 
@@ -109,6 +113,7 @@ def trace_block(block: Block) -> Pieces:
         top=number[components.at(2 * (width + 2) + inner)],
         bottom=number[components.at((height + 1) * (width + 2) + inner)],
         neighbors=polygons[~inside[filled]],
+        traced=np.full(int(inside.sum()), None, dtype=object),
     )
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions, VectorizeOptions
+from geocobot.errors import ConfigError
 from geocobot.grid import GeoGrid
 from geocobot.io.polygons import PolygonWriter
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.polygonize import CleanOptions, polygonize
-from geocobot.workflows.mapped import ClassTotal, Tally
+from geocobot.tracing.squaring import SquaringTally
+from geocobot.workflows.mapped import ClassTotal, Tally, describe_squaring
 
 _LOG = logging.getLogger("geocobot.workflows")
 
@@ -47,12 +50,62 @@ def draw(
         close_holes_m2=options.close_holes,
         despeckle_m2=options.despeckle,
         high_threshold=options.high_threshold or 0.0,
+        smooth_m=options.smooth,
+        square_classes=_squared_classes(options, classes),
     )
     tally = Tally(classes)
-    for frame in polygonize(strips, grid, classes, clean, threads=threads):
+    squaring = SquaringTally(clean.square_classes)
+    for frame in polygonize(strips, grid, classes, clean, threads=threads, squaring=squaring):
         sink.append(frame)
         tally.add(frame)
-    return tally.totals()
+    totals = tuple(
+        replace(total, squaring=squaring.of(spec.number))
+        for total, spec in zip(tally.totals(), classes, strict=True)
+    )
+    for line in describe_squaring(totals):
+        _LOG.info(line.strip())
+    return totals
+
+
+def check_drawing(options: PredictOptions | VectorizeOptions, classes: Sequence[ClassSpec]) -> None:
+    """Refuse options that do not go together, or with the classes.
+
+    Args:
+        options: say how the polygons are cleaned.
+        classes: that there are.
+
+    Raises:
+        ConfigError: classes are to be squared that are not there, or nothing is.
+    """
+    chosen = options.regularize_classes
+    if chosen is None:
+        return
+    if not options.regularize:
+        raise ConfigError(
+            "--regularize-classes",
+            f"names {', '.join(chosen)}, and nothing is squared",
+            "It says which classes --regularize squares",
+            "Add --regularize, or leave it out",
+        )
+    names = [spec.name for spec in classes]
+    unknown = [name for name in chosen if name not in names]
+    if unknown:
+        raise ConfigError(
+            "--regularize-classes",
+            f"names {', '.join(unknown)}",
+            f"The classes are {', '.join(names)}",
+            "Correct the name, or leave it out to square all",
+        )
+
+
+def _squared_classes(
+    options: PredictOptions | VectorizeOptions, classes: Sequence[ClassSpec]
+) -> frozenset[int]:
+    """Numbers of the classes whose outlines are squared."""
+    if not options.regularize:
+        return frozenset()
+    chosen = options.regularize_classes
+    return frozenset(spec.number for spec in classes if chosen is None or spec.name in chosen)
 
 
 def tell_if_empty(name: str, totals: Sequence[ClassTotal]) -> None:

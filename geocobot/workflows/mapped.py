@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from geocobot.classes import ClassSpec
+from geocobot.tracing.squaring import Squaring
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,13 @@ class ClassTotal:
         name: of the class.
         polygons: how many.
         area_m2: their area on the ground, geodesic.
+        squaring: what squaring their outlines has cost; None where they were not squared.
     """
 
     name: str
     polygons: int
     area_m2: float
+    squaring: Squaring | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class SceneResult:
         lines = [
             f"{self.raster.name}{of_many}: {self.n_polygons} polygons {how}"
             + describe_totals(self.totals),
+            *describe_squaring(self.totals),
             f"  polygons  {self.polygons}",
         ]
         extra = {"scores": self.scores, "classes": self.classes, "options": self.config}
@@ -161,6 +165,11 @@ def describe_totals(totals: Sequence[ClassTotal]) -> str:
     """What was found of each class, after a colon; nothing where nothing was."""
     found = ", ".join(f"{t.polygons} {t.name} ({_area(t.area_m2)})" for t in totals if t.polygons)
     return f": {found}" if found else ""
+
+
+def describe_squaring(totals: Sequence[ClassTotal]) -> list[str]:
+    """A line for each class whose outlines were squared."""
+    return [f"  squared   {t.name}: {t.squaring.summary()}" for t in totals if t.squaring]
 
 
 def _area(area_m2: float) -> str:

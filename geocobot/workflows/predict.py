@@ -17,6 +17,7 @@ from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
 from geocobot.tiling import overlap_px
+from geocobot.workflows.drawing import check_drawing
 from geocobot.workflows.engine import choose_machine, open_engine
 from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.map_scene import map_scene
@@ -59,6 +60,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     compute, threads = choose_machine(options)
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
+    check_drawing(options, card.classes)
     overlap_px(options.overlap, card.patch_px)
     opened = open_scenes(rasters, card, options, progress, joined=_joined_name(rasters, targets))
     jobs = [

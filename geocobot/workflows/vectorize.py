@@ -19,8 +19,8 @@ from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import check_limits, to_yaml
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.workflows.allocator import release_large_arrays
-from geocobot.workflows.drawing import draw, tell_if_empty
-from geocobot.workflows.mapped import ClassTotal, describe_totals, with_threshold
+from geocobot.workflows.drawing import check_drawing, draw, tell_if_empty
+from geocobot.workflows.mapped import ClassTotal, describe_squaring, describe_totals, with_threshold
 from geocobot.workflows.moment import moment_now
 from geocobot.workflows.targets import Targets, check_targets, open_targets
 
@@ -57,6 +57,7 @@ class VectorizeResult:
         return "\n".join(
             [
                 f"{self.scores.name}: {self.n_polygons} polygons in {self.seconds:.1f} s{found}",
+                *describe_squaring(self.totals),
                 f"  polygons  {self.polygons}",
                 f"  options   {self.config}",
             ]
@@ -84,6 +85,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     if options.model is not None:
         file = file.named_as(read_card(options.model).classes, options.model)
     classes = with_threshold(file.classes, options.threshold)
+    check_drawing(options, classes)
     release_large_arrays()
     with (
         open_targets(

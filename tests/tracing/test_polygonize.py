@@ -375,7 +375,7 @@ def test_real_scene(real_data):
             assert_geodataframe_equal(a, b)
 
 
-@pytest.mark.parametrize("option", ["min_area_m2", "close_holes_m2", "simplify_m"])
+@pytest.mark.parametrize("option", ["min_area_m2", "close_holes_m2", "simplify_m", "smooth_m"])
 @pytest.mark.parametrize("value", [-1.0, float("nan")])
 def test_negative_cleaning_is_refused(option, value):
     with pytest.raises(ConfigError, match=f"{option} is {value}"):

@@ -639,12 +639,21 @@ def test_pixels_of_overlap_are_a_share_of_the_tile(scene_factory, tmp_path, card
     assert maps[0].scores.read_bytes() == maps[1].scores.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["min_area", "simplify", "close_holes"])
+@pytest.mark.parametrize("name", ["min_area", "simplify", "close_holes", "smooth"])
 def test_negative_measures_are_refused(scene_factory, tmp_path, model_file, name):
     with pytest.raises(ConfigError, match="at least 0"):
         predict(
             options_for(model_file, scene_factory(), **{name: -1.0}, out=str(tmp_path / "o.gpkg"))
         )
+    assert names_in(tmp_path) == ["scene.tif"]
+
+
+def test_classes_to_square_that_the_model_does_not_know_are_refused(
+    scene_factory, tmp_path, model_file
+):
+    out = {"out": str(tmp_path / "o.gpkg"), "regularize": True, "regularize_classes": ("barn",)}
+    with pytest.raises(ConfigError, match="--regularize-classes names barn"):
+        predict(options_for(model_file, scene_factory(), **out))
     assert names_in(tmp_path) == ["scene.tif"]
 
 

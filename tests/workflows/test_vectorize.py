@@ -9,8 +9,10 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from geopandas.testing import assert_geodataframe_equal
+from rasterio.features import rasterize
 from typer.testing import CliRunner
 
 import geocobot
@@ -163,3 +165,96 @@ def test_a_raster_without_data_gives_a_valid_empty_layer(tmp_path, suffix, kind)
         frame = gpd.read_file(out, **({"layer": "out"} if suffix == ".gpkg" else {}))
     assert len(frame) == 0
     assert suffix == ".geojson" or list(frame.columns) == [*COLUMNS, "geometry"]
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory):
+    """Scores of turned houses (class 1) and round tanks (class 2)."""
+    grid = Affine(0.3, 0, 400_000, 0, -0.3, 5_000_000)
+    shapes = []
+    for n in range(12):
+        x, y = 40 + 60 * (n % 4), 40 + 60 * (n // 4)
+        house = shapely.affinity.rotate(shapely.box(x - 18, y - 12, x + 18, y + 12), 9 * n)
+        shapes.append((house if n % 3 else shapely.Point(x, y).buffer(15), 1 + (n % 3 == 0)))
+    classes = rasterize(shapes, (200, 270), dtype="uint8")
+    path = tmp_path_factory.mktemp("houses") / "town.tif"
+    profile = {"driver": "GTiff", "width": 270, "height": 200, "count": 2, "dtype": "float32"}
+    with rasterio.open(path, "w", **profile, crs="EPSG:32633", transform=grid) as file:
+        for band, name in enumerate(("house", "tank"), start=1):
+            file.write(np.where(classes == band, np.float32(0.9), np.float32(0.1)), band)
+            file.set_band_description(band, name)
+    return path
+
+
+def test_squared_houses_have_few_corners_and_tell_what_it_cost(houses, tmp_path, caplog):
+    with caplog.at_level("INFO", "geocobot.workflows"):
+        found = geocobot.vectorize(
+            scores=houses, out=tmp_path / "a.gpkg", regularize=True, regularize_classes=["house"]
+        )
+    house, tank = found.totals
+    assert house.squaring is not None
+    assert (house.squaring.squared, house.squaring.left) == (8, 0)
+    assert 0.9 < house.squaring.least_iou <= house.squaring.mean_iou < 1
+    assert tank.squaring is None
+    line = (
+        f"squared   house: 8 of 8 outlines, IoU with what they were {house.squaring.mean_iou:.3f}"
+    )
+    assert line in found.summary()
+    assert line in caplog.text
+    drawn = gpd.read_file(found.polygons, layer="a")
+    corners = drawn[drawn["class_name"] == "house"].geometry.count_coordinates()
+    assert corners.tolist() == [5] * 8
+    assert read_yaml(found.config)["regularize_classes"] == ["house"]
+
+
+def test_all_classes_are_squared_unless_named_and_round_ones_stay(houses, tmp_path):
+    found = geocobot.vectorize(scores=houses, out=tmp_path / "a.gpkg", regularize=True)
+    house, tank = found.totals
+    assert house.squaring is not None
+    assert tank.squaring is not None
+    assert (house.squaring.squared, tank.squaring.squared, tank.squaring.left) == (8, 0, 4)
+
+
+def test_smoothing_rounds_what_is_not_squared(houses, tmp_path):
+    plain, smooth, both = (
+        gpd.read_file(geocobot.vectorize(scores=houses, out=tmp_path / name, **options).polygons)
+        for name, options in {
+            "plain.fgb": {},
+            "smooth.fgb": {"smooth": 2.0},
+            "both.fgb": {"smooth": 2.0, "regularize": True, "regularize_classes": "house"},
+        }.items()
+    )
+    for frame in (smooth, both):
+        tanks, before = (f[f["class_name"] == "tank"].geometry for f in (frame, plain))
+        assert (tanks.count_coordinates().to_numpy() > before.count_coordinates().max()).all()
+        assert tanks.area.sum() == pytest.approx(before.area.sum(), rel=0.02)
+    assert (both[both["class_name"] == "house"].count_coordinates() == 5).all()
+    assert (smooth[smooth["class_name"] == "house"].count_coordinates() > 10).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"regularize_classes": ["house"]}, "names house, and nothing is squared.*--regularize"),
+        (
+            {"regularize": True, "regularize_classes": ["house", "barn"]},
+            "names barn. The classes are house, tank",
+        ),
+        ({"smooth": -1.0}, "smooth"),
+    ],
+)
+def test_what_cannot_be_squared_is_refused(houses, tmp_path, options, message):
+    with pytest.raises(ConfigError, match=message):
+        geocobot.vectorize(scores=houses, out=tmp_path / "a.gpkg", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_map_is_squared_and_rounded_as_its_scores_are(scene, tmp_path):
+    options = CLEANING | {"regularize": True, "smooth": 1.5}
+    mapped = make_map(scene, tmp_path / "map" / "map.gpkg", **options)
+    out = tmp_path / "again" / "map.gpkg"
+    again = geocobot.vectorize(scores=mapped.scores, out=out, **options)
+    assert out.read_bytes() == mapped.polygons.read_bytes()
+    assert again.totals == mapped.totals
+    assert again.totals[0].squaring is not None
+    assert f"squared   {again.totals[0].name}: " in mapped.summary()
