@@ -10,6 +10,7 @@ from pathlib import Path
 
 from geocobot.config import VectorizeOptions
 from geocobot.inference.ahead import ahead
+from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.score_file import ScoreFile
 from geocobot.models.card import read_card
 from geocobot.progress import Progress, SilentProgress, Task
@@ -19,6 +20,14 @@ from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.drawing import draw, tell_if_empty
 from geocobot.workflows.mapped import ClassTotal, describe_totals, with_threshold
 from geocobot.workflows.moment import moment_now
+from geocobot.workflows.origin import name_of_model
+from geocobot.workflows.project import (
+    VECTOR_LAYERS,
+    scene_layers,
+    scenes_beside,
+    score_layers,
+    wants_project,
+)
 from geocobot.workflows.targets import Targets, check_targets, open_targets
 
 _SILENT = SilentProgress()
@@ -34,6 +43,7 @@ class VectorizeResult:
         config: the options that gave the result.
         totals: one per class.
         seconds: from the first row to the finished file.
+        project: QGIS project that shows them, or None.
     """
 
     scores: Path
@@ -41,6 +51,7 @@ class VectorizeResult:
     config: Path
     totals: tuple[ClassTotal, ...]
     seconds: float
+    project: Path | None = None
 
     @property
     def n_polygons(self) -> int:
@@ -50,13 +61,12 @@ class VectorizeResult:
     def summary(self) -> str:
         """What was written, where, how much and how long it took, in a few lines."""
         found = describe_totals(self.totals)
-        return "\n".join(
-            [
-                f"{self.scores.name}: {self.n_polygons} polygons in {self.seconds:.1f} s{found}",
-                f"  polygons  {self.polygons}",
-                f"  options   {self.config}",
-            ]
-        )
+        lines = [
+            f"{self.scores.name}: {self.n_polygons} polygons in {self.seconds:.1f} s{found}",
+            f"  polygons  {self.polygons}",
+            f"  options   {self.config}",
+        ]
+        return "\n".join([*lines, f"  project   {self.project}"] if self.project else lines)
 
 
 def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> VectorizeResult:
@@ -74,11 +84,15 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     start_s = time.perf_counter()
     check_limits(options)
     vector = Path(options.out or f"{Path(options.scores.partition('?')[0]).stem}.gpkg")
-    targets = Targets.of_polygons(vector)
+    with_project = wants_project(options.qgis_project, VECTOR_LAYERS)
+    targets = Targets.of_polygons(vector, with_project=with_project)
     check_targets([targets], [options.scores, *filter(None, [options.model])])
     file = ScoreFile.open(options.scores)
+    origin = replace(file.origin, license=options.license or file.origin.license)
     if options.model is not None:
-        file = file.named_as(read_card(options.model).classes, options.model)
+        card = read_card(options.model)
+        file = file.named_as(card.classes, options.model)
+        origin = replace(origin, model=name_of_model(options.model, card))
     classes = with_threshold(file.classes, options.threshold)
     release_large_arrays()
     with (
@@ -87,6 +101,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
             file.grid,
             classes,
             overwrite=options.overwrite,
+            origin=origin,
             moment=moment_now(),
         ) as files,
         progress.task(f"Tracing {Path(file.path).name}", file.grid.height) as task,
@@ -94,6 +109,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     ):
         totals = draw(_counted(strips, task), file.grid, classes, options, files.polygons)
         files.write_config(to_yaml(replace(options, out=str(vector))))
+        files.write_project(_below(file) if with_project else ())
     tell_if_empty(file.path, totals)
     return VectorizeResult(
         scores=Path(file.path),
@@ -101,7 +117,15 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
         config=targets.config,
         totals=totals,
         seconds=time.perf_counter() - start_s,
+        project=targets.project,
     )
+
+
+def _below(file: ScoreFile) -> Iterator[ProjectLayer]:
+    """What lies below the polygons in a project: the scores, and their scenes if they are there."""
+    scenes = scenes_beside(file.path, file.origin.scenes)
+    yield from score_layers(Path(file.path), file.grid.crs, file.classes, visible=not scenes)
+    yield from scene_layers(scenes)
 
 
 def _counted(strips: Iterable[Strip], task: Task) -> Iterator[Strip]:
