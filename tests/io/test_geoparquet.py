@@ -64,14 +64,13 @@ def test_duckdb_reads_columns_geometry_and_bounds(written):
     found = np.array([[box[c] for c in CORNERS] for box in rows["bbox"]])
     np.testing.assert_array_equal(found, shapely.bounds(shapes))
     sql = "SELECT count(*) FROM read_parquet(?) WHERE bbox.xmax < 500100"
-    count = duckdb.execute(sql, [str(path)]).fetchone()
-    assert count == (10,)
+    assert duckdb.execute(sql, [str(path)]).fetchall() == [(10,)]
 
 
 def test_the_metadata_are_those_of_geoparquet_1_1(written):
     path, crs = written
     sql = "SELECT decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) = 'geo'"
-    (text,) = duckdb.execute(sql, [str(path)]).fetchone()
+    ((text,),) = duckdb.execute(sql, [str(path)]).fetchall()
     about = json.loads(text)
     assert about["version"] == "1.1.0"
     assert about["primary_column"] == "geometry"

@@ -93,8 +93,12 @@ class Project:
         order = SubElement(root, "layerorder")
         for identity in ids:
             SubElement(order, "layer", id=identity)
-        paths = SubElement(SubElement(root, "properties"), "Paths")
+        properties = SubElement(root, "properties")
+        paths = SubElement(properties, "Paths")
         SubElement(paths, "Absolute", type="bool").text = "false"
+        # Without it QGIS does not look at the project's CRS.
+        system = SubElement(properties, "SpatialRefSys")
+        SubElement(system, "ProjectionsEnabled", type="int").text = "1"
         return document(root)
 
     def _layers_to_name(self, path: Path) -> list[ProjectLayer]:
@@ -129,8 +133,11 @@ class Project:
 
 
 def _identities(layers: Sequence[ProjectLayer]) -> list[str]:
-    """An id for each layer, the same whenever the project is written."""
+    """An id for each layer, the same whenever the project is written.
+
+    QGIS replaces those of ten characters and fewer, and no longer finds their layers.
+    """
     return [
-        f"{re.sub(r'[^a-z0-9]', '_', layer.title.lower()) or 'layer'}_{number:04d}"
+        f"{re.sub(r'[^a-z0-9]', '_', layer.title.lower()) or 'layer'}_{number:010d}"
         for number, layer in enumerate(layers, start=1)
     ]

@@ -8,25 +8,27 @@ from geocobot.io.styles.document import add_options
 
 Rgb = tuple[int, int, int]
 
-# Half see-through, so that the scene stays readable below; the outline is darker and opaque.
-_FILL_ALPHA = 96
+SEE_THROUGH, NEARLY_OPAQUE = 96, 200
+"""How much of what lies below a fill shows through it: most, or so little that shades are told."""
+
 _OUTLINE_SHADE = 0.65
 _OUTLINE_MM = 0.4
 _LINE_MM = 0.5
 
 
-def fill_symbol(name: str, rgb: Rgb) -> Element:
-    """A see-through fill with a sharp outline.
+def fill_symbol(name: str, rgb: Rgb, alpha: int = SEE_THROUGH) -> Element:
+    """A fill with a sharp outline, darker and opaque.
 
     Args:
         name: by which the renderer finds it.
         rgb: 0 to 255.
+        alpha: of the fill, 0 to 255.
     """
     symbol = _symbol("fill", name)
     add_options(
         _layer(symbol, "SimpleFill"),
         (
-            ("color", _color(rgb, _FILL_ALPHA)),
+            ("color", _color(rgb, alpha)),
             ("style", "solid"),
             ("outline_color", _color(_darker(rgb), 255)),
             ("outline_style", "solid"),
@@ -49,7 +51,7 @@ def line_symbol(name: str, rgb: Rgb, width_field: str) -> Element:
     symbol = _symbol("line", name)
     band = _layer(symbol, "SimpleLine")
     # Metres on the ground, not in map units: a map may be in degrees.
-    add_options(band, _stroke(_color(rgb, _FILL_ALPHA), "0", "RenderMetersInMapUnits"))
+    add_options(band, _stroke(_color(rgb, SEE_THROUGH), "0", "RenderMetersInMapUnits"))
     _set_by_field(band, "outlineWidth", width_field)
     line = _layer(symbol, "SimpleLine")
     add_options(line, _stroke(_color(_darker(rgb), 255), str(_LINE_MM), "MM"))

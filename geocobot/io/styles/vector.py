@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 from geocobot.classes import ClassSpec
 from geocobot.io.styles.document import document, style_root
 from geocobot.io.styles.fields import add_fields
-from geocobot.io.styles.symbols import Rgb, fill_symbol, line_symbol
+from geocobot.io.styles.symbols import NEARLY_OPAQUE, Rgb, fill_symbol, line_symbol
 
 CLASSES_STYLE, SCORE_STYLE = "classes", "score"
 """Names of a layer's styles in QGIS; the first one is the default."""
@@ -136,7 +136,7 @@ def _by_score(classes: Sequence[ClassSpec], columns: Iterable[str] | dict[str, s
             label=f"{lower:.2f} to {upper:.2f}" if i else f"below {upper:.2f}",
             render="true",
         )
-        symbols.append(fill_symbol(str(i), rgb))
+        symbols.append(fill_symbol(str(i), rgb, NEARLY_OPAQUE))
     SubElement(root, "layerGeometryType").text = _POLYGONS
     return root
 
