@@ -11,9 +11,11 @@ from typing import Any, Protocol
 
 import geopandas as gpd
 import pyogrio
+import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 
 from geocobot.io.layer import SHORT_NAMES, Layer
+from geocobot.io.rtree import LateIndex, can_build
 from geocobot.io.styles import geopackage_layer
 
 WRITE_ERRORS = (DataSourceError, DataLayerError, FieldError, OSError)
@@ -41,7 +43,7 @@ class Sink(Protocol):
 
 
 class GeoPackageSink:
-    """Grows with every frame, in a transaction each, its spatial index with it.
+    """Grows with every frame, in a transaction each; its spatial index is built at the end.
 
     Args:
         file: where to write.
@@ -64,13 +66,19 @@ class GeoPackageSink:
             },
         }
         self._add(layer.empty(), append=False, **creation)
+        # Where SQLite does not allow it, GDAL's index grows with the features.
+        self._index = LateIndex(file, self.name) if indexed and can_build() else None
 
     def write(self, frame: gpd.GeoDataFrame) -> None:
         """Append features in one transaction."""
         self._add(frame, append=True)
+        if self._index is not None:
+            self._index.add(shapely.bounds(frame.geometry.to_numpy()))
 
     def finish(self, count: int) -> None:
-        """Nothing is left to do."""
+        """Build the spatial index."""
+        if self._index is not None:
+            self._index.build(count)
 
     def abandon(self) -> None:
         """Nothing is open."""
