@@ -51,10 +51,10 @@ def line_symbol(name: str, rgb: Rgb, width_field: str) -> Element:
     symbol = _symbol("line", name)
     band = _layer(symbol, "SimpleLine")
     # Metres on the ground, not in map units: a map may be in degrees.
-    add_options(band, _stroke(_color(rgb, SEE_THROUGH), "0", "RenderMetersInMapUnits"))
+    add_options(band, _stroke(_color(rgb, SEE_THROUGH), "0", "RenderMetersInMapUnits", "flat"))
     _set_by_field(band, "outlineWidth", width_field)
     line = _layer(symbol, "SimpleLine")
-    add_options(line, _stroke(_color(_darker(rgb), 255), str(_LINE_MM), "MM"))
+    add_options(line, _stroke(_color(_darker(rgb), 255), str(_LINE_MM), "MM", "round"))
     return symbol
 
 
@@ -68,14 +68,14 @@ def _layer(symbol: Element, kind: str) -> Element:
     return SubElement(symbol, "layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})
 
 
-def _stroke(color: str, width: str, unit: str) -> tuple[tuple[str, str], ...]:
+def _stroke(color: str, width: str, unit: str, cap: str) -> tuple[tuple[str, str], ...]:
     """Options of a line."""
     return (
         ("line_color", color),
         ("line_style", "solid"),
         ("line_width", width),
         ("line_width_unit", unit),
-        ("capstyle", "round"),
+        ("capstyle", cap),
         ("joinstyle", "round"),
     )
 
