@@ -136,6 +136,8 @@ class PredictKeywords(TypedDict, total=False):
     save_scores: bool
     scores_dtype: ScoresDtype
     save_classes: bool
+    qgis_project: bool | None
+    license: str | None
     checkpoint: PathLike | None
     asset: str | None
     bands: Iterable[int | str] | None
@@ -171,6 +173,8 @@ class VectorizeKeywords(TypedDict, total=False):
     out: PathLike | None
     overwrite: bool
     model: PathLike | None
+    qgis_project: bool | None
+    license: str | None
     threshold: float | None
     high_threshold: float | None
     min_area: float

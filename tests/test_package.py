@@ -155,7 +155,7 @@ def test_dependencies_are_those_that_are_imported() -> None:
     optional = PROJECT["optional-dependencies"]
     extras = {
         canonicalize_name(Requirement(text).name)
-        for extra in ("stac", "ray")
+        for extra in ("stac", "ray", "parquet")
         for text in optional[extra]
     }
     assert imported_packages() - declared == extras

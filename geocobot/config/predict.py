@@ -29,7 +29,7 @@ class PredictOptions:
     model: str = option("Model file of a training run.")
     out: str | None = option(
         "Vector file to write, one for all scenes; the ending chooses the format (.gpkg, .fgb, "
-        ".parquet, .geojson). Or a folder, with a file for each; default <scene>_pred.gpkg.",
+        ".parquet, .geojson, .shp). Or a folder, with a file for each; default <scene>_pred.gpkg.",
         None,
         short="-o",
     )
@@ -42,6 +42,13 @@ class PredictOptions:
         "uint8",
     )
     save_classes: bool = option("Also write the classes as <out>_classes.tif.", False)
+    qgis_project: bool | None = option(
+        "Also write a QGIS project, <out>.qgz, with the results over their scene; default where "
+        "the vector file has several layers.",
+        None,
+        flag="--qgis-project/--no-qgis-project",
+    )
+    license: str | None = option("License of the results, for their metadata.", None)
 
     checkpoint: str | None = repeated(TrainOptions, "checkpoint")
     asset: str | None = repeated(TrainOptions, "asset")

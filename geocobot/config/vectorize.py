@@ -21,8 +21,8 @@ class VectorizeOptions:
         positional=True,
     )
     out: str | None = option(
-        "Vector file to write; the ending chooses the format (.gpkg, .fgb, .parquet, .geojson); "
-        "default <scores>.gpkg.",
+        "Vector file to write; the ending chooses the format (.gpkg, .fgb, .parquet, .geojson, "
+        ".shp); default <scores>.gpkg.",
         None,
         short="-o",
     )
@@ -31,6 +31,10 @@ class VectorizeOptions:
         "Model file that says what the classes are called, their colors and thresholds; default "
         "what the raster says.",
         None,
+    )
+    qgis_project: bool | None = repeated(PredictOptions, "qgis_project")
+    license: str | None = option(
+        "License of the result, for its metadata; default what the raster says.", None
     )
     threshold: float | None = option(
         "Score from which on a pixel counts, 0 to 1; default what the raster or the model says, "

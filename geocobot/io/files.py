@@ -25,7 +25,7 @@ _VECTOR_ENDINGS = PARQUET_ENDINGS | frozenset(
     {".gpkg", ".shp", ".geojson", ".geojsonl", ".fgb", ".gml", ".kml", ".tab", ".mif", ".dxf"}
 )
 _EITHER_ENDING = ".vrt"  # GDAL has virtual files of both kinds
-_OWN_RESULTS = re.compile(r".*_pred(_scores|_classes)\.tif|.*_pred\.(gpkg|fgb|geojson|parquet)")
+_OWN_RESULTS = re.compile(r".*_pred(_scores|_classes)\.tif|.*_pred\.(gpkg|fgb|geojson|parquet|shp)")
 _MAGIC = re.compile(r"[*?[]")
 _MAX_ENDINGS = 6
 

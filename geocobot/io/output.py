@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geocobot.errors import OutputError
-from geocobot.io.unfinished import Unfinished, delete_file, put_files, refused, temporary_beside
+from geocobot.io.unfinished import (
+    Unfinished,
+    delete_file,
+    new_token,
+    put_or_keep,
+    refused,
+    temporary_beside,
+)
 
 
 def check_output(path: str | Path, overwrite: bool) -> None:
@@ -29,8 +36,10 @@ def check_output(path: str | Path, overwrite: bool) -> None:
         raise OutputError(
             path, "is a folder", "The output is a single file", "Name a file inside it"
         )
-    if os.path.exists(target) and not overwrite:
-        raise _exists(path)
+    if os.path.exists(target):
+        if not overwrite:
+            raise _exists(path)
+        _check_free(target)
     _check_folder_name(target, Path(os.path.realpath(target)).parent)
     _check_writable(target)
 
@@ -91,8 +100,10 @@ def new_files(
 ) -> Iterator[tuple[Path, ...]]:
     """Write files that belong together: all appear under their names at the end, or none.
 
-    Older files are put back if a later one cannot be replaced. What the block leaves unwritten is
-    an error.
+    Older files are put back if a later one cannot be replaced, as one that is open in another
+    program on Windows; the finished ones are then kept beside them under other names, unless they
+    were written in a folder of their own. What the block leaves unwritten is an error. Files that
+    differ in their extensions alone do so while they are written, too.
 
     Args:
         paths: the files to come, none twice; missing parent folders are made.
@@ -107,7 +118,8 @@ def new_files(
     """
     for path in paths:
         check_output(path, overwrite)
-    files = [Unfinished.beside(path, folder) for path in paths]
+    tokens = {Path(path).with_suffix(""): new_token() for path in paths}
+    files = [Unfinished.beside(p, folder, tokens[Path(p).with_suffix("")]) for p in paths]
     try:
         for file in files:
             _make_parents(file.target, file.path)
@@ -117,7 +129,7 @@ def new_files(
         # Asked again: training or prediction may have taken hours.
         for path in paths:
             check_output(path, overwrite)
-        put_files(files)
+        put_or_keep(files, is_kept=folder is None)
     finally:
         for file in files:
             delete_file(file.temporary)
@@ -182,6 +194,22 @@ def _exists(path: str | Path) -> OutputError:
         "geocobot does not replace files unasked",
         "Pass --overwrite (-f) to replace it, or choose another --out",
     )
+
+
+def _check_free(target: Path) -> None:
+    """Refuse to replace a file that another program holds, as far as that shows beforehand."""
+    try:
+        # Does nothing, but Windows refuses it while the file is open elsewhere.
+        os.rename(target, target)  # noqa: PTH104 - Path.rename is what moves results
+    except PermissionError as error:
+        raise OutputError(
+            target,
+            f"cannot be replaced ({error.strerror})",
+            "No other program may hold the old file",
+            "Close it in QGIS, or choose another --out",
+        ) from error
+    except OSError:
+        return
 
 
 def _check_name(target: Path) -> None:

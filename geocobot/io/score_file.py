@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from geocobot.io.opening import check_path, look_at
 from geocobot.io.scene import Scene
 from geocobot.io.scores import BLOCK_PX, CLASS_TAG, COLOR_TAG, THRESHOLD_TAG
 from geocobot.io.source import alpha_band
+from geocobot.io.styles import Origin
 from geocobot.steps import NODATA, SCORE_SCALE
 from geocobot.tiling import Strip
 
@@ -32,11 +33,13 @@ class ScoreFile:
         scene: the raster, with a band for each class.
         classes: with the thresholds that the file says, or 0.5.
         in_steps: whether values are steps, as geocobot writes them, and not scores from 0 to 1.
+        origin: what they were made of, as far as the file says.
     """
 
     scene: Scene
     classes: tuple[ClassSpec, ...]
     in_steps: bool
+    origin: Origin = field(default_factory=Origin)
 
     @classmethod
     def open(cls, path: str | Path) -> ScoreFile:
@@ -62,7 +65,7 @@ class ScoreFile:
             band_names=tuple(spec.name for spec in said.classes),
             band_nodata=said.nodata,
         )
-        return cls(scene, said.classes, said.in_steps)
+        return cls(scene, said.classes, said.in_steps, said.origin)
 
     @property
     def path(self) -> str:
@@ -135,6 +138,7 @@ class _Said:
     classes: tuple[ClassSpec, ...]
     nodata: tuple[float | None, ...]
     in_steps: bool
+    origin: Origin
 
 
 def _said(source: Any, path: str | Path) -> _Said:
@@ -142,7 +146,8 @@ def _said(source: Any, path: str | Path) -> _Said:
     bands = score_bands(source)
     in_steps = _check_kind(source, bands, path)
     nodata = tuple(source.nodatavals[b - 1] for b in bands)
-    return _Said(bands, _classes_of(source, bands), nodata, in_steps)
+    origin = Origin.of_tags(source.tags())
+    return _Said(bands, _classes_of(source, bands), nodata, in_steps, origin)
 
 
 def score_bands(source: Any) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from geocobot.config.values import ScoresDtype
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
 from geocobot.io.remote import reason
+from geocobot.io.styles import Origin
 from geocobot.io.unfinished import reveal
 from geocobot.steps import NODATA, SCORE_SCALE
 from geocobot.tiling import Strip
@@ -230,6 +231,7 @@ class ScoreWriter(_RasterWriter):
         classes: K classes; their names become the bands' descriptions.
         unfinished: where to write, if the file gets its name later; messages name `path`.
         dtype: uint8, or float32 for 0 to 1 with NaN without data.
+        origin: what they were made of; the file hands it on to polygons.
 
     Raises:
         OutputError: the file cannot be written.
@@ -243,9 +245,11 @@ class ScoreWriter(_RasterWriter):
         *,
         unfinished: str | Path | None = None,
         dtype: ScoresDtype = "uint8",
+        origin: Origin | None = None,
     ) -> None:
         super().__init__(path, grid, len(classes), unfinished, dtype)
         self._classes = tuple(classes)
+        self._origin = origin or Origin()
         self._is_exact = dtype == "float32"
 
     def write(self, strip: Strip) -> None:
@@ -270,6 +274,7 @@ class ScoreWriter(_RasterWriter):
 
     def _describe(self, dataset: Any) -> None:
         """Name the bands and say how to get back to scores."""
+        dataset.update_tags(**self._origin.tags())
         dataset.descriptions = tuple(c.name for c in self._classes)
         for band, spec in enumerate(self._classes, start=1):
             tags = {CLASS_TAG: spec.number, COLOR_TAG: spec.color, THRESHOLD_TAG: spec.threshold}

@@ -135,6 +135,7 @@ class MapJob:
             area_km2=self.area_km2,
             n_rasters=len(self.scene.parts),
             is_recalled=is_recalled,
+            project=self.targets.project,
         )
 
     def recall(self, classes: tuple[ClassSpec, ...]) -> SceneResult | None:

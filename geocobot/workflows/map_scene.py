@@ -27,6 +27,8 @@ from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.mapped import SceneResult, describe_area_rate, with_threshold
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.memory import plan_rows_ahead
+from geocobot.workflows.origin import origin_of
+from geocobot.workflows.project import scene_layers
 from geocobot.workflows.targets import open_targets
 
 _SILENT = SilentProgress()
@@ -69,6 +71,7 @@ def map_scene(
             overwrite=run.overwrite,
             scores_dtype=options.scores_dtype,
             folder=place.files,
+            origin=origin_of(options.model, card, options.raster, options.license),
             moment=place.begun,
         ) as files,
     ):
@@ -82,6 +85,7 @@ def map_scene(
         ):
             totals = draw(strips, job.native.grid, classes, options, files.polygons)
         files.write_config(to_yaml(options))
+        files.write_project(scene_layers([job.native]) if job.targets.project else ())
         place.close()
     tell_if_empty(scene.name, totals)
     return job.result(totals, tiles=tiles, seconds=time.perf_counter() - start_s)

@@ -45,6 +45,7 @@ class SceneResult:
         area_km2: of the scene on the ground, nodata included.
         n_rasters: how many files the scene is made of.
         is_recalled: whether it was there already, made by the same command.
+        project: QGIS project that shows all of it, or None.
     """
 
     raster: Path
@@ -58,6 +59,7 @@ class SceneResult:
     area_km2: float
     n_rasters: int = 1
     is_recalled: bool = False
+    project: Path | None = None
 
     @property
     def n_polygons(self) -> int:
@@ -78,6 +80,7 @@ class SceneResult:
             f"  polygons  {self.polygons}",
         ]
         extra = {"scores": self.scores, "classes": self.classes, "options": self.config}
+        extra |= {"project": self.project}
         return "\n".join(lines + [f"  {name:<9} {path}" for name, path in extra.items() if path])
 
 

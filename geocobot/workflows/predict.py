@@ -24,6 +24,7 @@ from geocobot.workflows.map_scene import map_scene
 from geocobot.workflows.mapped import ClassTotal, Failure, PredictResult, SceneResult
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.opened import OF_A_SCENE, open_scenes, unless_alone
+from geocobot.workflows.project import VECTOR_LAYERS, wants_project
 from geocobot.workflows.targets import Targets, check_targets, choose_targets
 
 __all__ = ["ClassTotal", "PredictResult", "SceneResult", "predict"]
@@ -96,6 +97,8 @@ def _name_targets(options: PredictOptions, scenes: Scenes) -> tuple[Targets, ...
         save_classes=options.save_classes,
         items=scenes.items,
     )
+    if wants_project(options.qgis_project, VECTOR_LAYERS):
+        targets = tuple(target.with_project() for target in targets)
     inputs = [*options.raster, *scenes.paths, *(options.area or ()), options.model]
     check_targets(targets, [*inputs, *filter(None, [options.checkpoint])])
     return targets

@@ -7,10 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+
+from pyproj import CRS
 
 from geocobot.classes import ClassSpec
 from geocobot.config.values import ScoresDtype
@@ -18,12 +20,17 @@ from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
 from geocobot.io.opening import GDAL_NAME
 from geocobot.io.output import new_files
-from geocobot.io.polygons import PolygonWriter, check_format, style_beside
+from geocobot.io.polygons import PolygonWriter
+from geocobot.io.qgis.layers import ProjectLayer
+from geocobot.io.qgis.project import Project
 from geocobot.io.scores import ClassWriter, ScoreWriter
-from geocobot.io.styles import class_raster_qml
+from geocobot.io.styles import Origin, class_raster_qml
 from geocobot.io.unfinished import write_text
+from geocobot.io.vector_formats import check_format, parts_of, style_beside
 from geocobot.steps import classify_steps
 from geocobot.tiling import Strip
+from geocobot.workflows.moment import moment_now
+from geocobot.workflows.project import class_layers, score_layers
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class Targets:
         classes: class raster, or None.
         classes_style: QGIS style beside it, or None.
         config: YAML with the options that gave the result.
+        project: QGIS project that shows all of them, or None.
     """
 
     polygons: Path
@@ -45,21 +53,38 @@ class Targets:
     classes: Path | None
     classes_style: Path | None
     config: Path
+    project: Path | None = None
 
     @classmethod
-    def of_polygons(cls, vector: Path) -> Targets:
+    def of_polygons(cls, vector: Path, *, with_project: bool = False) -> Targets:
         """Polygons without rasters."""
-        return _beside(vector, save_scores=False, save_classes=False)
+        targets = _beside(vector, save_scores=False, save_classes=False)
+        return targets.with_project() if with_project else targets
+
+    def with_project(self) -> Targets:
+        """The same files and a QGIS project."""
+        return replace(self, project=self.polygons.with_suffix(".qgz"))
 
     @property
     def partial(self) -> Path:
         """Folder in which the files grow until they are whole."""
         return self.polygons.with_name(f"{self.polygons.name}.partial")
 
+    def layers(
+        self, polygons: PolygonWriter, crs: CRS, classes: Sequence[ClassSpec]
+    ) -> Iterator[ProjectLayer]:
+        """The results as layers of a QGIS project, the one on top first."""
+        yield polygons.project_layer()
+        if self.classes is not None:
+            yield from class_layers(self.classes, crs, classes)
+        if self.scores is not None:
+            yield from score_layers(self.scores, crs, classes)
+
     def paths(self) -> Iterator[Path]:
         """Every file that will be written."""
         yield self.polygons
-        others = (self.style, self.scores, self.classes, self.classes_style)
+        yield from parts_of(self.polygons)
+        others = (self.style, self.scores, self.classes, self.classes_style, self.project)
         yield from (path for path in others if path is not None)
         yield self.config
 
@@ -72,11 +97,14 @@ class OpenTargets:
         polygons: takes frames of polygons.
         sinks: take strips, one per raster.
         write_config: takes the text of the YAML file.
+        write_project: takes the layers that lie below the results, and writes the QGIS project,
+            if there is to be one; all polygons are there by then.
     """
 
     polygons: PolygonWriter
     sinks: tuple[Callable[[Strip], None], ...]
     write_config: Callable[[str], None]
+    write_project: Callable[[Iterable[ProjectLayer]], None]
 
     def record(self, strips: Iterable[Strip]) -> Iterator[Strip]:
         """Write strips to the rasters as they pass by."""
@@ -183,6 +211,7 @@ def open_targets(
     overwrite: bool,
     scores_dtype: ScoresDtype = "uint8",
     folder: Path | None = None,
+    origin: Origin | None = None,
     moment: datetime | None = None,
 ) -> Iterator[OpenTargets]:
     """Open all files of a scene; at the end all get their names, or none is left.
@@ -194,11 +223,13 @@ def open_targets(
         overwrite: whether existing files may be replaced.
         scores_dtype: of the scores raster; strips have exact scores for float32.
         folder: where they are written until they are whole; default beside their places.
+        origin: what they say of what they were made of.
         moment: what they say of when they were written; default now.
 
     Raises:
         OutputError: a file exists and may not be replaced, or cannot be written.
     """
+    moment = moment or moment_now()
     with ExitStack() as stack:
         # Opened before the writers, so that every writer is closed before the first rename.
         paths = tuple(targets.paths())
@@ -212,13 +243,19 @@ def open_targets(
                 classes,
                 targets.polygons.stem,
                 unfinished=[unfinished[path] for path in vectors if path is not None],
+                origin=origin,
                 moment=moment,
             )
         )
         sinks: list[Callable[[Strip], None]] = []
         if (path := targets.scores) is not None:
             scores = ScoreWriter(
-                path, grid, classes, unfinished=unfinished[path], dtype=scores_dtype
+                path,
+                grid,
+                classes,
+                unfinished=unfinished[path],
+                dtype=scores_dtype,
+                origin=origin,
             )
             sinks.append(stack.enter_context(scores).write)
         if (path := targets.classes) is not None:
@@ -228,6 +265,17 @@ def open_targets(
         if (path := targets.classes_style) is not None:
             write_text(unfinished[path], class_raster_qml(classes), path)
         config = unfinished[targets.config]
+
+        def write_project(below: Iterable[ProjectLayer]) -> None:
+            if (path := targets.project) is not None:
+                layers = [*targets.layers(polygons, grid.crs, classes), *below]
+                bounds = polygons.bounds or grid.bounds
+                project = Project(path.stem, layers, grid.crs, bounds)
+                project.write(unfinished[path], path, moment)
+
         yield OpenTargets(
-            polygons, tuple(sinks), lambda text: write_text(config, text, targets.config)
+            polygons,
+            tuple(sinks),
+            lambda text: write_text(config, text, targets.config),
+            write_project,
         )

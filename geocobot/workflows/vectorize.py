@@ -13,7 +13,9 @@ from geocobot.ahead import ahead
 from geocobot.config import VectorizeOptions
 from geocobot.errors import ConfigError
 from geocobot.io.class_raster import ClassRaster, holds_classes
+from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.score_file import ScoreFile
+from geocobot.io.styles import Origin
 from geocobot.models.card import read_card
 from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import check_limits, to_yaml
@@ -22,6 +24,15 @@ from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.drawing import check_drawing, draw, tell_if_empty
 from geocobot.workflows.mapped import ClassTotal, describe_squaring, describe_totals, with_threshold
 from geocobot.workflows.moment import moment_now
+from geocobot.workflows.origin import name_of_model
+from geocobot.workflows.project import (
+    VECTOR_LAYERS,
+    class_layers,
+    scene_layers,
+    scenes_beside,
+    score_layers,
+    wants_project,
+)
 from geocobot.workflows.targets import Targets, check_targets, open_targets
 
 _SILENT = SilentProgress()
@@ -38,6 +49,7 @@ class VectorizeResult:
         config: the options that gave the result.
         totals: one per class.
         seconds: from the first row to the finished file.
+        project: QGIS project that shows them, or None.
     """
 
     scores: Path
@@ -45,6 +57,7 @@ class VectorizeResult:
     config: Path
     totals: tuple[ClassTotal, ...]
     seconds: float
+    project: Path | None = None
 
     @property
     def n_polygons(self) -> int:
@@ -54,14 +67,13 @@ class VectorizeResult:
     def summary(self) -> str:
         """What was written, where, how much and how long it took, in a few lines."""
         found = describe_totals(self.totals)
-        return "\n".join(
-            [
-                f"{self.scores.name}: {self.n_polygons} polygons in {self.seconds:.1f} s{found}",
-                *describe_squaring(self.totals),
-                f"  polygons  {self.polygons}",
-                f"  options   {self.config}",
-            ]
-        )
+        lines = [
+            f"{self.scores.name}: {self.n_polygons} polygons in {self.seconds:.1f} s{found}",
+            *describe_squaring(self.totals),
+            f"  polygons  {self.polygons}",
+            f"  options   {self.config}",
+        ]
+        return "\n".join([*lines, f"  project   {self.project}"] if self.project else lines)
 
 
 def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> VectorizeResult:
@@ -79,11 +91,16 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     start_s = time.perf_counter()
     check_limits(options)
     vector = Path(options.out or f"{Path(options.scores.partition('?')[0]).stem}.gpkg")
-    targets = Targets.of_polygons(vector)
+    with_project = wants_project(options.qgis_project, VECTOR_LAYERS)
+    targets = Targets.of_polygons(vector, with_project=with_project)
     check_targets([targets], [options.scores, *filter(None, [options.model])])
     file = _open(options)
+    origin = file.origin if isinstance(file, ScoreFile) else Origin()
+    origin = replace(origin, license=options.license or origin.license)
     if options.model is not None:
-        file = file.named_as(read_card(options.model).classes, options.model)
+        card = read_card(options.model)
+        file = file.named_as(card.classes, options.model)
+        origin = replace(origin, model=name_of_model(options.model, card))
     classes = with_threshold(file.classes, options.threshold)
     check_drawing(options, classes)
     release_large_arrays()
@@ -93,6 +110,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
             file.grid,
             classes,
             overwrite=options.overwrite,
+            origin=origin,
             moment=moment_now(),
         ) as files,
         progress.task(f"Tracing {Path(file.path).name}", file.grid.height) as task,
@@ -107,6 +125,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
             threads=_cores(),
         )
         files.write_config(to_yaml(replace(options, out=str(vector))))
+        files.write_project(_below(file) if with_project else ())
     tell_if_empty(file.path, totals)
     return VectorizeResult(
         scores=Path(file.path),
@@ -114,6 +133,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
         config=targets.config,
         totals=totals,
         seconds=time.perf_counter() - start_s,
+        project=targets.project,
     )
 
 
@@ -136,6 +156,16 @@ def _ahead(file: ScoreFile | ClassRaster) -> Generator[Strip | ClassStrip]:
     """The strips of a raster, each read while the one before is traced."""
     strips: Iterator[Strip | ClassStrip] = file.strips()
     return ahead(strips, 1)
+
+
+def _below(file: ScoreFile | ClassRaster) -> Iterator[ProjectLayer]:
+    """What lies below the polygons in a project: the raster, and its scenes if they are there."""
+    if isinstance(file, ClassRaster):
+        yield from class_layers(Path(file.path), file.grid.crs, file.classes)
+        return
+    scenes = scenes_beside(file.path, file.origin.scenes)
+    yield from score_layers(Path(file.path), file.grid.crs, file.classes, visible=not scenes)
+    yield from scene_layers(scenes)
 
 
 def _cores() -> int:

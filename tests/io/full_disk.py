@@ -29,6 +29,7 @@ from geocobot.grid import GeoGrid
 from geocobot.io.output import new_file
 from geocobot.io.polygons import PolygonWriter
 from geocobot.io.scores import ClassWriter, ScoreWriter
+from geocobot.io.vector_formats import parts_of
 from geocobot.tiling import Strip
 
 CLASSES = name_classes(["road", "roof"])
@@ -60,7 +61,7 @@ def write_classes(path: Path, n_bytes: int) -> None:
 
 
 def write_polygons(path: Path, n_bytes: int) -> None:
-    """Other formats than GeoPackage lack room only at the end: their stage is larger than they."""
+    """Formats that are converted lack room only at the end: what waits is larger than they."""
     at = np.arange(300)
     frame = gpd.GeoDataFrame(
         {"object_id": at, "class_id": 1, "class_name": pd.array(["road"] * 300, dtype="str")}
@@ -69,7 +70,7 @@ def write_polygons(path: Path, n_bytes: int) -> None:
         geometry=shapely.box(5e5 + 10 * at, 5e6, 5e5 + 10 * at + 5, 5e6 + 5),
         crs=GRID.crs,
     )
-    is_staged = path.suffix != ".gpkg"
+    is_staged = path.suffix in {".fgb", ".geojson"}
     with (
         room(resource.RLIM_INFINITY if is_staged else n_bytes),
         PolygonWriter(path, GRID.crs, CLASSES, "result") as writer,
@@ -79,12 +80,10 @@ def write_polygons(path: Path, n_bytes: int) -> None:
             writer._finish = in_room(writer._finish, n_bytes)
 
 
-def in_room(
-    finish: Callable[[PolygonWriter], None], n_bytes: int
-) -> Callable[[PolygonWriter], None]:
-    def finish_in_room(writer: PolygonWriter) -> None:
+def in_room(finish: Callable[[], None], n_bytes: int) -> Callable[[], None]:
+    def finish_in_room() -> None:
         with room(n_bytes):
-            finish(writer)
+            finish()
 
     return finish_in_room
 
@@ -113,7 +112,8 @@ def is_sound(path: Path) -> bool:
         return (
             db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             and db.execute("SELECT count(*) FROM rtree_result_geom").fetchone() == (300,)
-            and db.execute("SELECT count(*) FROM layer_styles").fetchone() == (1,)
+            and db.execute("SELECT count(*) FROM layer_styles").fetchone() == (2,)
+            and db.execute("SELECT count(*) FROM gpkg_metadata_reference").fetchone() == (1,)
         )
 
 
@@ -124,6 +124,7 @@ KINDS = {
     "result.fgb": (write_polygons, same_polygons),
     "result.geojson": (write_polygons, same_polygons),
     "result.parquet": (write_polygons, same_polygons),
+    "result.shp": (write_polygons, same_polygons),
 }
 
 
@@ -139,7 +140,8 @@ def main(folder: Path, kind: str) -> dict[str, list[int]]:
     write(path, resource.RLIM_INFINITY)
     is_whole = comparison(path)
     found: dict[str, list[int]] = {"whole": [], "refused": [], "broken": [], "left behind": []}
-    for n_bytes in limits(path.stat().st_size):
+    size = max(file.stat().st_size for file in (path, *parts_of(path)))
+    for n_bytes in limits(size):
         for file in folder.iterdir():
             file.unlink()
         try:

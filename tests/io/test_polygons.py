@@ -5,6 +5,7 @@ import json
 import logging
 import sqlite3
 from contextlib import closing
+from xml.etree import ElementTree as ET
 
 import geopandas as gpd
 import numpy as np
@@ -19,9 +20,10 @@ from pyproj import CRS
 
 from geocobot.classes import name_classes
 from geocobot.errors import OutputError
-from geocobot.io import polygons
-from geocobot.io.polygons import PolygonWriter, check_format, style_beside
+from geocobot.io import polygons, vector_formats
+from geocobot.io.polygons import PolygonWriter
 from geocobot.io.styles import geopackage_layer
+from geocobot.io.vector_formats import check_format, parts_of, style_beside
 
 CLASSES = name_classes(["road", "roof"])
 UTM = CRS.from_epsg(32633)
@@ -39,7 +41,13 @@ COLUMNS = [
 needs_pyarrow = pytest.mark.skipif(
     importlib.util.find_spec("pyarrow") is None, reason="GeoParquet needs pyarrow"
 )
-FORMATS = [".gpkg", ".fgb", ".geojson", pytest.param(".parquet", marks=needs_pyarrow)]
+FORMATS = [".gpkg", ".fgb", ".geojson", ".shp", pytest.param(".parquet", marks=needs_pyarrow)]
+
+
+def names_of(path) -> set[str]:
+    """Every file that belongs to a result."""
+    beside = [style_beside(path)] if style_beside(path) else []
+    return {p.name for p in (path, *parts_of(path), *beside)}
 
 
 def frame_of(n: int, first: int = 0, crs: CRS = UTM) -> gpd.GeoDataFrame:
@@ -64,6 +72,8 @@ def frame_of(n: int, first: int = 0, crs: CRS = UTM) -> gpd.GeoDataFrame:
 def read(path, layer: str = "result") -> gpd.GeoDataFrame:
     if path.suffix == ".parquet":
         return gpd.read_parquet(path)
+    if path.suffix == ".shp":
+        return gpd.read_file(path).rename(columns={"perim_m": "perimeter_m"})
     return gpd.read_file(path, layer=layer)
 
 
@@ -86,10 +96,7 @@ def test_chunks_come_back_as_one_layer(tmp_path, monkeypatch, suffix):
     )
     # GeoJSON holds degrees to nine decimals: a tenth of a millimetre.
     assert found.geometry.hausdorff_distance(expected.geometry).max() < 2e-4
-    beside = [".qml"] if suffix != ".gpkg" else []
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
-        [path.name, *(f"result{s}" for s in beside)]
-    )
+    assert {p.name for p in tmp_path.iterdir()} == names_of(path)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -105,7 +112,8 @@ def test_no_polygons_make_an_empty_layer_with_all_columns(tmp_path, suffix):
         assert list(read(path).columns) == COLUMNS
     else:
         info = pyogrio.read_info(path, layer="result")
-        assert info["fields"].tolist() == COLUMNS[:-1]
+        short = {"perimeter_m": "perim_m"} if suffix == ".shp" else {}
+        assert info["fields"].tolist() == [short.get(name, name) for name in COLUMNS[:-1]]
         assert info["dtypes"].tolist() == ["int64", "int64", "object", *["float64"] * 5]
         assert info["geometry_type"] == "Polygon"
         assert CRS(info["crs"]) == UTM
@@ -120,12 +128,13 @@ def test_geopackage_is_what_qgis_opens_without_a_question(tmp_path):
         contents = db.execute("SELECT table_name, data_type, description FROM gpkg_contents")
         layers = {name: (kind, text) for name, kind, text in contents}
         indexed = db.execute("SELECT count(*) FROM rtree_result_geom").fetchone()
-        default = db.execute("SELECT f_table_name FROM layer_styles WHERE useAsDefault").fetchall()
+        styles = db.execute("SELECT f_table_name, styleName, useAsDefault FROM layer_styles")
+        styles = styles.fetchall()
     assert layers["result"][0] == "features"
     assert "road, roof" in layers["result"][1]
     assert [n for n, (kind, _) in layers.items() if kind == "features"] == ["result"]
     assert indexed == (3,)
-    assert default == [("result",)]
+    assert styles == [("result", "classes", 1), ("result", "score", 0)]
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -148,7 +157,7 @@ def test_a_layer_can_have_the_name_of_any_scene(tmp_path, name):
     assert read(path, layer)["class_id"].tolist() == [1, 2, 1]
     with closing(sqlite3.connect(path)) as db:
         tables = db.execute("SELECT table_name FROM gpkg_contents ORDER BY data_type").fetchall()
-        styled = db.execute("SELECT f_table_name FROM layer_styles").fetchall()
+        styled = db.execute("SELECT DISTINCT f_table_name FROM layer_styles").fetchall()
     assert tables == [("layer_styles",), (layer,)]
     assert styled == [(layer,)]
 
@@ -166,19 +175,24 @@ def test_a_file_can_have_any_name(tmp_path, name, suffix):
     path = tmp_path / f"{name}{suffix}"
     with PolygonWriter(path, UTM, CLASSES, name) as writer:
         writer.append(frame_of(3))
-    assert {p.name for p in tmp_path.iterdir()} == {path.name, (style_beside(path) or path).name}
+    assert {p.name for p in tmp_path.iterdir()} == names_of(path)
     # pyogrio would take parts of the name for parts of a URL.
+    for part in parts_of(path):
+        part.rename(tmp_path / f"plain{part.suffix}")
     plain = path.rename(tmp_path / f"plain{suffix}")
     layer = geopackage_layer(name) if suffix == ".gpkg" else None
     assert len(read(plain, layer)) == 3
 
 
-@pytest.mark.parametrize("suffix", [".fgb", ".geojson"])
+@pytest.mark.parametrize("suffix", [".fgb", ".geojson", ".shp"])
 def test_other_formats_have_their_style_beside_them(tmp_path, suffix):
     path = tmp_path / f"result{suffix}"
     with PolygonWriter(path, UTM, CLASSES, "result") as writer:
         writer.append(frame_of(3))
     assert style_beside(path) == tmp_path / "result.qml"
+    alias = "perim_m" if suffix == ".shp" else "perimeter_m"
+    root = ET.parse(tmp_path / "result.qml").getroot()
+    assert root.find(f"aliases/alias[@field='{alias}']").get("name") == "Perimeter (m)"
     assert 'value="roof"' in (tmp_path / "result.qml").read_text(encoding="utf-8")
     elsewhere = tmp_path / "named.qml"
     with PolygonWriter(tmp_path / f"b{suffix}", UTM, CLASSES, "b", style_path=elsewhere):
@@ -202,6 +216,56 @@ def test_geojson_is_written_in_degrees_and_says_so(tmp_path, caplog):
     np.testing.assert_allclose(ring[:, 1], 45.15, atol=1e-2)
 
 
+def test_a_shapefile_says_what_it_cannot_do_and_names_its_encoding(tmp_path, caplog):
+    classes = name_classes(["Gebäude 屋根", "b"])
+    path = tmp_path / "result.shp"
+    frame = frame_of(3)
+    frame["class_name"] = "Gebäude 屋根"
+    with PolygonWriter(path, UTM, classes, "result") as writer:
+        writer.append(frame)
+    assert "10 characters (perimeter_m becomes perim_m), 2 GB at most" in caplog.text
+    assert (tmp_path / "result.cpg").read_text() == "UTF-8"
+    found = gpd.read_file(path)
+    assert found["class_name"].tolist() == ["Gebäude 屋根"] * 3
+    assert max(map(len, found.columns)) <= 10
+    assert found.crs == UTM
+
+
+def test_a_shapefile_that_grows_too_large_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
+    def too_large(*_, **__):
+        raise OSError("Maximum file size of 2 GB reached")
+
+    def fill_it():
+        with PolygonWriter(tmp_path / "result.shp", UTM, CLASSES, "result") as writer:
+            monkeypatch.setattr(pyogrio, "write_dataframe", too_large)
+            writer.append(frame_of(1))
+
+    with pytest.raises(OutputError, match=r"result\.shp cannot be written \(Maximum file size"):
+        fill_it()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_of_a_shapefile_that_exists_is_not_replaced_unasked(tmp_path):
+    (tmp_path / "result.dbf").write_text("mine")
+    with (
+        pytest.raises(OutputError, match=r"result\.dbf exists already"),
+        PolygonWriter(tmp_path / "result.shp", UTM, CLASSES, "result"),
+    ):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["result.dbf"]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_what_polygons_cover_is_known_at_the_end(tmp_path, suffix):
+    with PolygonWriter(tmp_path / f"result{suffix}", UTM, CLASSES, "result") as writer:
+        assert writer.bounds is None
+        writer.append(frame_of(0))
+        assert writer.bounds is None
+        writer.append(frame_of(3))
+        writer.append(frame_of(2, first=7))
+    assert writer.bounds == (500_000, 5_000_000, 500_085, 5_000_005)
+
+
 def test_a_crs_without_a_code_is_kept(tmp_path):
     albers = CRS.from_proj4("+proj=aea +lat_1=30 +lat_2=50 +lat_0=40 +lon_0=-100 +datum=WGS84")
     path = tmp_path / "result.gpkg"
@@ -212,7 +276,7 @@ def test_a_crs_without_a_code_is_kept(tmp_path):
     assert found.to_epsg() is None
 
 
-@pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".geojson"])
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_an_error_leaves_nothing_behind(tmp_path, suffix):
     def interrupted():
         with PolygonWriter(tmp_path / f"result{suffix}", UTM, CLASSES, "result") as writer:
@@ -251,7 +315,7 @@ def test_an_existing_style_is_not_replaced_unasked(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("a.shp", r"a\.shp has the extension '\.shp'.*\.gpkg, \.fgb, \.parquet, \.geojson"),
+        ("a.kml", r"a\.kml has the extension '\.kml'.*\.gpkg, \.fgb, \.parquet, \.geojson, \.shp"),
         ("a", r"a has no extension.*\.gpkg"),
     ],
 )
@@ -263,7 +327,7 @@ def test_unknown_formats_are_refused_with_the_known_ones(name, message):
 
 
 def test_geoparquet_without_pyarrow_is_refused(monkeypatch):
-    monkeypatch.setattr(polygons, "find_spec", lambda _: None)
+    monkeypatch.setattr(vector_formats, "find_spec", lambda _: None)
     with pytest.raises(OutputError, match=r'pip install "geocobot\[parquet\]"'):
         check_format("a.parquet")
 

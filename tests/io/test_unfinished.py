@@ -12,6 +12,7 @@ from geocobot.io.output import new_files
 from geocobot.io.unfinished import reveal, temporary_beside, write_text
 
 NAMES = ["a.gpkg", "a_scores.tif", "a_options.yaml"]
+KEPT = ["a_new.gpkg", "a_scores_new.tif", "a_options_new.yaml"]
 
 
 def write_all(folder):
@@ -75,12 +76,112 @@ def test_whatever_move_fails_everything_is_as_before(tmp_path, monkeypatch, link
             try:
                 write_all(folder)
             except (OutputError, KeyboardInterrupt):
-                assert contents(folder) == dict.fromkeys(old_names, "old")
+                kept = KEPT if isinstance(reason, PermissionError) else []
+                wanted = dict.fromkeys(old_names, "old") | dict.fromkeys(kept, "new")
+                assert contents(folder) == wanted
             else:
                 break
     # Two old files and their companions aside, three new ones and a companion in place.
     assert len(moves) == failing == (8 if not links or os.name != "posix" else 6)
     assert contents(folder) == dict.fromkeys([*NAMES, "a_scores.tif.aux.xml"], "new")
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Moves as Windows does them: no file that is open elsewhere is moved or replaced."""
+    is_open = set()
+
+    def instead_of(real):
+        def move(self, to):
+            if {self.name, Path(to).name} & is_open:
+                raise PermissionError(13, "The process cannot access the file", str(to))
+            if os.path.exists(to) and real is rename:
+                raise FileExistsError(17, "Cannot create a file when that file already exists")
+            return real(self, to)
+
+        return move
+
+    rename, replace, plain = Path.rename, Path.replace, os.rename
+
+    def checked(path, to):
+        if Path(path).name in is_open:
+            raise PermissionError(13, "The process cannot access the file", str(to))
+        plain(path, to)
+
+    pauses = []
+    monkeypatch.setattr(Path, "replace", instead_of(replace))
+    monkeypatch.setattr(Path, "rename", instead_of(rename))
+    monkeypatch.setattr(os, "rename", checked)
+    monkeypatch.setattr(os, "link", refuse(OSError(1, "Incorrect function")))
+    monkeypatch.setattr("geocobot.io.unfinished.WAITS_S", (0.2, 0.5))
+    monkeypatch.setattr("time.sleep", pauses.append)
+    return is_open, pauses
+
+
+def test_an_output_that_is_open_in_qgis_is_told_of_before_the_work(tmp_path, windows):
+    is_open, _ = windows
+    (tmp_path / "a.gpkg").write_text("old")
+    is_open.add("a.gpkg")
+    with pytest.raises(OutputError, match=r"a\.gpkg cannot be replaced .*Close it in QGIS, or"):
+        write_all(tmp_path)
+    assert contents(tmp_path) == {"a.gpkg": "old"}
+
+
+def test_an_output_that_is_opened_meanwhile_costs_no_work(tmp_path, windows, monkeypatch):
+    is_open, pauses = windows
+    monkeypatch.setattr("geocobot.io.output._check_free", lambda _: None)
+    for name in (*NAMES, KEPT[1]):
+        (tmp_path / name).write_text("old")
+    is_open.add("a_scores.tif")
+    with pytest.raises(OutputError, match=r"kept as a_new2\.gpkg, a_scores_new2\.tif"):
+        write_all(tmp_path)
+    assert pauses == [0.2, 0.5]
+    kept = [name.replace("_new", "_new2") for name in KEPT]
+    assert contents(tmp_path) == dict.fromkeys([*NAMES, KEPT[1]], "old") | dict.fromkeys(
+        kept, "new"
+    )
+
+
+def test_a_file_that_a_virus_scanner_reads_for_a_moment_is_replaced(tmp_path, windows, monkeypatch):
+    is_open, pauses = windows
+    monkeypatch.setattr("geocobot.io.output._check_free", lambda _: None)
+    for name in NAMES:
+        (tmp_path / name).write_text("old")
+    is_open.add("a_scores.tif")
+
+    def pause(seconds):
+        pauses.append(seconds)
+        is_open.clear()
+
+    monkeypatch.setattr("time.sleep", pause)
+    write_all(tmp_path)
+    assert pauses == [0.2]
+    assert contents(tmp_path) == dict.fromkeys([*NAMES, "a_scores.tif.aux.xml"], "new")
+
+
+def test_nothing_is_kept_of_files_that_grow_in_a_folder_of_their_own(tmp_path, windows):
+    is_open, _ = windows
+    folder = tmp_path / "partial"
+    folder.mkdir()
+
+    def write():
+        with new_files([tmp_path / "a.gpkg"], folder=folder) as (file,):
+            file.write_text("new")
+            is_open.add("a.gpkg")
+
+    with pytest.raises(OutputError, match=r"a\.gpkg cannot be written"):
+        write()
+    assert contents(folder) == {}
+
+
+def test_parts_of_a_file_share_their_hidden_name_and_its_old_index_goes(tmp_path):
+    for suffix in (".shp", ".dbf", ".qix", ".sbn"):
+        (tmp_path / f"a{suffix}").write_text("old")
+    with new_files([tmp_path / "a.shp", tmp_path / "a.dbf"], overwrite=True) as (shp, dbf):
+        assert shp.stem == dbf.stem
+        shp.write_text("new")
+        dbf.write_text("new")
+    assert contents(tmp_path) == {"a.shp": "new", "a.dbf": "new"}
 
 
 def test_an_old_file_that_cannot_come_back_is_named(tmp_path, monkeypatch):

@@ -96,6 +96,8 @@ def make_map(
         raster, card.ranges, card.ground_pixel_m, resampling=chosen.resolution is not None
     )
     (targets,) = choose_targets(chosen.raster, chosen.out, save_scores=True, save_classes=True)
+    if chosen.qgis_project:
+        targets = targets.with_project()
     job = MapJob.of(scene, targets, chosen, compute)
     run = MappingRun.claim(targets, resume=chosen.resume, overwrite=chosen.overwrite)
     engine = LocalEngine(predictor or StandIn(), compute, threads)

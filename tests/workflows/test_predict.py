@@ -343,7 +343,7 @@ def test_the_saved_options_give_the_result_again(scene_factory, tmp_path, card):
     assert (saved.device, saved.precision) == ("cpu", "float32")
 
 
-@pytest.mark.parametrize("name", ["o.fgb", "o.geojson", "o.parquet"])
+@pytest.mark.parametrize("name", ["o.fgb", "o.geojson", "o.parquet", "o.shp"])
 def test_the_extension_chooses_the_format(scene_factory, tmp_path, card, name):
     if name.endswith("parquet"):
         pytest.importorskip("pyarrow", reason="GeoParquet needs the extra geocobot[parquet]")

@@ -126,6 +126,10 @@ def test_old_results_stay_if_a_single_file_cannot_be_replaced(tmp_path, monkeypa
             patched.setattr(Path, "replace", replace)
             with pytest.raises(OutputError, match=f"{locked.name} cannot be written .The process"):
                 write(targets, overwrite=True)
+        kept = [path for path in tmp_path.iterdir() if "_new" in path.name]
+        assert len(kept) == len(before)
+        for path in kept:
+            path.unlink()
         assert contents(tmp_path) == before
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
+import zipfile
+from contextlib import closing
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import geopandas as gpd
 import numpy as np
@@ -12,15 +17,21 @@ import rasterio
 import shapely
 from affine import Affine
 from geopandas.testing import assert_geodataframe_equal
+from pyproj import CRS
 from rasterio.features import rasterize
 from typer.testing import CliRunner
 
 import geocobot
+from geocobot.classes import name_classes
 from geocobot.cli.app import app
 from geocobot.config import VectorizeOptions
 from geocobot.errors import ConfigError, OutputError
+from geocobot.grid import GeoGrid
+from geocobot.io.scores import ScoreWriter
 from geocobot.settings import make_options, read_yaml
+from geocobot.tiling import Strip
 from geocobot.tracing.attributes import COLUMNS
+from geocobot.workflows.project import wants_project
 from geocobot.workflows.vectorize import vectorize
 
 from .stand_in import make_map
@@ -258,3 +269,86 @@ def test_a_map_is_squared_and_rounded_as_its_scores_are(scene, tmp_path):
     assert again.totals == mapped.totals
     assert again.totals[0].squaring is not None
     assert f"squared   {again.totals[0].name}: " in mapped.summary()
+
+
+def project_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return ET.fromstring(archive.read(f"{path.stem}.qgs"))
+
+
+def titles(root):
+    return [la.findtext("layername") for la in root.iter("maplayer")]
+
+
+def test_a_qgis_project_shows_results_over_their_scene(scene, tmp_path):
+    folder = tmp_path / "map"
+    folder.mkdir()
+    scene = shutil.copy(scene, folder / "scene.tif")
+    mapped = make_map(scene, folder / "map.gpkg", qgis_project=True, **CLEANING)
+    assert f"project   {mapped.project}" in mapped.summary()
+    root = project_of(mapped.project)
+    assert titles(root) == ["map", "map_classes", "Scores of bright", "Scores of dark", "scene"]
+    extent = {e.tag: float(e.text) for e in root.find("mapcanvas/extent")}
+    west, south, east, north = gpd.read_file(mapped.polygons, layer="map").total_bounds
+    assert extent["xmin"] < west < east < extent["xmax"]
+    assert (extent["xmax"] - extent["xmin"]) / (east - west) == pytest.approx(1.1)
+    assert extent["ymin"] < south < north < extent["ymax"]
+
+
+def test_the_scene_of_a_raster_of_scores_is_found_beside_it(scene, tmp_path):
+    mapped = make_map(scene, tmp_path / "map.gpkg")
+    out = tmp_path / "out" / "roads.fgb"
+    done = geocobot.vectorize(scores=mapped.scores, out=out, qgis_project=True)
+    assert done.project == out.with_suffix(".qgz")
+    assert f"project   {done.project}" in done.summary()
+    root = project_of(done.project)
+    assert titles(root) == ["roads", "Scores of bright", "Scores of dark", "scene"]
+    assert root.find("projectlayers")[-1].findtext("datasource") == "../scene.tif"
+    assert [n.get("checked") for n in root.iter("layer-tree-layer")][1] == "Qt::Unchecked"
+    Path(scene).write_text("no raster any more")
+    again = geocobot.vectorize(scores=mapped.scores, out=out, qgis_project=True, overwrite=True)
+    root = project_of(again.project)
+    assert titles(root)[-1] == "Scores of dark"
+    assert [n.get("checked") for n in root.iter("layer-tree-layer")][1] == "Qt::Checked"
+
+
+def test_without_being_asked_one_layer_needs_no_project(scene, tmp_path):
+    mapped = make_map(scene, tmp_path / "map.gpkg")
+    done = geocobot.vectorize(scores=mapped.scores, out=tmp_path / "o.gpkg")
+    assert done.project is mapped.project is None
+    assert not list(tmp_path.glob("*.qgz"))
+    assert wants_project(None, 2)
+    assert not wants_project(False, 2)
+
+
+def test_the_license_is_handed_on_from_the_scores_unless_another_is_given(scene, tmp_path):
+    mapped = make_map(scene, tmp_path / "map.gpkg", license="CC BY 4.0")
+    for given, expected in ((None, "CC BY 4.0"), ("ODbL", "ODbL")):
+        out = tmp_path / f"{expected}.gpkg"
+        geocobot.vectorize(scores=mapped.scores, out=out, license=given)
+        with closing(sqlite3.connect(out)) as db:
+            (text,) = db.execute("SELECT metadata FROM gpkg_metadata").fetchone()
+        root = ET.fromstring(text)
+        assert root.findtext("license") == expected
+        assert f"Scenes: {Path(scene).name}" in [h.text for h in root.iter("history")]
+
+
+@pytest.mark.parametrize("name", ["o.gpkg", "o.fgb", "o.geojson", "o.shp", "o.parquet"])
+def test_nodata_everywhere_gives_an_empty_layer_with_all_columns(tmp_path, name):
+    raster = tmp_path / "scores.tif"
+    grid = GeoGrid(CRS("EPSG:32631"), Affine(2, 0, 5e5, 0, -2, 5e6), (80, 120))
+    with ScoreWriter(raster, grid, name_classes(["road"])) as writer:
+        nothing = np.zeros((1, 80, 120), np.float32)
+        writer.write(Strip.of(0, nothing, np.zeros((80, 120), bool)))
+    done = geocobot.vectorize(scores=raster, out=tmp_path / name, qgis_project=True)
+    assert done.n_polygons == 0
+    layer = {"layer": "o"} if name.endswith("gpkg") else {}
+    read = gpd.read_parquet if name.endswith("parquet") else gpd.read_file
+    frame = read(done.polygons, **layer)
+    assert len(frame) == 0
+    if not name.endswith("geojson"):  # which has no place for columns without features
+        columns = set(frame.rename(columns={"perim_m": "perimeter_m"}).columns)
+        assert {"class_id", "class_name", "score", "area_m2", "perimeter_m"} <= columns
+        assert CRS(frame.crs) == grid.crs
+    extent = {e.tag: float(e.text) for e in project_of(done.project).find("mapcanvas/extent")}
+    assert extent["xmin"] < grid.bounds[0] < grid.bounds[2] < extent["xmax"]
