@@ -29,6 +29,7 @@ class Block:
         steps: (h, W) uint8 score of each pixel's own class, in steps; 0 where there is none.
         above: (W,) uint8 classes of the row above, 0 at the top of the scene.
         below: (W,) uint8 classes of the row below, 0 at the bottom of the scene.
+        planes: (K, h, W) uint8 scores of all classes in steps, `NODATA` where there is no data.
     """
 
     row_off: int
@@ -36,6 +37,7 @@ class Block:
     steps: npt.NDArray[np.uint8]
     above: npt.NDArray[np.uint8]
     below: npt.NDArray[np.uint8]
+    planes: npt.NDArray[np.uint8]
 
 
 def recut(
@@ -126,6 +128,7 @@ class _Rows:
             own,
             first[0] if len(first) else no_row,
             last[0] if len(last) else no_row,
+            self.steps,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 
@@ -70,6 +70,7 @@ def polygonize(
     clean: CleanOptions,
     *,
     block_rows: int | None = None,
+    watch: Callable[[Block], None] | None = None,
 ) -> Iterator[gpd.GeoDataFrame]:
     """Trace the classes of a scene into polygons, streaming.
 
@@ -88,6 +89,7 @@ def polygonize(
             outlines keep the points in which they cross from one block to the next, so another
             height smooths slightly otherwise;
             the height of the strips never changes anything.
+        watch: is shown every block before it is traced.
 
     Yields:
         Polygons that are complete, as frames with the columns of `attributes.COLUMNS`: ordered
@@ -101,6 +103,8 @@ def polygonize(
     filling = HoleFilling(grid, clean.close_holes_m2)
     rows = block_rows or block_rows_of(grid.width)
     for block in recut(strips, grid, classes, rows, filling):
+        if watch is not None:
+            watch(block)
         pieces = trace_block(block)
         if clean.min_area_m2 > 0:
             pieces = pieces.only(_may_be_large(pieces, block, grid, clean))

@@ -1,0 +1,153 @@
+"""The lines of a scene as a graph of nodes and lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from geocobot.centerlines.lines import Line
+
+
+@dataclass(frozen=True)
+class Node:
+    """Where lines meet or end.
+
+    Attributes:
+        xy: column and row.
+        radius: distance to the outline, in pixels.
+    """
+
+    xy: npt.NDArray[np.float64]
+    radius: float
+
+
+class Network:
+    """Nodes, lines between them, and rings without a node.
+
+    Whatever is done with it does not depend on the order in which the lines came.
+
+    Args:
+        lines: whole ones.
+    """
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self.nodes: dict[int, Node] = {}
+        self.lines: dict[int, Line] = {}
+        self.rings: list[Line] = []
+        self._at: dict[int, list[int]] = {}
+        self._next = 0
+        for line in sorted(lines, key=_place):
+            if line.is_ring:
+                self.rings.append(line)
+                continue
+            for node, xy, radius in zip(line.nodes, line.xy[[0, -1]], line.radius[:2], strict=True):
+                self.nodes[node] = Node(xy, radius)
+            self.add(line)
+
+    def add(self, line: Line) -> int:
+        """Add a line between nodes that are there; its number."""
+        key = self._next
+        self._next += 1
+        self.lines[key] = line
+        for node in line.nodes:
+            self._at.setdefault(node, []).append(key)
+        return key
+
+    def remove(self, key: int) -> Line:
+        """Take a line out; its nodes stay."""
+        line = self.lines.pop(key)
+        for node in line.nodes:
+            self._at[node].remove(key)
+        return line
+
+    def at(self, node: int) -> list[int]:
+        """The lines at a node; one that begins and ends there is there twice."""
+        return list(self._at.get(node, ()))
+
+    def degree(self, node: int) -> int:
+        """How many lines end at a node; one that does so twice counts twice."""
+        return len(self._at.get(node, ()))
+
+    def dissolve(self, node: int) -> int | None:
+        """Make one line of the two at a node, or a ring of the one that begins and ends there.
+
+        What either of them does within the radius of the node was drawn there by a junction that
+        is no more, and is left out.
+
+        Returns:
+            The number of the line; None where two lines do not meet, or make a ring.
+        """
+        keys = self.at(node)
+        if len(keys) != 2:
+            return None
+        if keys[0] == keys[1]:
+            self.rings.append(replace(self.remove(keys[0]), is_ring=True))
+            return None
+        first, second = (self.remove(key) for key in keys)
+        first = first if first.nodes[1] == node else turned(first)
+        second = second if second.nodes[0] == node else turned(second)
+        center, radius = self.nodes[node].xy, self.nodes[node].radius
+        before = shortened(first.xy[::-1], center, radius)[::-1]
+        xy = np.concatenate([before, shortened(second.xy, center, radius)])
+        return self.add(_joined(first, second, xy))
+
+    def merge(self, node: int, into: int) -> list[int]:
+        """Let all lines of a node end at another one instead; their new numbers."""
+        changed = []
+        for key in dict.fromkeys(self.at(node)):
+            line = self.remove(key)
+            a, b = (into if n == node else n for n in line.nodes)
+            changed.append(self.add(replace(line, nodes=(a, b))))
+        return changed
+
+
+def turned(line: Line) -> Line:
+    """The same line from its other end."""
+    start, end, mean = line.radius
+    return replace(line, nodes=line.nodes[::-1], xy=line.xy[::-1], radius=(end, start, mean))
+
+
+def shortened(
+    xy: npt.NDArray[np.float64], center: npt.NDArray[np.float64], radius: float
+) -> npt.NDArray[np.float64]:
+    """A line (N, 2) without its beginning up to where it leaves a circle for good.
+
+    At least its last point is left.
+    """
+    away = np.hypot(*(xy - center).T)
+    inside = np.flatnonzero(away < radius)
+    if not inside.size:
+        return xy
+    last = int(inside[-1])
+    if last + 1 >= len(xy):
+        return xy[-1:]
+    # The stretch leaves the circle where |p + t d| = radius.
+    p, d = xy[last] - center, xy[last + 1] - xy[last]
+    pd, dd = float(p @ d), float(d @ d)
+    t = (-pd + np.sqrt(max(pd * pd - dd * (float(p @ p) - radius**2), 0.0))) / dd
+    return np.concatenate([(xy[last] + min(t, 1.0) * d)[None], xy[last + 1 :]])
+
+
+def _joined(first: Line, second: Line, xy: npt.NDArray[np.float64]) -> Line:
+    """Two lines as one, of which one ends where the other begins."""
+    pixels = first.score_n + second.score_n
+    mean = (first.radius[2] * first.score_n + second.radius[2] * second.score_n) / pixels
+    return Line(
+        class_number=first.class_number,
+        nodes=(first.nodes[0], second.nodes[1]),
+        is_ring=False,
+        xy=xy,
+        radius=(first.radius[0], second.radius[1], mean),
+        score_sum=first.score_sum + second.score_sum,
+        score_n=pixels,
+        width_sum=first.width_sum + second.width_sum,
+        width_n=first.width_n + second.width_n,
+    )
+
+
+def _place(line: Line) -> tuple[int, tuple[int, int], int, list[float]]:
+    """What no two lines have in common."""
+    return line.class_number, line.nodes, len(line.xy), line.xy[1].tolist()
