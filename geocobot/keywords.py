@@ -149,6 +149,9 @@ class PredictKeywords(TypedDict, total=False):
     min_area: float
     simplify: float
     close_holes: float
+    centerlines: bool
+    centerline_classes: Iterable[str] | None
+    bridge_gaps: float
     batch_size: int | None
     workers: int
     device: DeviceName
@@ -170,6 +173,9 @@ class VectorizeKeywords(TypedDict, total=False):
     min_area: float
     simplify: float
     close_holes: float
+    centerlines: bool
+    centerline_classes: Iterable[str] | None
+    bridge_gaps: float
 
 
 class DemoKeywords(TypedDict, total=False):

@@ -69,7 +69,9 @@ def _lengths_m(geometry: npt.NDArray[np.object_], grid: GeoGrid) -> npt.NDArray[
     lon, lat = degrees_of(grid.crs, xy[:, 0], xy[:, 1])
     within = line[1:] == line[:-1]
     _, _, steps_m = geod_of(grid.crs).inv(lon[:-1], lat[:-1], lon[1:], lat[1:])
-    return np.bincount(line[1:][within], weights=steps_m[within], minlength=len(geometry))
+    lengths_m = np.zeros(len(geometry))
+    np.add.at(lengths_m, line[1:][within], steps_m[within])
+    return lengths_m
 
 
 def _to_crs(px: npt.NDArray[np.float64], grid: GeoGrid) -> npt.NDArray[np.float64]:

@@ -62,7 +62,7 @@ class GapFinder:
         self._width = width
         self.reach_px = int(np.ceil(most_m / sizes.least_m)) + 2 * MAX_HALF_WIDTH_PX + 2
         """Rows above an end in which the other one may lie."""
-        self._ends = np.empty((0, 4))
+        self._ends = np.empty((0, 3))
 
     def add(
         self,
@@ -75,7 +75,7 @@ class GapFinder:
         """Find the gaps between the next ends, and between them and earlier ones.
 
         Args:
-            ends: (N, 4) flat index, class, distance to the outline in pixels, 0 and more.
+            ends: (N, 3) flat index, class and distance to the outline in pixels of each.
             first_row: of the window that the ends lie in.
             labels: (n, W) class numbers, of `reach_px` rows above the window and of its own.
             planes: (K, n, W) scores of all classes, in steps.
@@ -89,14 +89,14 @@ class GapFinder:
         if not len(ends):
             return
         row, col = np.divmod(known[:, 0].astype(np.int64), self._width)
-        pairs = KDTree(np.stack([row, col], axis=1)).query_pairs(
-            self.reach_px, output_type="ndarray"
-        )
+        most_px = self._most_m / self._sizes.least_m + 2 * known[:, 2].max() + 4
+        pairs = KDTree(np.stack([row, col], axis=1)).query_pairs(most_px, output_type="ndarray")
         a, b = np.sort(pairs, axis=1).T
         pixel_m = self._sizes.at((row[a] + row[b]) / 2 + 0.5)
         away_m = np.hypot(*((np.stack([col[a] - col[b], row[a] - row[b]], 1)) * pixel_m).T)
-        most_m = self._most_m + (known[a, 2] + known[b, 2] + 2) * pixel_m.max(axis=1)
-        near = (b >= n_old) & (known[a, 1] == known[b, 1]) & (away_m <= most_m)
+        beyond_px = np.hypot(row[a] - row[b], col[a] - col[b]) - known[a, 2] - known[b, 2] - 2
+        share = beyond_px / np.hypot(row[a] - row[b], col[a] - col[b])
+        near = (b >= n_old) & (known[a, 1] == known[b, 1]) & (share * away_m <= self._most_m)
         for i, j, length_m in zip(a[near], b[near], away_m[near], strict=True):
             place = np.array([[row[i] - row_off, col[i]], [row[j] - row_off, col[j]]])
             found = self._look(int(known[i, 1]), place, labels, planes)
@@ -117,7 +117,8 @@ class GapFinder:
         """
         index, spec = self._classes[number]
         n = int(_SAMPLES_PER_PX * np.hypot(*(place[1] - place[0]))) + 2
-        row, col = np.rint(np.linspace(place[0], place[1], n)).astype(np.int64).T
+        # Counted from the first end, so that halves are rounded alike in whichever row it lies.
+        row, col = (place[0] + np.floor(np.linspace(0.5, place[1] - place[0] + 0.5, n))).astype(int).T
         outside = labels[row, col] != number
         steps = planes[index, row[outside], col[outside]]
         if not steps.size or (steps == NODATA).any():
@@ -191,4 +192,4 @@ def _goes_on(
     pixel_m = sizes.at(end[1])
     back, ahead = back * pixel_m, (towards - end) * pixel_m
     cosine = float(back @ ahead) / max(float(np.hypot(*back) * np.hypot(*ahead)), 1e-12)
-    return cosine >= np.cos(np.radians(MOST_TURN_DEGREES))
+    return bool(cosine >= np.cos(np.radians(MOST_TURN_DEGREES)))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from geocobot.centerlines.lines import Line
+
+_TO_RADII = 2.5
+"""What a line does from a junction's radius to so many of them tells where it comes from."""
+
+_STAYS = 0.05
+"""Weight of a node's own place beside those of the lines through it."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Network:
         """Make one line of the two at a node, or a ring of the one that begins and ends there.
 
         What either of them does within the radius of the node was drawn there by a junction that
-        is no more, and is left out.
+        is no more: they go straight to where they would meet instead.
 
         Returns:
             The number of the line; None where two lines do not meet, or make a ring.
@@ -86,13 +92,42 @@ class Network:
         if keys[0] == keys[1]:
             self.rings.append(replace(self.remove(keys[0]), is_ring=True))
             return None
+        corner = self.meeting_point(node)
         first, second = (self.remove(key) for key in keys)
         first = first if first.nodes[1] == node else turned(first)
         second = second if second.nodes[0] == node else turned(second)
         center, radius = self.nodes[node].xy, self.nodes[node].radius
         before = shortened(first.xy[::-1], center, radius)[::-1]
-        xy = np.concatenate([before, shortened(second.xy, center, radius)])
+        xy = np.concatenate([before, corner[None], shortened(second.xy, center, radius)])
         return self.add(_joined(first, second, xy))
+
+    def meeting_point(self, node: int) -> npt.NDArray[np.float64]:
+        """Where the lines that lead to a node would meet, by least squares; (2,) column and row.
+
+        It is the node's own place where that is not within its radius.
+        """
+        at = self.nodes[node]
+        normal, target = _STAYS * np.eye(2), _STAYS * at.xy
+        for xy in self._from(node):
+            near = shortened(xy, at.xy, at.radius)[0]
+            far = shortened(xy, at.xy, _TO_RADII * at.radius)[0]
+            length = float(np.hypot(*(far - near)))
+            if length >= 0.5 * at.radius:
+                across = np.array([near[1] - far[1], far[0] - near[0]]) / length
+                normal = normal + np.outer(across, across)
+                target = target + across * float(across @ near)
+        point = np.linalg.solve(normal, target)
+        away = float(np.hypot(*(point - at.xy)))
+        return np.asarray(point if away <= at.radius else at.xy)
+
+    def _from(self, node: int) -> Iterator[npt.NDArray[np.float64]]:
+        """The lines at a node, from there on; one that comes back twice."""
+        for key in dict.fromkeys(self.at(node)):
+            line = self.lines[key]
+            if line.nodes[0] == node:
+                yield line.xy
+            if line.nodes[1] == node:
+                yield line.xy[::-1]
 
     def merge(self, node: int, into: int) -> list[int]:
         """Let all lines of a node end at another one instead; their new numbers."""

@@ -95,8 +95,8 @@ def _paths(
     origin = np.stack([a, b], axis=1).ravel()  # 2 i goes along link i, 2 i + 1 back
     onward = np.arange(origin.size)
     passing = np.flatnonzero(~is_end[origin])
-    passing = passing[np.argsort(origin[passing], kind="stable")].reshape(-1, 2)
-    onward[passing] = passing[:, ::-1]
+    pairs = passing[np.argsort(origin[passing], kind="stable")].reshape(-1, 2)
+    onward[pairs] = pairs[:, ::-1]
     order, offsets = order_cycles(onward[np.arange(origin.size) ^ 1])
     starts_at_end = is_end[origin[order]]
     cycle = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))

@@ -6,7 +6,10 @@ import heapq
 
 import numpy as np
 
+from geocobot.centerlines.lines import Line
 from geocobot.centerlines.network import Network
+from geocobot.centerlines.sizes import RowSizes
+from geocobot.tracing.components import connected
 
 _SPUR_WIDTHS = 1.0
 """A spur shorter than so many widths of the class at its junction is pruned."""
@@ -71,6 +74,35 @@ def drop_blobs(network: Network) -> None:
         alone = all(network.degree(node) == 1 for node in line.nodes)
         if alone and line.length_px < 2 * line.radius[2]:
             network.remove(key)
+
+
+def drop_small(network: Network, sizes: RowSizes, least_m2: float) -> None:
+    """Drop lines that meet, and rings, that cover less than an area together.
+
+    It is the length of all of them times their widths, and half a square more at each free end.
+    """
+    keys = list(network.lines)
+    ends = np.array([network.lines[key].nodes for key in keys], dtype=np.int64).reshape(-1, 2)
+    nodes, index = np.unique(ends, return_inverse=True)
+    a, b = index.reshape(-1, 2).T
+    group = connected(nodes.size, a, b)[a]
+    area_m2 = np.zeros(nodes.size)
+    for key, place in zip(keys, group, strict=True):
+        line = network.lines[key]
+        free = sum(network.degree(node) == 1 for node in line.nodes)
+        area_m2[place] += _covered_m2(line, sizes, free)
+    for key, is_small in zip(keys, area_m2[group] < least_m2, strict=True):
+        if is_small:
+            network.remove(key)
+    network.rings[:] = [r for r in network.rings if _covered_m2(r, sizes, 0) >= least_m2]
+
+
+def _covered_m2(line: Line, sizes: RowSizes, free_ends: int) -> float:
+    """Length times width on the ground."""
+    pixel_m = sizes.at(line.xy[:, 1].mean())
+    length_m = float(np.hypot(*(np.diff(line.xy, axis=0) * pixel_m).T).sum())
+    width_m = line.width_sum / line.width_n if line.width_n else 0.0
+    return (length_m + free_ends * width_m / 2) * width_m
 
 
 def _junction_of(network: Network, key: int) -> int | None:

@@ -98,8 +98,9 @@ def measure_sections(
         nearest[mine[found]] = outside[index[found]]
         radius[mine[found]] = np.hypot(*(places[found] - outside[index[found]]).T)
     away = (np.stack([row, col], axis=1) - nearest) / radius[:, None]
-    ahead = _way_out(labels, own, row, col, away, radius)
-    behind = _way_out(labels, own, row, col, -away, radius)
+    place = np.stack([row, col], axis=1)
+    ahead = _way_out(labels, place, away, radius)
+    behind = _way_out(labels, place, -away, radius)
     with np.errstate(invalid="ignore"):  # infinite on both sides
         shift = (ahead - behind) / 2
         is_cut = (np.abs(shift) <= _MOST_SHIFT_PX) & (radius < 1.5 * MAX_HALF_WIDTH_PX)
@@ -130,27 +131,26 @@ def _outside(labels: npt.NDArray[np.uint8], number: int) -> npt.NDArray[np.int64
 
 def _way_out(
     labels: npt.NDArray[np.uint8],
-    own: npt.NDArray[np.uint8],
-    row: npt.NDArray[np.int64],
-    col: npt.NDArray[np.int64],
+    place: npt.NDArray[np.int64],
     direction: npt.NDArray[np.float64],
     radius: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """How far (N,) it is along a direction until the class ends.
+    """How far (N,) it is from pixels (N, 2) along a direction until the class ends.
 
     Infinite beyond twice the shift that is allowed, and where the scene ends first.
     """
-    height, width = labels.shape
-    way = np.full(row.size, np.inf)
+    own = labels[place[:, 0], place[:, 1]]
+    way = np.full(len(place), np.inf)
     active = np.flatnonzero(np.isfinite(direction[:, 0]))
     start = np.maximum(radius - _INSIDE_PX, 0)
     for i in range(int((_INSIDE_PX + 2 * _MOST_SHIFT_PX) / _STEP_PX) + 1):
         along = start[active] + i * _STEP_PX
-        r = np.rint(row[active] + along * direction[active, 0]).astype(np.int64)
-        c = np.rint(col[active] + along * direction[active, 1]).astype(np.int64)
-        inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
+        off = along[:, None] * direction[active]
+        # Halves away from the pixel: the same on both sides, and in whichever row it lies.
+        there = place[active] + np.copysign(np.floor(np.abs(off) + 0.5), off).astype(np.int64)
+        inside = ((there >= 0) & (there < labels.shape)).all(axis=1)
         out = np.zeros(active.size, dtype=bool)
-        out[inside] = labels[r[inside], c[inside]] != own[active[inside]]
+        out[inside] = labels[there[inside, 0], there[inside, 1]] != own[active[inside]]
         way[active[out]] = along[out] - _STEP_PX / 2
         active = active[inside & ~out]
         if not active.size:

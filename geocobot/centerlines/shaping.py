@@ -16,12 +16,6 @@ from geocobot.centerlines.sizes import RowSizes
 GRID_PX = 2.0**-10
 """All coordinates are multiples of this, so that lines that meet share their node exactly."""
 
-_FROM_RADII, _TO_RADII = 1.0, 2.5
-"""What a line does between these distances from a junction tells where it comes from."""
-
-_STAYS = 0.05
-"""Weight of a junction's own place beside those of the lines through it."""
-
 
 @dataclass(frozen=True)
 class Shaped:
@@ -50,7 +44,7 @@ def shape_lines(network: Network, sizes: RowSizes, tolerance_m: float) -> Shaped
         tolerance_m: lines keep within so much of their course when corners are left out.
     """
     place = {
-        node: _meeting_point(network, node) if network.degree(node) > 2 else network.nodes[node].xy
+        node: network.meeting_point(node) if network.degree(node) > 2 else network.nodes[node].xy
         for node in network.nodes
     }
     lines = list(network.lines.values())
@@ -59,32 +53,6 @@ def shape_lines(network: Network, sizes: RowSizes, tolerance_m: float) -> Shaped
     on_grid = np.array([shapely.LineString(_snapped(xy)) for xy in detailed], dtype=object)
     geometry = np.array([_simplified(line, sizes, tolerance_m) for line in on_grid], dtype=object)
     return Shaped(geometry, on_grid, lines)
-
-
-def _meeting_point(network: Network, node: int) -> npt.NDArray[np.float64]:
-    """Where the lines that lead to a junction would meet, by least squares."""
-    at = network.nodes[node]
-    normal, target = _STAYS * np.eye(2), _STAYS * at.xy
-    for key in network.at(node):
-        line = network.lines[key]
-        for xy in _from_node(line, node):
-            near = shortened(xy, at.xy, _FROM_RADII * at.radius)[0]
-            far = shortened(xy, at.xy, _TO_RADII * at.radius)[0]
-            length = float(np.hypot(*(far - near)))
-            if length < 0.5 * at.radius:
-                continue
-            across = np.array([near[1] - far[1], far[0] - near[0]]) / length
-            normal = normal + np.outer(across, across)
-            target = target + across * float(across @ near)
-    point = np.linalg.solve(normal, target)
-    away = float(np.hypot(*(point - at.xy)))
-    return np.asarray(point if away <= at.radius else at.xy)
-
-
-def _from_node(line: Line, node: int) -> list[npt.NDArray[np.float64]]:
-    """The line from the node on; twice where it begins and ends there."""
-    start, end = line.nodes
-    return [line.xy] * (start == node) + [line.xy[::-1]] * (end == node)
 
 
 def _drawn(
@@ -110,7 +78,7 @@ def _drawn(
 def _left_out(node: Node, line: Line) -> float:
     """How far from a junction a line is drawn straight; the inside of a loop stays."""
     most = line.length_px / 4 if line.nodes[0] == line.nodes[1] else np.inf
-    return min(_FROM_RADII * node.radius, most)
+    return min(node.radius, most)
 
 
 def _snapped(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

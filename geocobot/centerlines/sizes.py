@@ -31,8 +31,8 @@ class RowSizes:
         """The shortest side of a pixel."""
         return float(min(self._x_m.min(), self._y_m.min()))
 
-    def at(self, y: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def at(self, y: float | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Width and height (..., 2) of pixels at these rows."""
-        return np.stack(
-            [np.interp(y, self._rows, self._x_m), np.interp(y, self._rows, self._y_m)], axis=-1
-        )
+        rows = np.asarray(y)
+        sides = [np.interp(rows, self._rows, side) for side in (self._x_m, self._y_m)]
+        return np.stack(sides, axis=-1)

@@ -23,8 +23,8 @@ def thin(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     Guo and Hall, "Parallel thinning with two-subiteration algorithms", Communications of the ACM
     32 (1989), algorithm A1, on all classes at the same time. Only pixels beside those just deleted
     are looked at, so that the work grows with what is deleted. Beyond its edge the raster is
-    thought to go on as its mirror image, so that lines reach the edge. The core of an area wider than
-    `2 * MAX_HALF_WIDTH_PX` is left out.
+    thought to go on as its mirror image, so that lines reach the edge. The core of an area wider
+    than `2 * MAX_HALF_WIDTH_PX` is left out.
 
     Args:
         labels: (H, W) class numbers, 0 where there is none.
@@ -62,8 +62,8 @@ def _peel(
             framed.ravel()[gone] = 0
             frame(framed)
             seen[half] = gone[:0]
-            beside = _beside(framed, gone)
-            seen = [_union(known, beside) for known in seen]
+            near = _beside(framed, gone)
+            seen = [_union(known, near) for known in seen]
 
 
 def _deletable(
@@ -89,7 +89,9 @@ def _deletable(
         (col == 1, 0b11100000),
     ):
         inside[is_edge] &= np.uint8(255 - outside)
-    return px[_DELETABLE[half][code] & _DELETABLE[half][code & inside] & (own > 0)]
+    goes = _DELETABLE[half][code] & _DELETABLE[half][code & inside] & (own > 0)
+    gone: npt.NDArray[np.int64] = px[goes]
+    return gone
 
 
 def _beside(framed: npt.NDArray[np.uint8], gone: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -98,7 +100,7 @@ def _beside(framed: npt.NDArray[np.uint8], gone: npt.NDArray[np.int64]) -> npt.N
     around = _distinct((gone[:, None] + np.array(_offsets(width))).ravel())
     row, col = np.divmod(around, width)
     inside = (row > 0) & (row < height - 1) & (col > 0) & (col < width - 1)
-    return around[inside & (framed.ravel()[around] > 0)]
+    return np.asarray(around[inside & (framed.ravel()[around] > 0)])
 
 
 def _union(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -109,7 +111,8 @@ def _union(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np
 def _distinct(px: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Sorted, each once; np.unique hashes whole numbers, which takes ten times as long here."""
     px = np.sort(px)
-    return px[np.diff(px, prepend=-1) > 0]
+    first = np.diff(px, prepend=-1) > 0
+    return np.asarray(px[first])
 
 
 def _mirror(framed: npt.NDArray[np.uint8]) -> None:

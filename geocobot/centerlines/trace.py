@@ -16,7 +16,7 @@ from geocobot.centerlines.joining import Joiner
 from geocobot.centerlines.lines import Line, reduce_chains
 from geocobot.centerlines.network import Network
 from geocobot.centerlines.paths import Paths, follow
-from geocobot.centerlines.pruning import drop_blobs, join_junctions, prune_spurs
+from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions, prune_spurs
 from geocobot.centerlines.sections import measure_sections
 from geocobot.centerlines.shaping import shape_lines
 from geocobot.centerlines.sizes import RowSizes
@@ -41,11 +41,14 @@ class LineOptions:
         class_numbers: of the classes that get centerlines; None for all.
         bridge_gaps_m: gaps up to so long are closed where the scores support it.
         simplify_m: lines keep within so much of their course when corners are left out.
+        min_area_m2: lines that meet are dropped where length times width of all of them, ends
+            included, is less.
     """
 
     class_numbers: frozenset[int] | None = None
     bridge_gaps_m: float = 0.0
     simplify_m: float = 0.0
+    min_area_m2: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ class CenterlineTracer:
         join_junctions(network)
         bridge(network, self._gaps, self._sizes)
         drop_blobs(network)
+        drop_small(network, self._sizes, self._options.min_area_m2)
         shaped = shape_lines(network, self._sizes, self._options.simplify_m)
         geometry, source = clean_lines(shaped)
         return as_frame(geometry, [shaped.lines[i] for i in source], self._grid, self._classes)

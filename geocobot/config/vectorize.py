@@ -43,3 +43,6 @@ class VectorizeOptions:
     min_area: float = repeated(PredictOptions, "min_area")
     simplify: float = repeated(PredictOptions, "simplify")
     close_holes: float = repeated(PredictOptions, "close_holes")
+    centerlines: bool = repeated(PredictOptions, "centerlines")
+    centerline_classes: tuple[str, ...] | None = repeated(PredictOptions, "centerline_classes")
+    bridge_gaps: float = repeated(PredictOptions, "bridge_gaps")

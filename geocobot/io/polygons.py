@@ -192,7 +192,7 @@ class PolygonWriter:
         with self._stack:
             self._flush()
             try:
-                with _written_at(self._moment):
+                with written_at(self._moment):
                     self._finish(self)
             except _WRITE_ERRORS as cause:
                 raise self._cannot_write(cause) from cause
@@ -218,7 +218,7 @@ class PolygonWriter:
             },
         }
         try:
-            with _written_at(self._moment):
+            with written_at(self._moment):
                 pyogrio.write_dataframe(
                     frame[[*_SCHEMA, frame.geometry.name]],
                     self._stage,
@@ -297,7 +297,7 @@ _FINISHERS: dict[str, Callable[[PolygonWriter], None]] = {
 
 
 @contextmanager
-def _written_at(moment: datetime) -> Iterator[None]:
+def written_at(moment: datetime) -> Iterator[None]:
     """Let GDAL write this moment into GeoPackages, in place of its own clock."""
     name = "OGR_CURRENT_DATE"
     before = pyogrio.get_gdal_config_option(name)

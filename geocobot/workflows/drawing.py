@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
+from geocobot.centerlines.trace import CenterlineTracer
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions, VectorizeOptions
 from geocobot.grid import GeoGrid
-from geocobot.io.polygons import PolygonWriter
 from geocobot.tiling import Strip
 from geocobot.tracing.polygonize import CleanOptions, polygonize
+from geocobot.workflows.centerlines import line_options
 from geocobot.workflows.mapped import ClassTotal, Tally
+from geocobot.workflows.targets import OpenTargets
 
 _LOG = logging.getLogger("geocobot.workflows")
 
@@ -21,16 +23,16 @@ def draw(
     grid: GeoGrid,
     classes: Sequence[ClassSpec],
     options: PredictOptions | VectorizeOptions,
-    sink: PolygonWriter,
+    files: OpenTargets,
 ) -> tuple[ClassTotal, ...]:
-    """Trace strips into polygons, clean these, and write them as they come.
+    """Trace strips into polygons, clean these, and write them as they come; centerlines at the end.
 
     Args:
         strips: scores (K, h, W), top to bottom.
         grid: of all of them.
         classes: K classes, with the thresholds in force.
         options: say how the polygons are cleaned.
-        sink: takes them.
+        files: take them.
 
     Returns:
         What was found of each class.
@@ -44,9 +46,16 @@ def draw(
         close_holes_m2=options.close_holes,
     )
     tally = Tally(classes)
-    for frame in polygonize(strips, grid, classes, clean):
-        sink.append(frame)
+    how = line_options(options, classes)
+    tracer = None if how is None else CenterlineTracer(grid, classes, how)
+    watch = None if tracer is None else tracer.add
+    for frame in polygonize(strips, grid, classes, clean, watch=watch):
+        files.polygons.append(frame)
         tally.add(frame)
+    if tracer is not None:
+        lines = tracer.finish()
+        files.write_centerlines(lines)
+        tally.add_lines(lines)
     return tally.totals()
 
 

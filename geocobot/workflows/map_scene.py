@@ -22,6 +22,7 @@ from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import to_yaml
 from geocobot.tiling import Strip, overlap_px
 from geocobot.workflows.allocator import release_large_arrays
+from geocobot.workflows.centerlines import line_options
 from geocobot.workflows.drawing import draw, tell_if_empty
 from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.mapped import SceneResult, describe_area_rate, with_threshold
@@ -59,6 +60,7 @@ def map_scene(
     job = job.in_batches(lambda: run.begun_batch() or engine.fitting_batch(image_shape))
     options, scene = job.options, job.scene
     classes = with_threshold(card.classes, options.threshold)
+    line_options(options, classes)
     with (
         run.begun(job.identity(card, compute, engine.threads)) as place,
         closing(scene),
@@ -80,7 +82,7 @@ def map_scene(
             closing(ahead(finished_rows(work, engine, pace.advance), depth)) as rows,
             closing(ahead(files.record(_strips(rows, work, scene)), depth)) as strips,
         ):
-            totals = draw(strips, job.native.grid, classes, options, files.polygons)
+            totals = draw(strips, job.native.grid, classes, options, files)
         files.write_config(to_yaml(options))
         place.close()
     tell_if_empty(scene.name, totals)

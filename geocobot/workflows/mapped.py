@@ -19,11 +19,15 @@ class ClassTotal:
         name: of the class.
         polygons: how many.
         area_m2: their area on the ground, geodesic.
+        lines: how many centerlines.
+        length_m: their length on the ground, geodesic.
     """
 
     name: str
     polygons: int
     area_m2: float
+    lines: int = 0
+    length_m: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class SceneResult:
         polygons: the vector file.
         scores: the scores raster, or None.
         classes: the class raster, or None.
+        centerlines: the vector file that holds them, which may be that of the polygons; or None.
         config: the options that gave the result.
         totals: one per class of the model.
         tiles: how many the model could have seen, tiles without data included.
@@ -48,6 +53,7 @@ class SceneResult:
     polygons: Path
     scores: Path | None
     classes: Path | None
+    centerlines: Path | None
     config: Path
     totals: tuple[ClassTotal, ...]
     tiles: int
@@ -72,6 +78,7 @@ class SceneResult:
             f"{self.raster.name}{of_many}: {self.n_polygons} polygons {how}"
             + describe_totals(self.totals),
             f"  polygons  {self.polygons}",
+            *describe_centerlines(self.polygons, self.centerlines, self.totals),
         ]
         extra = {"scores": self.scores, "classes": self.classes, "options": self.config}
         return "\n".join(lines + [f"  {name:<9} {path}" for name, path in extra.items() if path])
@@ -145,6 +152,16 @@ class Tally:
                 area_m2=total.area_m2 + float(area_m2.sum()),
             )
 
+    def add_lines(self, frame: pd.DataFrame) -> None:
+        """Count centerlines, by their columns class_id and length_m."""
+        for number, total in self._totals.items():
+            length_m = frame["length_m"][frame["class_id"] == number]
+            self._totals[number] = replace(
+                total,
+                lines=total.lines + len(length_m),
+                length_m=total.length_m + float(length_m.sum()),
+            )
+
     def totals(self) -> tuple[ClassTotal, ...]:
         """One per class."""
         return tuple(self._totals.values())
@@ -161,6 +178,22 @@ def describe_totals(totals: Sequence[ClassTotal]) -> str:
     """What was found of each class, after a colon; nothing where nothing was."""
     found = ", ".join(f"{t.polygons} {t.name} ({_area(t.area_m2)})" for t in totals if t.polygons)
     return f": {found}" if found else ""
+
+
+def describe_centerlines(
+    polygons: Path, centerlines: Path | None, totals: Sequence[ClassTotal]
+) -> list[str]:
+    """A line that says where the centerlines are, and how long; none where there are none."""
+    if centerlines is None:
+        return []
+    where = "a second layer" if centerlines == polygons else str(centerlines)
+    found = ", ".join(f"{t.lines} of {t.name} ({_length(t.length_m)})" for t in totals if t.lines)
+    return [f"  lines     {where}: {found or 'none'}"]
+
+
+def _length(length_m: float) -> str:
+    """A length for people."""
+    return f"{length_m:.0f} m" if length_m < 1e3 else f"{length_m / 1e3:.1f} km"
 
 
 def _area(area_m2: float) -> str:

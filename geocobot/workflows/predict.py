@@ -92,6 +92,7 @@ def _name_targets(options: PredictOptions, scenes: Scenes) -> tuple[Targets, ...
         options.out,
         save_scores=options.save_scores,
         save_classes=options.save_classes,
+        centerlines=options.centerlines,
         items=scenes.items,
     )
     inputs = [*options.raster, *scenes.paths, *(options.area or ()), options.model]

@@ -12,10 +12,13 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import geopandas as gpd
+
 from geocobot.classes import ClassSpec
 from geocobot.config.values import ScoresDtype
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
+from geocobot.io.centerlines import centerlines_beside, write_centerlines
 from geocobot.io.opening import GDAL_NAME
 from geocobot.io.output import new_files
 from geocobot.io.polygons import PolygonWriter, check_format, style_beside
@@ -37,6 +40,9 @@ class Targets:
         classes: class raster, or None.
         classes_style: QGIS style beside it, or None.
         config: YAML with the options that gave the result.
+        centerlines: vector file of the centerlines, or None where it is that of the polygons or
+            there are none.
+        with_centerlines: the vector file that holds the centerlines; None without any.
     """
 
     polygons: Path
@@ -45,11 +51,13 @@ class Targets:
     classes: Path | None
     classes_style: Path | None
     config: Path
+    centerlines: Path | None = None
+    with_centerlines: Path | None = None
 
     @classmethod
-    def of_polygons(cls, vector: Path) -> Targets:
-        """Polygons without rasters."""
-        return _beside(vector, save_scores=False, save_classes=False)
+    def of_polygons(cls, vector: Path, *, centerlines: bool = False) -> Targets:
+        """Polygons without rasters, with centerlines or not."""
+        return _beside(vector, save_scores=False, save_classes=False, centerlines=centerlines)
 
     @property
     def partial(self) -> Path:
@@ -59,7 +67,7 @@ class Targets:
     def paths(self) -> Iterator[Path]:
         """Every file that will be written."""
         yield self.polygons
-        others = (self.style, self.scores, self.classes, self.classes_style)
+        others = (self.style, self.scores, self.classes, self.classes_style, self.centerlines)
         yield from (path for path in others if path is not None)
         yield self.config
 
@@ -72,11 +80,13 @@ class OpenTargets:
         polygons: takes frames of polygons.
         sinks: take strips, one per raster.
         write_config: takes the text of the YAML file.
+        write_centerlines: takes all centerlines at once.
     """
 
     polygons: PolygonWriter
     sinks: tuple[Callable[[Strip], None], ...]
     write_config: Callable[[str], None]
+    write_centerlines: Callable[[gpd.GeoDataFrame], None]
 
     def record(self, strips: Iterable[Strip]) -> Iterator[Strip]:
         """Write strips to the rasters as they pass by."""
@@ -92,6 +102,7 @@ def choose_targets(
     *,
     save_scores: bool,
     save_classes: bool,
+    centerlines: bool = False,
     items: Sequence[str | None] | None = None,
 ) -> tuple[Targets, ...]:
     """Name the files of every scene, or those of all together.
@@ -102,6 +113,7 @@ def choose_targets(
             or a name that ends in a slash or has no extension); default the current folder.
         save_scores: whether there will be a scores raster.
         save_classes: whether there will be a class raster.
+        centerlines: whether there will be centerlines.
         items: id of the STAC item of each scene, or None; names the results of scenes whose files
             have the same name.
 
@@ -112,7 +124,9 @@ def choose_targets(
     is_folder = (
         out is None or os.path.isdir(folder) or out.endswith(("/", "\\")) or not folder.suffix
     )
-    beside = partial(_beside, save_scores=save_scores, save_classes=save_classes)
+    beside = partial(
+        _beside, save_scores=save_scores, save_classes=save_classes, centerlines=centerlines
+    )
     if not is_folder:
         return (beside(folder),)
     stems = _distinct([_stem(raster) for raster in rasters], items)
@@ -142,8 +156,9 @@ def _stem(raster: str) -> str:
     return Path(raster.partition("?")[0] if GDAL_NAME.match(raster) else raster).stem
 
 
-def _beside(vector: Path, *, save_scores: bool, save_classes: bool) -> Targets:
+def _beside(vector: Path, *, save_scores: bool, save_classes: bool, centerlines: bool) -> Targets:
     """Name everything after the vector file."""
+    lines = centerlines_beside(vector) if centerlines else None
     classes = vector.with_name(f"{vector.stem}_classes.tif") if save_classes else None
     return Targets(
         polygons=vector,
@@ -152,6 +167,8 @@ def _beside(vector: Path, *, save_scores: bool, save_classes: bool) -> Targets:
         classes=classes,
         classes_style=classes and style_beside(classes),
         config=vector.with_name(f"{vector.stem}_options.yaml"),
+        centerlines=lines,
+        with_centerlines=(lines or vector) if centerlines else None,
     )
 
 
@@ -228,6 +245,10 @@ def open_targets(
         if (path := targets.classes_style) is not None:
             write_text(unfinished[path], class_raster_qml(classes), path)
         config = unfinished[targets.config]
+        lines = unfinished[targets.centerlines or targets.polygons]
         yield OpenTargets(
-            polygons, tuple(sinks), lambda text: write_text(config, text, targets.config)
+            polygons,
+            tuple(sinks),
+            lambda text: write_text(config, text, targets.config),
+            lambda frame: write_centerlines(frame, targets.polygons, lines, moment),
         )

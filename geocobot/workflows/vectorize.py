@@ -16,8 +16,14 @@ from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import check_limits, to_yaml
 from geocobot.tiling import Strip
 from geocobot.workflows.allocator import release_large_arrays
+from geocobot.workflows.centerlines import line_options
 from geocobot.workflows.drawing import draw, tell_if_empty
-from geocobot.workflows.mapped import ClassTotal, describe_totals, with_threshold
+from geocobot.workflows.mapped import (
+    ClassTotal,
+    describe_centerlines,
+    describe_totals,
+    with_threshold,
+)
 from geocobot.workflows.moment import moment_now
 from geocobot.workflows.targets import Targets, check_targets, open_targets
 
@@ -31,6 +37,7 @@ class VectorizeResult:
     Attributes:
         scores: the raster.
         polygons: the vector file.
+        centerlines: the vector file that holds them, which may be the same; None without any.
         config: the options that gave the result.
         totals: one per class.
         seconds: from the first row to the finished file.
@@ -38,6 +45,7 @@ class VectorizeResult:
 
     scores: Path
     polygons: Path
+    centerlines: Path | None
     config: Path
     totals: tuple[ClassTotal, ...]
     seconds: float
@@ -54,6 +62,7 @@ class VectorizeResult:
             [
                 f"{self.scores.name}: {self.n_polygons} polygons in {self.seconds:.1f} s{found}",
                 f"  polygons  {self.polygons}",
+                *describe_centerlines(self.polygons, self.centerlines, self.totals),
                 f"  options   {self.config}",
             ]
         )
@@ -74,12 +83,13 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     start_s = time.perf_counter()
     check_limits(options)
     vector = Path(options.out or f"{Path(options.scores.partition('?')[0]).stem}.gpkg")
-    targets = Targets.of_polygons(vector)
+    targets = Targets.of_polygons(vector, centerlines=options.centerlines)
     check_targets([targets], [options.scores, *filter(None, [options.model])])
     file = ScoreFile.open(options.scores)
     if options.model is not None:
         file = file.named_as(read_card(options.model).classes, options.model)
     classes = with_threshold(file.classes, options.threshold)
+    line_options(options, classes)
     release_large_arrays()
     with (
         open_targets(
@@ -92,12 +102,13 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
         progress.task(f"Tracing {Path(file.path).name}", file.grid.height) as task,
         closing(ahead(file.strips(), 1)) as strips,
     ):
-        totals = draw(_counted(strips, task), file.grid, classes, options, files.polygons)
+        totals = draw(_counted(strips, task), file.grid, classes, options, files)
         files.write_config(to_yaml(replace(options, out=str(vector))))
     tell_if_empty(file.path, totals)
     return VectorizeResult(
         scores=Path(file.path),
         polygons=targets.polygons,
+        centerlines=targets.with_centerlines,
         config=targets.config,
         totals=totals,
         seconds=time.perf_counter() - start_s,
