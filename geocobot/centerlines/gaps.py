@@ -118,7 +118,9 @@ class GapFinder:
         index, spec = self._classes[number]
         n = int(_SAMPLES_PER_PX * np.hypot(*(place[1] - place[0]))) + 2
         # Counted from the first end, so that halves are rounded alike in whichever row it lies.
-        row, col = (place[0] + np.floor(np.linspace(0.5, place[1] - place[0] + 0.5, n))).astype(int).T
+        row, col = (
+            (place[0] + np.floor(np.linspace(0.5, place[1] - place[0] + 0.5, n))).astype(int).T
+        )
         outside = labels[row, col] != number
         steps = planes[index, row[outside], col[outside]]
         if not steps.size or (steps == NODATA).any():
@@ -135,30 +137,60 @@ def bridge(network: Network, gaps: Sequence[Gap], sizes: RowSizes) -> int:
     Each end is used once. Lines go on within `MOST_TURN_DEGREES` of their direction, and a bridge
     meets no other line.
     """
-    drawn = [line.xy for line in (*network.lines.values(), *network.rings)]
-    tree = shapely.STRtree([shapely.LineString(xy) for xy in drawn])
-    bridges: list[shapely.LineString] = []
-    for gap in sorted(gaps, key=lambda g: (g.gap_m, g.ends)):
-        a, b = gap.ends
-        if not all(network.degree(node) == 1 for node in (a, b)):
+    fitting = [g for g in sorted(gaps, key=_gap_length) if _fits(network, g, sizes)]
+    if not fitting:
+        return 0
+    xy = np.array([[network.nodes[end].xy for end in gap.ends] for gap in fitting])
+    straight = shapely.linestrings(xy)
+    free = ~_meets_lines(network, straight, xy)
+    crossed: dict[int, list[int]] = {}
+    for i, j in shapely.STRtree(straight).query(straight, predicate="intersects").T.tolist():
+        crossed.setdefault(i, []).append(j)
+    count = 0
+    for i in np.flatnonzero(free).tolist():
+        a, b = fitting[i].ends
+        if not free[i] or network.degree(a) != 1 or network.degree(b) != 1:
             continue
-        key, other = network.at(a)[0], network.at(b)[0]
-        xy = np.stack([network.nodes[a].xy, network.nodes[b].xy])
-        straight = shapely.LineString(xy)
-        if key == other or not (
-            _goes_on(network, a, xy[1], sizes) and _goes_on(network, b, xy[0], sizes)
-        ):
+        if network.at(a) == network.at(b):
             continue
-        met = [*tree.geometries[tree.query(straight, predicate="intersects")]]
-        met += [bridge for bridge in bridges if bridge.intersects(straight)]
-        ends = shapely.MultiPoint(xy)
-        if not all(ends.covers(straight.intersection(line)) for line in met):
-            continue
-        bridges.append(straight)
-        network.add(_as_line(network.lines[key], gap, xy))
+        free[crossed[i]] = False
+        network.add(_as_line(network.lines[network.at(a)[0]], fitting[i], xy[i]))
         network.dissolve(a)
         network.dissolve(b)
-    return len(bridges)
+        count += 1
+    return count
+
+
+def _gap_length(gap: Gap) -> tuple[float, tuple[int, int]]:
+    """The shortest ones first, of equal ones the uppermost."""
+    return gap.gap_m, gap.ends
+
+
+def _fits(network: Network, gap: Gap, sizes: RowSizes) -> bool:
+    """Whether both ends are ends still, and their lines lead to one another."""
+    a, b = gap.ends
+    if network.degree(a) != 1 or network.degree(b) != 1:
+        return False
+    to_b, to_a = network.nodes[b].xy, network.nodes[a].xy
+    return _goes_on(network, a, to_b, sizes) and _goes_on(network, b, to_a, sizes)
+
+
+def _meets_lines(
+    network: Network, straight: npt.NDArray[np.object_], xy: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    """Which bridges (N,), from and to `xy` (N, 2, 2), meet a line elsewhere than at their ends."""
+    every = (*network.lines.values(), *network.rings)
+    lines = np.array([shapely.LineString(line.xy) for line in every], dtype=object)
+    bridge, line = shapely.STRtree(lines).query(straight, predicate="intersects")
+    shared = shapely.intersection(straight[bridge], lines[line])
+    point, pair = shapely.get_coordinates(shared, return_index=True)
+    ends = xy[bridge[pair]]
+    is_end = (point[:, None] == ends).all(axis=2).any(axis=1)
+    meets = np.zeros(len(straight), dtype=bool)
+    meets[bridge[pair[~is_end]]] = True
+    is_line = shapely.length(shared) > 0
+    meets[bridge[is_line]] = True
+    return meets
 
 
 def _as_line(like: Line, gap: Gap, xy: npt.NDArray[np.float64]) -> Line:

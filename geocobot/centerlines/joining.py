@@ -21,11 +21,13 @@ class Chain:
         sections: of all pixels, both ends among them. A ring without a node begins and ends with
             its first pixel in reading order; lines begin at the end that comes first.
         is_ring: whether it is one.
+        is_free: whether no other line meets it at its first and at its last pixel.
     """
 
     class_number: int
     sections: Sections
     is_ring: bool
+    is_free: tuple[bool, bool]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class _Part:
     class_number: int
     paths: tuple[Sections, ...]
     goes_on: tuple[bool, bool]
+    is_free: tuple[bool, bool]
 
     @property
     def start(self) -> int:
@@ -49,13 +52,18 @@ class _Part:
     def reversed(self) -> _Part:
         """The same from its other end."""
         paths = tuple(p.take(np.arange(len(p))[::-1]) for p in reversed(self.paths))
-        return _Part(self.class_number, paths, self.goes_on[::-1])
+        return _Part(self.class_number, paths, self.goes_on[::-1], self.is_free[::-1])
 
     def followed_by(self, other: _Part) -> _Part:
         """Go on with one that starts at the end of this one."""
         first, *more = other.paths
         onward = (first.take(np.arange(1, len(first))), *more)
-        return _Part(self.class_number, (*self.paths, *onward), (self.goes_on[0], other.goes_on[1]))
+        return _Part(
+            self.class_number,
+            (*self.paths, *onward),
+            (self.goes_on[0], other.goes_on[1]),
+            (self.is_free[0], other.is_free[1]),
+        )
 
     def as_chain(self, *, is_ring: bool) -> Chain:
         """The pixels in their final order."""
@@ -67,8 +75,8 @@ class _Part:
             order = np.append(order, order[0])
         backwards = order[::-1]
         if tuple(px[backwards[[0, 1]]]) < tuple(px[order[[0, 1]]]):
-            order = backwards
-        return Chain(self.class_number, sections.take(order), is_ring)
+            return Chain(self.class_number, sections.take(backwards), is_ring, self.is_free[::-1])
+        return Chain(self.class_number, sections.take(order), is_ring, self.is_free)
 
 
 class Joiner:
@@ -93,10 +101,15 @@ class Joiner:
         """
         for first, end in pairwise(paths.offsets.tolist()):
             pixels = paths.pixels[first:end]
-            start_on, end_on = (paths.degree[pixels[[0, -1]]] == 2).tolist()
-            part = _Part(int(class_number[pixels[0]]), (sections.take(pixels),), (start_on, end_on))
-            if part.start == part.end or not (start_on or end_on):
-                yield part.as_chain(is_ring=start_on and end_on)
+            start, end_degree = paths.degree[pixels[[0, -1]]].tolist()
+            part = _Part(
+                int(class_number[pixels[0]]),
+                (sections.take(pixels),),
+                (start == 2, end_degree == 2),
+                (start == 1, end_degree == 1),
+            )
+            if part.start == part.end or not any(part.goes_on):
+                yield part.as_chain(is_ring=all(part.goes_on))
             elif (chain := self._join(part)) is not None:
                 yield chain
 

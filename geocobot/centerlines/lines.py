@@ -92,7 +92,7 @@ def _reduced(
 def _smoothed(chain: Chain) -> npt.NDArray[np.float64]:
     """The middles of the sections (N, 2), weighted along the line; its ends stay."""
     sections = chain.sections
-    xy = np.stack([sections.x, sections.y], axis=1)
+    xy = np.stack([sections.x, sections.y], axis=1) + _shifts(chain)
     sigma = float(sections.radius.mean(dtype=np.float64)) * _SIGMA_PER_RADIUS
     sigma = min(max(sigma, _LEAST_SIGMA_PX), _MOST_SIGMA_PX, len(xy) / 4)
     if len(xy) < 4:
@@ -106,6 +106,25 @@ def _smoothed(chain: Chain) -> npt.NDArray[np.float64]:
     smooth = gaussian_filter1d(np.concatenate([before, xy, after]), sigma, axis=0)[pad:-pad]
     smooth[0], smooth[-1] = xy[0], xy[-1]
     return np.asarray(smooth)
+
+
+def _shifts(chain: Chain) -> npt.NDArray[np.float64]:
+    """From the pixels to the middle of the class (N, 2).
+
+    Within the radius of a free end sections meet the tip of the class; there the shift is that of
+    the pixels before.
+    """
+    sections = chain.sections
+    shift = np.stack([sections.shift_x, sections.shift_y], axis=1)
+    for is_free, s, radius, is_cut in (
+        (chain.is_free[0], shift, sections.radius[0], sections.is_cut),
+        (chain.is_free[1], shift[::-1], sections.radius[-1], sections.is_cut[::-1]),
+    ):
+        if is_free:
+            n = int(np.ceil(radius))
+            known = is_cut[n : 3 * n]
+            s[:n] = s[n : 3 * n][known].mean(axis=0) if known.any() else 0.0
+    return shift
 
 
 def _widths(

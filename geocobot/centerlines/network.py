@@ -24,10 +24,17 @@ class Node:
     Attributes:
         xy: column and row.
         radius: distance to the outline, in pixels.
+        spread: how far from there the junctions lay that were joined to it.
     """
 
     xy: npt.NDArray[np.float64]
     radius: float
+    spread: float = 0.0
+
+    @property
+    def reach(self) -> float:
+        """How far around it lines are drawn by the junction, and not by where they lead."""
+        return self.radius + self.spread
 
 
 class Network:
@@ -96,9 +103,9 @@ class Network:
         first, second = (self.remove(key) for key in keys)
         first = first if first.nodes[1] == node else turned(first)
         second = second if second.nodes[0] == node else turned(second)
-        center, radius = self.nodes[node].xy, self.nodes[node].radius
-        before = shortened(first.xy[::-1], center, radius)[::-1]
-        xy = np.concatenate([before, corner[None], shortened(second.xy, center, radius)])
+        center, reach = self.nodes[node].xy, self.nodes[node].reach
+        before = shortened(first.xy[::-1], center, reach)[::-1]
+        xy = np.concatenate([before, corner[None], shortened(second.xy, center, reach)])
         return self.add(_joined(first, second, xy))
 
     def meeting_point(self, node: int) -> npt.NDArray[np.float64]:
@@ -109,8 +116,8 @@ class Network:
         at = self.nodes[node]
         normal, target = _STAYS * np.eye(2), _STAYS * at.xy
         for xy in self._from(node):
-            near = shortened(xy, at.xy, at.radius)[0]
-            far = shortened(xy, at.xy, _TO_RADII * at.radius)[0]
+            near = shortened(xy, at.xy, at.reach)[0]
+            far = shortened(xy, at.xy, _TO_RADII * at.reach)[0]
             length = float(np.hypot(*(far - near)))
             if length >= 0.5 * at.radius:
                 across = np.array([near[1] - far[1], far[0] - near[0]]) / length
@@ -118,7 +125,7 @@ class Network:
                 target = target + across * float(across @ near)
         point = np.linalg.solve(normal, target)
         away = float(np.hypot(*(point - at.xy)))
-        return np.asarray(point if away <= at.radius else at.xy)
+        return np.asarray(point if away <= at.reach else at.xy)
 
     def _from(self, node: int) -> Iterator[npt.NDArray[np.float64]]:
         """The lines at a node, from there on; one that comes back twice."""
@@ -130,12 +137,16 @@ class Network:
                 yield line.xy[::-1]
 
     def merge(self, node: int, into: int) -> list[int]:
-        """Let all lines of a node end at another one instead; their new numbers."""
+        """Let all lines of a node end at another one instead, half way; their new numbers."""
+        a, b = self.nodes[into], self.nodes[node]
+        apart = float(np.hypot(*(a.xy - b.xy)))
+        spread = (apart + a.spread + b.spread) / 2
+        self.nodes[into] = Node((a.xy + b.xy) / 2, a.radius, spread)
         changed = []
         for key in dict.fromkeys(self.at(node)):
             line = self.remove(key)
-            a, b = (into if n == node else n for n in line.nodes)
-            changed.append(self.add(replace(line, nodes=(a, b))))
+            start, end = (into if n == node else n for n in line.nodes)
+            changed.append(self.add(replace(line, nodes=(start, end))))
         return changed
 
 

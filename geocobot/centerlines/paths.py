@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from geocobot.tracing.rings import order_cycles
 
+TANGENT_PX = 6
+"""Links to either side that tell in which direction a path runs."""
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -56,6 +59,32 @@ def follow(lines: npt.NDArray[np.uint8], first: int, end: int) -> Paths:
     is_end[row == end] = True
     pixels, offsets = _paths(a[within], b[within], is_end)
     return Paths(row, col, degree, pixels, offsets)
+
+
+def tangents(paths: Paths) -> npt.NDArray[np.int64]:
+    """Rows and columns (N, 2) from some pixels before each pixel of a path to some after it.
+
+    They are `TANGENT_PX` links away, or at the end of the path. Pixels without a link, and where
+    several paths meet, have none: 0.
+    """
+    first, end = paths.offsets[:-1], paths.offsets[1:]
+    length = end - first
+    path = np.repeat(np.arange(length.size), length)
+    place = np.arange(paths.pixels.size) - first[path]
+    is_ring = (paths.pixels[first] == paths.pixels[end - 1]) & (
+        paths.degree[paths.pixels[first]] == 2
+    )
+    links = length[path] - 1
+    around = [
+        np.where(is_ring[path], (place + k) % links, np.clip(place + k, 0, links))
+        for k in (-TANGENT_PX, TANGENT_PX)
+    ]
+    before, after = (paths.pixels[first[path] + k] for k in around)
+    along = np.zeros((paths.row.size, 2), dtype=np.int64)
+    along[paths.pixels, 0] = paths.row[after] - paths.row[before]
+    along[paths.pixels, 1] = paths.col[after] - paths.col[before]
+    along[paths.degree > 2] = 0
+    return along
 
 
 def _links(

@@ -72,7 +72,7 @@ def drop_blobs(network: Network) -> None:
     """Drop lines without a junction that are shorter than the class is wide there."""
     for key, line in list(network.lines.items()):
         alone = all(network.degree(node) == 1 for node in line.nodes)
-        if alone and line.length_px < 2 * line.radius[2]:
+        if alone and line.length_px <= 2 * line.radius[2]:
             network.remove(key)
 
 

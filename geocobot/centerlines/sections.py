@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from geocobot.centerlines.thinning import MAX_HALF_WIDTH_PX, REACH_PX
 
 _STEP_PX = 0.25
+_HALVINGS = 5  # of a step, where the class ends within it
 _INSIDE_PX = 1.0
 """The disk around a pixel up to so much before the nearest other pixel is of its class."""
 
@@ -29,19 +30,23 @@ class Sections:
 
     Attributes:
         px: flat index in the scene.
-        x: column of the middle, a pixel's own being its index + 0.5.
-        y: row of the middle.
+        x: column of the pixel's middle: its index + 0.5.
+        y: row of the same.
+        shift_x: from there to the middle of the class, in columns.
+        shift_y: the same in rows.
         radius: distance to the outline, in pixels.
         chord_x: from the outline on one side to the one on the other, across the class, in columns.
         chord_y: the same in rows.
-        is_cut: whether the section meets two sides at about the same distance; both chords are 0
-            otherwise, as at junctions, and the middle is the pixel's own.
+        is_cut: whether the section meets two sides at about the same distance; shift and chord
+            are 0 otherwise, as at junctions.
         score: of the class, in steps.
     """
 
     px: npt.NDArray[np.int64]
     x: npt.NDArray[np.float64]
     y: npt.NDArray[np.float64]
+    shift_x: npt.NDArray[np.float64]
+    shift_y: npt.NDArray[np.float64]
     radius: npt.NDArray[np.float32]
     chord_x: npt.NDArray[np.float32]
     chord_y: npt.NDArray[np.float32]
@@ -67,11 +72,13 @@ def measure_sections(
     score: npt.NDArray[np.uint8],
     row: npt.NDArray[np.int64],
     col: npt.NDArray[np.int64],
+    along: npt.NDArray[np.int64],
     row_off: int,
 ) -> Sections:
     """Measure the cross-sections of pixels of lines.
 
-    The nearest pixel that is not of the class gives the radius and the direction of the section.
+    The nearest pixel that is not of the class gives the radius. It does not give the direction of
+    the section: being the nearest, it lies nearer than the outline does on average.
 
     Args:
         labels: (n, W) class numbers, with `REACH_PX` rows above and below the pixels where the
@@ -79,11 +86,11 @@ def measure_sections(
         score: (N,) of the pixels, in steps.
         row: (N,) of the pixels, within `labels`.
         col: (N,) the same.
+        along: (N, 2) rows and columns in the direction of the line; 0 where it has none.
         row_off: row of the scene that `labels` starts with.
     """
     own = labels[row, col]
     radius = np.full(row.size, float(REACH_PX))
-    nearest = np.full((row.size, 2), np.nan)
     for number in np.unique(own):
         outside = _outside(labels, number)
         mine = np.flatnonzero(own == number)
@@ -95,21 +102,26 @@ def measure_sections(
             places + _TIE_BREAKER, distance_upper_bound=REACH_PX - 1
         )
         found = np.isfinite(distance)
-        nearest[mine[found]] = outside[index[found]]
         radius[mine[found]] = np.hypot(*(places[found] - outside[index[found]]).T)
-    away = (np.stack([row, col], axis=1) - nearest) / radius[:, None]
+    length = np.hypot(*along.T)
+    across = (
+        np.stack([-along[:, 1], along[:, 0]], axis=1)
+        / np.where(length > 0, length, np.nan)[:, None]
+    )
     place = np.stack([row, col], axis=1)
-    ahead = _way_out(labels, place, away, radius)
-    behind = _way_out(labels, place, -away, radius)
+    ahead = _way_out(labels, place, across, radius)
+    behind = _way_out(labels, place, -across, radius)
     with np.errstate(invalid="ignore"):  # infinite on both sides
         shift = (ahead - behind) / 2
         is_cut = (np.abs(shift) <= _MOST_SHIFT_PX) & (radius < 1.5 * MAX_HALF_WIDTH_PX)
-    shift = np.where(is_cut, shift, 0.0)[:, None] * np.where(is_cut[:, None], away, 0.0)
-    chord = np.where(is_cut, ahead + behind, 0.0)[:, None] * np.where(is_cut[:, None], away, 0.0)
+    shift = np.where(is_cut, shift, 0.0)[:, None] * np.where(is_cut[:, None], across, 0.0)
+    chord = np.where(is_cut, ahead + behind, 0.0)[:, None] * np.where(is_cut[:, None], across, 0.0)
     return Sections(
         px=(row + row_off) * labels.shape[1] + col,
-        x=col + 0.5 + shift[:, 1],
-        y=row + row_off + 0.5 + shift[:, 0],
+        x=np.asarray(col + 0.5),
+        y=np.asarray(row + row_off + 0.5),
+        shift_x=shift[:, 1],
+        shift_y=shift[:, 0],
         radius=np.maximum(radius - 0.5, 0.5).astype(np.float32),
         chord_x=chord[:, 1].astype(np.float32),
         chord_y=chord[:, 0].astype(np.float32),
@@ -139,20 +151,35 @@ def _way_out(
 
     Infinite beyond twice the shift that is allowed, and where the scene ends first.
     """
-    own = labels[place[:, 0], place[:, 1]]
     way = np.full(len(place), np.inf)
     active = np.flatnonzero(np.isfinite(direction[:, 0]))
     start = np.maximum(radius - _INSIDE_PX, 0)
     for i in range(int((_INSIDE_PX + 2 * _MOST_SHIFT_PX) / _STEP_PX) + 1):
         along = start[active] + i * _STEP_PX
-        off = along[:, None] * direction[active]
-        # Halves away from the pixel: the same on both sides, and in whichever row it lies.
-        there = place[active] + np.copysign(np.floor(np.abs(off) + 0.5), off).astype(np.int64)
-        inside = ((there >= 0) & (there < labels.shape)).all(axis=1)
-        out = np.zeros(active.size, dtype=bool)
-        out[inside] = labels[there[inside, 0], there[inside, 1]] != own[active[inside]]
-        way[active[out]] = along[out] - _STEP_PX / 2
+        inside, out = _where(labels, place[active], along[:, None] * direction[active])
+        way[active[out]] = along[out]
         active = active[inside & ~out]
         if not active.size:
             break
+    found = np.flatnonzero(np.isfinite(way))
+    high = way[found]
+    low = high - _STEP_PX
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        _, out = _where(labels, place[found], middle[:, None] * direction[found])
+        low, high = np.where(out, low, middle), np.where(out, middle, high)
+    way[found] = (low + high) / 2
     return way
+
+
+def _where(
+    labels: npt.NDArray[np.uint8], place: npt.NDArray[np.int64], off: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Whether what lies off from pixels is in these rows (N,), and is not of their class."""
+    # Halves away from the pixel: the same on both sides, and in whichever row it lies.
+    there = place + np.copysign(np.floor(np.abs(off) + 0.5), off).astype(np.int64)
+    inside = np.all((there >= 0) & (there < labels.shape), axis=1)
+    out = np.zeros(len(place), dtype=bool)
+    own = labels[place[inside, 0], place[inside, 1]]
+    out[inside] = labels[there[inside, 0], there[inside, 1]] != own
+    return np.asarray(inside), out

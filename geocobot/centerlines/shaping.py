@@ -78,7 +78,7 @@ def _drawn(
 def _left_out(node: Node, line: Line) -> float:
     """How far from a junction a line is drawn straight; the inside of a loop stays."""
     most = line.length_px / 4 if line.nodes[0] == line.nodes[1] else np.inf
-    return min(node.radius, most)
+    return min(node.reach, most)
 
 
 def _snapped(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -15,7 +15,7 @@ from geocobot.centerlines.gaps import Gap, GapFinder, bridge
 from geocobot.centerlines.joining import Joiner
 from geocobot.centerlines.lines import Line, reduce_chains
 from geocobot.centerlines.network import Network
-from geocobot.centerlines.paths import Paths, follow
+from geocobot.centerlines.paths import TANGENT_PX, Paths, follow, tangents
 from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions, prune_spurs
 from geocobot.centerlines.sections import measure_sections
 from geocobot.centerlines.shaping import shape_lines
@@ -29,7 +29,7 @@ _PIXELS_AT_ONCE = 2**24
 _LEAST_ROWS, _MOST_ROWS = 256, 2048
 
 
-_BEYOND = REACH_PX + 2
+_BEYOND = REACH_PX + TANGENT_PX + 4
 """Rows above and below those that are done: lines are followed into the next ones."""
 
 
@@ -160,13 +160,15 @@ class CenterlineTracer:
         window = self._kept.between(self._first - _BEYOND, end + _BEYOND)
         labels = window.labels.copy()
         labels[np.isin(labels, self._unwanted)] = 0
-        paths = follow(thin(labels), self._first - window.row_off, end - window.row_off)
+        lines = thin(labels)
+        paths = follow(lines, self._first - window.row_off, end - window.row_off)
         own = labels[paths.row, paths.col]
         sections = measure_sections(
             labels,
             window.scores_at(paths, own, self._classes),
             paths.row,
             paths.col,
+            _along(lines, paths, self._first - window.row_off, end - window.row_off),
             window.row_off,
         )
         self._lines += reduce_chains([*self._joiner.add(paths, sections, own)], self._sizes)
@@ -181,3 +183,14 @@ class CenterlineTracer:
         self._first = end
         above = max(_BEYOND, self._finder.reach_px if self._finder else 0)
         self._kept = self._kept.between(end - above, self._grid.height).copied()
+
+
+def _along(
+    lines: npt.NDArray[np.uint8], paths: Paths, first: int, end: int
+) -> npt.NDArray[np.int64]:
+    """Tangents (N, 2) of the pixels of the paths of some rows, whatever these rows cut off."""
+    more = TANGENT_PX + 1
+    wider = follow(lines, max(first - more, 0), min(end + more, len(lines)))
+    width = lines.shape[1]
+    place = np.searchsorted(wider.row * width + wider.col, paths.row * width + paths.col)
+    return tangents(wider)[place]
