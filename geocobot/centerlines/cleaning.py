@@ -16,17 +16,19 @@ def clean_lines(
 ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]:
     """Let no line cross or touch itself or another one but at its ends.
 
-    Lines that do are drawn with all their corners; those that still do get nodes where they meet.
+    Lines that do are simplified less; those that still do get nodes where they meet.
 
     Args:
-        shaped: lines and the same with all corners.
+        shaped: lines, and the same simplified less and less.
 
     Returns:
         (M,) lines, and (M,) which of those given each is, or is a part of.
     """
-    lines, source = shaped.geometry.copy(), np.arange(len(shaped.geometry))
-    bad = conflicts(lines)
-    lines[bad] = shaped.detailed[bad]
+    lines, *in_more_detail = shaped.geometry
+    lines, source = lines.copy(), np.arange(len(lines))
+    for detailed in in_more_detail:
+        bad = conflicts(lines)
+        lines[bad] = detailed[bad]
     for _ in range(_ROUNDS):
         bad = conflicts(lines)
         if not bad.any():

@@ -71,9 +71,8 @@ def tangents(paths: Paths) -> npt.NDArray[np.int64]:
     length = end - first
     path = np.repeat(np.arange(length.size), length)
     place = np.arange(paths.pixels.size) - first[path]
-    is_ring = (paths.pixels[first] == paths.pixels[end - 1]) & (
-        paths.degree[paths.pixels[first]] == 2
-    )
+    start = paths.pixels[first]
+    is_ring = (start == paths.pixels[end - 1]) & (paths.degree[start] == 2)
     links = length[path] - 1
     around = [
         np.where(is_ring[path], (place + k) % links, np.clip(place + k, 0, links))

@@ -12,7 +12,7 @@ from geocobot.centerlines.sizes import RowSizes
 from geocobot.tracing.components import connected
 
 _SPUR_WIDTHS = 1.0
-"""A spur shorter than so many widths of the class at its junction is pruned."""
+"""A spur shorter than so many widths of the class where it branches off is pruned."""
 
 _JOINED_RADII = 1.0
 """Junctions nearer than so many of the larger one's radii are one."""
@@ -33,7 +33,7 @@ def prune_spurs(network: Network) -> None:
         length, key = heapq.heappop(waiting)
         if key not in network.lines or (junction := _junction_of(network, key)) is None:
             continue
-        if length >= _SPUR_WIDTHS * 2 * network.nodes[junction].radius:
+        if length >= _SPUR_WIDTHS * _width_px(network, junction, key):
             continue
         network.remove(key)
         joined = network.dissolve(junction)
@@ -56,6 +56,7 @@ def join_junctions(network: Network) -> None:
             a, b = b, a
         most = _JOINED_RADII * network.nodes[a].radius
         away = float(np.hypot(*(network.nodes[a].xy - network.nodes[b].xy)))
+        away += network.nodes[a].spread + network.nodes[b].spread
         if max(length, away) > most:
             continue
         network.remove(key)
@@ -103,6 +104,12 @@ def _covered_m2(line: Line, sizes: RowSizes, free_ends: int) -> float:
     length_m = float(np.hypot(*(np.diff(line.xy, axis=0) * pixel_m).T).sum())
     width_m = line.width_sum / line.width_n if line.width_n else 0.0
     return (length_m + free_ends * width_m / 2) * width_m
+
+
+def _width_px(network: Network, junction: int, spur: int) -> float:
+    """Width of the class at a junction, or of the widest other line there on average."""
+    others = [network.lines[key].radius[2] for key in network.at(junction) if key != spur]
+    return 2 * max(network.nodes[junction].radius, *others)
 
 
 def _junction_of(network: Network, key: int) -> int | None:

@@ -70,8 +70,7 @@ class Sections:
 def measure_sections(
     labels: npt.NDArray[np.uint8],
     score: npt.NDArray[np.uint8],
-    row: npt.NDArray[np.int64],
-    col: npt.NDArray[np.int64],
+    place: npt.NDArray[np.int64],
     along: npt.NDArray[np.int64],
     row_off: int,
 ) -> Sections:
@@ -84,11 +83,11 @@ def measure_sections(
         labels: (n, W) class numbers, with `REACH_PX` rows above and below the pixels where the
             scene has so many.
         score: (N,) of the pixels, in steps.
-        row: (N,) of the pixels, within `labels`.
-        col: (N,) the same.
+        place: (N, 2) row and column of the pixels, within `labels`.
         along: (N, 2) rows and columns in the direction of the line; 0 where it has none.
         row_off: row of the scene that `labels` starts with.
     """
+    row, col = place.T
     own = labels[row, col]
     radius = np.full(row.size, float(REACH_PX))
     for number in np.unique(own):
@@ -97,18 +96,15 @@ def measure_sections(
         if not len(outside):
             continue
         # Beyond the reach the answer would depend on where the rows were cut.
-        places = np.stack([row[mine], col[mine]], axis=1)
+        places = place[mine]
         distance, index = KDTree(outside).query(
             places + _TIE_BREAKER, distance_upper_bound=REACH_PX - 1
         )
         found = np.isfinite(distance)
         radius[mine[found]] = np.hypot(*(places[found] - outside[index[found]]).T)
     length = np.hypot(*along.T)
-    across = (
-        np.stack([-along[:, 1], along[:, 0]], axis=1)
-        / np.where(length > 0, length, np.nan)[:, None]
-    )
-    place = np.stack([row, col], axis=1)
+    length = np.where(length > 0, length, np.nan)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1) / length[:, None]
     ahead = _way_out(labels, place, across, radius)
     behind = _way_out(labels, place, -across, radius)
     with np.errstate(invalid="ignore"):  # infinite on both sides

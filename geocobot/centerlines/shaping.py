@@ -16,19 +16,21 @@ from geocobot.centerlines.sizes import RowSizes
 GRID_PX = 2.0**-10
 """All coordinates are multiples of this, so that lines that meet share their node exactly."""
 
+_SHARES = (1.0, 0.5, 0.25)
+"""Of the tolerance: lines that would meet others are simplified less."""
+
 
 @dataclass(frozen=True)
 class Shaped:
     """Lines in their final course.
 
     Attributes:
-        geometry: (N,) lines in pixels of the scene, x = column, y = row (downwards).
-        detailed: (N,) the same before they were simplified.
+        geometry: (N,) lines in pixels of the scene, x = column, y = row (downwards), from those
+            simplified most to those not simplified.
         lines: (N,) what is known of each.
     """
 
-    geometry: npt.NDArray[np.object_]
-    detailed: npt.NDArray[np.object_]
+    geometry: Sequence[npt.NDArray[np.object_]]
     lines: Sequence[Line]
 
 
@@ -51,8 +53,11 @@ def shape_lines(network: Network, sizes: RowSizes, tolerance_m: float) -> Shaped
     detailed = [_drawn(network, line, place) for line in lines] + [r.xy for r in network.rings]
     lines += network.rings
     on_grid = np.array([shapely.LineString(_snapped(xy)) for xy in detailed], dtype=object)
-    geometry = np.array([_simplified(line, sizes, tolerance_m) for line in on_grid], dtype=object)
-    return Shaped(geometry, on_grid, lines)
+    simple = [
+        np.array([_simplified(line, sizes, share * tolerance_m) for line in on_grid], dtype=object)
+        for share in _SHARES
+    ]
+    return Shaped([*simple, on_grid], lines)
 
 
 def _drawn(

@@ -166,8 +166,7 @@ class CenterlineTracer:
         sections = measure_sections(
             labels,
             window.scores_at(paths, own, self._classes),
-            paths.row,
-            paths.col,
+            np.stack([paths.row, paths.col], axis=1),
             _along(lines, paths, self._first - window.row_off, end - window.row_off),
             window.row_off,
         )
@@ -193,4 +192,4 @@ def _along(
     wider = follow(lines, max(first - more, 0), min(end + more, len(lines)))
     width = lines.shape[1]
     place = np.searchsorted(wider.row * width + wider.col, paths.row * width + paths.col)
-    return tangents(wider)[place]
+    return np.asarray(tangents(wider)[place])

@@ -72,6 +72,6 @@ def in_pixels(frame: gpd.GeoDataFrame, transform: Affine = METRE) -> np.ndarray:
     back = ~transform
 
     def to_pixels(xy: np.ndarray) -> np.ndarray:
-        return np.stack(back * (xy[:, 0], xy[:, 1]), axis=1)
+        return np.stack(back @ (xy[:, 0], xy[:, 1]), axis=1)
 
     return np.asarray(shapely.transform(np.asarray(frame.geometry), to_pixels))
