@@ -10,8 +10,8 @@ import numpy.typing as npt
 import shapely
 from scipy.spatial import KDTree
 
-from geocobot.centerlines.lines import Line
-from geocobot.centerlines.network import Network, shortened
+from geocobot.centerlines.lines import Line, shortened
+from geocobot.centerlines.network import Network
 from geocobot.centerlines.sizes import RowSizes
 from geocobot.centerlines.thinning import MAX_HALF_WIDTH_PX
 from geocobot.classes import ClassSpec

@@ -52,6 +52,27 @@ class Line:
         return float(np.hypot(*np.diff(self.xy, axis=0).T).sum())
 
 
+def shortened(
+    xy: npt.NDArray[np.float64], center: npt.NDArray[np.float64], radius: float
+) -> npt.NDArray[np.float64]:
+    """A line (N, 2) without its beginning up to where it leaves a circle for good.
+
+    At least its last point is left.
+    """
+    away = np.hypot(*(xy - center).T)
+    inside = np.flatnonzero(away < radius)
+    if not inside.size:
+        return xy
+    last = int(inside[-1])
+    if last + 1 >= len(xy):
+        return xy[-1:]
+    # The stretch leaves the circle where |p + t d| = radius.
+    p, d = xy[last] - center, xy[last + 1] - xy[last]
+    pd, dd = float(p @ d), float(d @ d)
+    t = (-pd + np.sqrt(max(pd * pd - dd * (float(p @ p) - radius**2), 0.0))) / dd
+    return np.concatenate([(xy[last] + min(t, 1.0) * d)[None], xy[last + 1 :]])
+
+
 def reduce_chains(chains: Sequence[Chain], sizes: RowSizes) -> list[Line]:
     """Smooth chains of pixels, measure their widths, and keep few of their points.
 
@@ -60,8 +81,9 @@ def reduce_chains(chains: Sequence[Chain], sizes: RowSizes) -> list[Line]:
         sizes: of pixels on the ground.
     """
     smooth = [_smoothed(chain) for chain in chains]
+    ended = [_ended(chain, xy, sizes) for chain, xy in zip(chains, smooth, strict=True)]
     kept = shapely.simplify(
-        np.array([shapely.LineString(xy) for xy in smooth], dtype=object), _KEPT_PX
+        np.array([shapely.LineString(xy) for xy in ended], dtype=object), _KEPT_PX
     )
     return [
         _reduced(chain, xy, shapely.get_coordinates(line), sizes)
@@ -106,6 +128,39 @@ def _smoothed(chain: Chain) -> npt.NDArray[np.float64]:
     smooth = gaussian_filter1d(np.concatenate([before, xy, after]), sigma, axis=0)[pad:-pad]
     smooth[0], smooth[-1] = xy[0], xy[-1]
     return np.asarray(smooth)
+
+
+def _ended(chain: Chain, xy: npt.NDArray[np.float64], sizes: RowSizes) -> npt.NDArray[np.float64]:
+    """The line with its free ends half a width before the tips of the class.
+
+    Thinning stops at about that distance, in pixels: where these are not square, too early or too
+    late. Where the class goes on to the edge of the scene the line does too.
+    """
+    sections = chain.sections
+    width_m, counted = _widths(sections, xy, sizes)
+    half_m = float(width_m[counted].mean()) / 2
+    for end in (-1, 0):
+        xy = xy[::-1] if end == 0 else xy
+        tip, is_edge = float(sections.tip[end]), bool(sections.is_edge[end])
+        if not chain.is_free[end] or not np.isfinite(tip):
+            continue
+        base = xy[max(-len(xy), -1 - int(np.ceil(sections.radius[end])) - 4)]
+        step = xy[-1] - base
+        length_px, length_m = np.hypot(*step), np.hypot(*(step * sizes.at(xy[-1, 1])))
+        if length_px > 0:
+            more_px = tip if is_edge else tip - half_m * length_px / length_m
+            xy = _lengthened(xy, step / length_px, float(more_px))
+    return xy[::-1]
+
+
+def _lengthened(
+    xy: npt.NDArray[np.float64], direction: npt.NDArray[np.float64], by_px: float
+) -> npt.NDArray[np.float64]:
+    """A line that goes on beyond its last point, or ends before it, but not in its first half."""
+    if by_px >= 0:
+        return np.concatenate([xy, xy[-1:] + by_px * direction])
+    middle = len(xy) // 2
+    return np.concatenate([xy[:middle], shortened(xy[middle:][::-1], xy[-1], -by_px)[::-1]])
 
 
 def _shifts(chain: Chain) -> npt.NDArray[np.float64]:

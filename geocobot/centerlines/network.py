@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.centerlines.lines import Line
+from geocobot.centerlines.lines import Line, shortened
 
 _TO_RADII = 2.5
 """What a line does from a junction's radius to so many of them tells where it comes from."""
@@ -154,27 +154,6 @@ def turned(line: Line) -> Line:
     """The same line from its other end."""
     start, end, mean = line.radius
     return replace(line, nodes=line.nodes[::-1], xy=line.xy[::-1], radius=(end, start, mean))
-
-
-def shortened(
-    xy: npt.NDArray[np.float64], center: npt.NDArray[np.float64], radius: float
-) -> npt.NDArray[np.float64]:
-    """A line (N, 2) without its beginning up to where it leaves a circle for good.
-
-    At least its last point is left.
-    """
-    away = np.hypot(*(xy - center).T)
-    inside = np.flatnonzero(away < radius)
-    if not inside.size:
-        return xy
-    last = int(inside[-1])
-    if last + 1 >= len(xy):
-        return xy[-1:]
-    # The stretch leaves the circle where |p + t d| = radius.
-    p, d = xy[last] - center, xy[last + 1] - xy[last]
-    pd, dd = float(p @ d), float(d @ d)
-    t = (-pd + np.sqrt(max(pd * pd - dd * (float(p @ p) - radius**2), 0.0))) / dd
-    return np.concatenate([(xy[last] + min(t, 1.0) * d)[None], xy[last + 1 :]])
 
 
 def _joined(first: Line, second: Line, xy: npt.NDArray[np.float64]) -> Line:

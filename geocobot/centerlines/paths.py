@@ -64,8 +64,8 @@ def follow(lines: npt.NDArray[np.uint8], first: int, end: int) -> Paths:
 def tangents(paths: Paths) -> npt.NDArray[np.int64]:
     """Rows and columns (N, 2) from some pixels before each pixel of a path to some after it.
 
-    They are `TANGENT_PX` links away, or at the end of the path. Pixels without a link, and where
-    several paths meet, have none: 0.
+    They are `TANGENT_PX` links away, or at the end of the path. Free ends have theirs outwards;
+    pixels without a link, and where several paths meet, have none: 0.
     """
     first, end = paths.offsets[:-1], paths.offsets[1:]
     length = end - first
@@ -83,6 +83,8 @@ def tangents(paths: Paths) -> npt.NDArray[np.int64]:
     along[paths.pixels, 0] = paths.row[after] - paths.row[before]
     along[paths.pixels, 1] = paths.col[after] - paths.col[before]
     along[paths.degree > 2] = 0
+    begins = start[paths.degree[start] == 1]
+    along[begins] *= -1
     return along
 
 

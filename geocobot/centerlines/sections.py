@@ -40,6 +40,8 @@ class Sections:
         is_cut: whether the section meets two sides at about the same distance; shift and chord
             are 0 otherwise, as at junctions.
         score: of the class, in steps.
+        tip: how far the class goes on beyond a free end of a line; NaN where there is none.
+        is_edge: whether it goes on to the edge of the scene.
     """
 
     px: npt.NDArray[np.int64]
@@ -52,6 +54,8 @@ class Sections:
     chord_y: npt.NDArray[np.float32]
     is_cut: npt.NDArray[np.bool_]
     score: npt.NDArray[np.uint8]
+    tip: npt.NDArray[np.float64]
+    is_edge: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         """Number of pixels."""
@@ -72,6 +76,8 @@ def measure_sections(
     score: npt.NDArray[np.uint8],
     place: npt.NDArray[np.int64],
     along: npt.NDArray[np.int64],
+    *,
+    is_end: npt.NDArray[np.bool_],
     row_off: int,
 ) -> Sections:
     """Measure the cross-sections of pixels of lines.
@@ -84,7 +90,9 @@ def measure_sections(
             scene has so many.
         score: (N,) of the pixels, in steps.
         place: (N, 2) row and column of the pixels, within `labels`.
-        along: (N, 2) rows and columns in the direction of the line; 0 where it has none.
+        along: (N, 2) rows and columns in the direction of the line, outwards at its free ends; 0
+            where it has none.
+        is_end: (N,) whether it is a free end.
         row_off: row of the scene that `labels` starts with.
     """
     row, col = place.T
@@ -105,8 +113,17 @@ def measure_sections(
     length = np.hypot(*along.T)
     length = np.where(length > 0, length, np.nan)
     across = np.stack([-along[:, 1], along[:, 0]], axis=1) / length[:, None]
-    ahead = _way_out(labels, place, across, radius)
-    behind = _way_out(labels, place, -across, radius)
+    most_px = _INSIDE_PX + 2 * _MOST_SHIFT_PX
+    start = np.maximum(radius - _INSIDE_PX, 0)
+    ahead, is_open = _way_out(labels, place, across, start, most_px)
+    behind, is_open_behind = _way_out(labels, place, -across, start, most_px)
+    ahead[is_open | is_open_behind] = np.inf
+    tip, is_edge = np.full(row.size, np.nan), np.zeros(row.size, dtype=bool)
+    ends = np.flatnonzero(is_end & (radius <= MAX_HALF_WIDTH_PX))
+    outwards = along[ends] / length[ends, None]
+    tip[ends], is_edge[ends] = _way_out(
+        labels, place[ends], outwards, np.zeros(ends.size), 2.0 * MAX_HALF_WIDTH_PX
+    )
     with np.errstate(invalid="ignore"):  # infinite on both sides
         shift = (ahead - behind) / 2
         is_cut = (np.abs(shift) <= _MOST_SHIFT_PX) & (radius < 1.5 * MAX_HALF_WIDTH_PX)
@@ -123,6 +140,8 @@ def measure_sections(
         chord_y=chord[:, 0].astype(np.float32),
         is_cut=is_cut,
         score=score,
+        tip=tip,
+        is_edge=is_edge,
     )
 
 
@@ -141,20 +160,23 @@ def _way_out(
     labels: npt.NDArray[np.uint8],
     place: npt.NDArray[np.int64],
     direction: npt.NDArray[np.float64],
-    radius: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
+    start: npt.NDArray[np.float64],
+    most_px: float,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """How far (N,) it is from pixels (N, 2) along a direction until the class ends.
 
-    Infinite beyond twice the shift that is allowed, and where the scene ends first.
+    It is looked for from `start` (N,) to so much further, and infinite where it is not there. The
+    class ends with the scene, which is told too.
     """
     way = np.full(len(place), np.inf)
     active = np.flatnonzero(np.isfinite(direction[:, 0]))
-    start = np.maximum(radius - _INSIDE_PX, 0)
-    for i in range(int((_INSIDE_PX + 2 * _MOST_SHIFT_PX) / _STEP_PX) + 1):
+    is_edge = np.zeros(len(place), dtype=bool)
+    for i in range(int(most_px / _STEP_PX) + 1):
         along = start[active] + i * _STEP_PX
         inside, out = _where(labels, place[active], along[:, None] * direction[active])
         way[active[out]] = along[out]
-        active = active[inside & ~out]
+        is_edge[active[~inside]] = True
+        active = active[~out]
         if not active.size:
             break
     found = np.flatnonzero(np.isfinite(way))
@@ -165,7 +187,7 @@ def _way_out(
         _, out = _where(labels, place[found], middle[:, None] * direction[found])
         low, high = np.where(out, low, middle), np.where(out, middle, high)
     way[found] = (low + high) / 2
-    return way
+    return way, is_edge
 
 
 def _where(
@@ -175,7 +197,7 @@ def _where(
     # Halves away from the pixel: the same on both sides, and in whichever row it lies.
     there = place + np.copysign(np.floor(np.abs(off) + 0.5), off).astype(np.int64)
     inside = np.all((there >= 0) & (there < labels.shape), axis=1)
-    out = np.zeros(len(place), dtype=bool)
+    out = ~inside
     own = labels[place[inside, 0], place[inside, 1]]
     out[inside] = labels[there[inside, 0], there[inside, 1]] != own
     return np.asarray(inside), out

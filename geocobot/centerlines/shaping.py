@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocobot.centerlines.lines import Line
-from geocobot.centerlines.network import Network, Node, shortened
+from geocobot.centerlines.lines import Line, shortened
+from geocobot.centerlines.network import Network, Node
 from geocobot.centerlines.sizes import RowSizes
 
 GRID_PX = 2.0**-10

@@ -168,7 +168,8 @@ class CenterlineTracer:
             window.scores_at(paths, own, self._classes),
             np.stack([paths.row, paths.col], axis=1),
             _along(lines, paths, self._first - window.row_off, end - window.row_off),
-            window.row_off,
+            is_end=paths.degree == 1,
+            row_off=window.row_off,
         )
         self._lines += reduce_chains([*self._joiner.add(paths, sections, own)], self._sizes)
         if self._finder is not None:
