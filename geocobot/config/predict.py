@@ -108,8 +108,8 @@ class PredictOptions:
         least=0,
     )
     centerlines: bool = option(
-        "Also draw the middle lines of what is mapped, such as roads, with lengths and widths: as "
-        "a layer <out>_centerlines, or a file of that name where the format has one layer.",
+        "Also draw the middle lines of roads and the like, with lengths and widths; as a layer "
+        "<out>_centerlines, or a file of that name where the format has one layer.",
         False,
         group="Centerlines",
     )

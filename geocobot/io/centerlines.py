@@ -95,7 +95,7 @@ def read_lengths(polygons: Path) -> pd.DataFrame:
         )
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
-    return frame
+    return frame.reindex(columns=columns)  # a GeoJSON without features has no columns
 
 
 def _write_gpkg(lines: gpd.GeoDataFrame, path: Path, layer: str) -> None:

@@ -95,7 +95,13 @@ def make_map(
     scene = open_scene_for(
         raster, card.ranges, card.ground_pixel_m, resampling=chosen.resolution is not None
     )
-    (targets,) = choose_targets(chosen.raster, chosen.out, save_scores=True, save_classes=True)
+    (targets,) = choose_targets(
+        chosen.raster,
+        chosen.out,
+        save_scores=True,
+        save_classes=True,
+        centerlines=chosen.centerlines,
+    )
     job = MapJob.of(scene, targets, chosen, compute)
     run = MappingRun.claim(targets, resume=chosen.resume, overwrite=chosen.overwrite)
     engine = LocalEngine(predictor or StandIn(), compute, threads)
