@@ -1,8 +1,13 @@
-"""How well centerlines of buffered reference lines meet these lines, and what drawing them costs.
+"""Centerlines: how near they come to reference lines that were drawn with a width, and their cost.
 
-`python benchmarks/centerlines.py SCENE LINES` rasterizes lines with a width, draws the centerlines
-of the raster and compares both. `python benchmarks/centerlines.py --side 10000` draws them on a
-made-up network of streets, and prints the time and peak memory with and without them.
+Claim: half of what is drawn lies within 0.5 px of the reference.
+
+Usage: python benchmarks/centerlines.py SCENE LINES
+       python benchmarks/centerlines.py --side PX [--without]
+
+The first rasterizes lines with a width, draws the centerlines of the raster and compares both. The
+second draws them on a made-up network of streets and prints the time and the peak of memory;
+`--without` draws polygons alone.
 """
 
 from __future__ import annotations
