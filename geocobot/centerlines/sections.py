@@ -20,10 +20,6 @@ _MOST_SHIFT_PX = 2.0
 """Thinning puts no pixel of a line further from the middle."""
 
 
-_TIE_BREAKER = np.array([1e-4, 3.1415e-4])
-"""Lets one of several nearest pixels be the nearest, the same one wherever the rows were cut."""
-
-
 @dataclass(frozen=True)
 class Sections:
     """Pixels of lines with their cross-sections, (N,) each.
@@ -96,39 +92,15 @@ def measure_sections(
         row_off: row of the scene that `labels` starts with.
     """
     row, col = place.T
-    own = labels[row, col]
-    radius = np.full(row.size, float(REACH_PX))
-    for number in np.unique(own):
-        outside = _outside(labels, number)
-        mine = np.flatnonzero(own == number)
-        if not len(outside):
-            continue
-        # Beyond the reach the answer would depend on where the rows were cut.
-        places = place[mine]
-        distance, index = KDTree(outside).query(
-            places + _TIE_BREAKER, distance_upper_bound=REACH_PX - 1
-        )
-        found = np.isfinite(distance)
-        radius[mine[found]] = np.hypot(*(places[found] - outside[index[found]]).T)
+    radius = _radii(labels, place)
     length = np.hypot(*along.T)
-    length = np.where(length > 0, length, np.nan)
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1) / length[:, None]
-    most_px = _INSIDE_PX + 2 * _MOST_SHIFT_PX
-    start = np.maximum(radius - _INSIDE_PX, 0)
-    ahead, is_open = _way_out(labels, place, across, start, most_px)
-    behind, is_open_behind = _way_out(labels, place, -across, start, most_px)
-    ahead[is_open | is_open_behind] = np.inf
+    outwards = along / np.where(length > 0, length, np.nan)[:, None]
+    shift, chord, is_cut = _across(labels, place, outwards[:, ::-1] * [-1, 1], radius)
     tip, is_edge = np.full(row.size, np.nan), np.zeros(row.size, dtype=bool)
     ends = np.flatnonzero(is_end & (radius <= MAX_HALF_WIDTH_PX))
-    outwards = along[ends] / length[ends, None]
     tip[ends], is_edge[ends] = _way_out(
-        labels, place[ends], outwards, np.zeros(ends.size), 2.0 * MAX_HALF_WIDTH_PX
+        labels, place[ends], outwards[ends], np.zeros(ends.size), 2.0 * MAX_HALF_WIDTH_PX
     )
-    with np.errstate(invalid="ignore"):  # infinite on both sides
-        shift = (ahead - behind) / 2
-        is_cut = (np.abs(shift) <= _MOST_SHIFT_PX) & (radius < 1.5 * MAX_HALF_WIDTH_PX)
-    shift = np.where(is_cut, shift, 0.0)[:, None] * np.where(is_cut[:, None], across, 0.0)
-    chord = np.where(is_cut, ahead + behind, 0.0)[:, None] * np.where(is_cut[:, None], across, 0.0)
     return Sections(
         px=(row + row_off) * labels.shape[1] + col,
         x=np.asarray(col + 0.5),
@@ -143,6 +115,46 @@ def measure_sections(
         tip=tip,
         is_edge=is_edge,
     )
+
+
+def _radii(labels: npt.NDArray[np.uint8], place: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Distance (N,) from pixels (N, 2) to the nearest one that is not of their class.
+
+    It is `REACH_PX` at most: beyond it the answer would depend on where the rows were cut.
+    """
+    own = labels[place[:, 0], place[:, 1]]
+    radius = np.full(len(place), float(REACH_PX))
+    for number in np.unique(own):
+        outside = _outside(labels, number)
+        mine = np.flatnonzero(own == number)
+        if len(outside):
+            distance, _ = KDTree(outside).query(place[mine], distance_upper_bound=REACH_PX)
+            radius[mine] = np.minimum(distance, REACH_PX)
+    return radius
+
+
+def _across(
+    labels: npt.NDArray[np.uint8],
+    place: npt.NDArray[np.int64],
+    direction: npt.NDArray[np.float64],
+    radius: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """From pixels to the middle of the class, and from side to side, as rows and columns (N, 2).
+
+    Both are 0 where the class does not end at about the same distance on both sides, which is
+    told as well.
+    """
+    most_px = _INSIDE_PX + 2 * _MOST_SHIFT_PX
+    start = np.maximum(radius - _INSIDE_PX, 0)
+    ahead, is_open = _way_out(labels, place, direction, start, most_px)
+    behind, is_open_behind = _way_out(labels, place, -direction, start, most_px)
+    ahead[is_open | is_open_behind] = np.inf
+    with np.errstate(invalid="ignore"):  # infinite on both sides
+        shift = (ahead - behind) / 2
+        is_cut = (np.abs(shift) <= _MOST_SHIFT_PX) & (radius < 1.5 * MAX_HALF_WIDTH_PX)
+    direction = np.where(is_cut[:, None], direction, 0.0)
+    shift, chord = (np.where(is_cut, way, 0.0)[:, None] for way in (shift, ahead + behind))
+    return shift * direction, chord * direction, is_cut
 
 
 def _outside(labels: npt.NDArray[np.uint8], number: int) -> npt.NDArray[np.int64]:
