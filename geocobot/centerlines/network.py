@@ -175,4 +175,4 @@ def _joined(first: Line, second: Line, xy: npt.NDArray[np.float64]) -> Line:
 
 def _place(line: Line) -> tuple[int, tuple[int, int], int, list[float]]:
     """What no two lines have in common."""
-    return line.class_number, line.nodes, len(line.xy), line.xy[1].tolist()
+    return line.class_number, line.nodes, line.score_n, line.xy.ravel().tolist()
