@@ -156,6 +156,9 @@ class PredictKeywords(TypedDict, total=False):
     regularize: bool
     regularize_classes: Iterable[str] | None
     smooth: float
+    centerlines: bool
+    centerline_classes: Iterable[str] | None
+    bridge_gaps: float
     batch_size: int | None
     workers: int
     device: DeviceName
@@ -184,6 +187,9 @@ class VectorizeKeywords(TypedDict, total=False):
     regularize: bool
     regularize_classes: Iterable[str] | None
     smooth: float
+    centerlines: bool
+    centerline_classes: Iterable[str] | None
+    bridge_gaps: float
 
 
 class DemoKeywords(TypedDict, total=False):

@@ -148,6 +148,25 @@ class PredictOptions:
         group="Polygons",
         least=0,
     )
+    centerlines: bool = option(
+        "Also draw the middle lines of roads and the like, with lengths and widths; as a layer "
+        "<out>_centerlines, or a file of that name where the format has one layer.",
+        False,
+        group="Centerlines",
+    )
+    centerline_classes: tuple[str, ...] | None = option(
+        "Classes that get centerlines; default all.",
+        None,
+        group="Centerlines",
+        names="NAME,NAME",
+    )
+    bridge_gaps: float = option(
+        "Close gaps between the ends of centerlines up to so many metres, where the scores "
+        "support it; 0 closes none.",
+        0.0,
+        group="Centerlines",
+        least=0,
+    )
 
     batch_size: int | None = option(
         f"Tiles per forward pass; default {DEFAULT_TILES} of 256 px or 1 of 512 px and more, on a "

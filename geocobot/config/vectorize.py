@@ -52,3 +52,6 @@ class VectorizeOptions:
     regularize: bool = repeated(PredictOptions, "regularize")
     regularize_classes: tuple[str, ...] | None = repeated(PredictOptions, "regularize_classes")
     smooth: float = repeated(PredictOptions, "smooth")
+    centerlines: bool = repeated(PredictOptions, "centerlines")
+    centerline_classes: tuple[str, ...] | None = repeated(PredictOptions, "centerline_classes")
+    bridge_gaps: float = repeated(PredictOptions, "bridge_gaps")

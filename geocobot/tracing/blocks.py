@@ -31,6 +31,8 @@ class Block:
             none; None where no scores are known.
         above: (W,) uint8 classes of the row above, 0 at the top of the scene.
         below: (W,) uint8 classes of the row below, 0 at the bottom of the scene.
+        planes: (K, h, W) uint8 scores of all classes in steps, `NODATA` where there is no data;
+            None where no scores are known.
     """
 
     row_off: int
@@ -38,6 +40,7 @@ class Block:
     steps: npt.NDArray[np.uint8] | None
     above: npt.NDArray[np.uint8]
     below: npt.NDArray[np.uint8]
+    planes: npt.NDArray[np.uint8] | None
 
 
 def recut(
@@ -123,6 +126,7 @@ class _Rows:
             None if self.steps is None else _own_steps(self.labels, self.steps, classes),
             first[0] if len(first) else no_row,
             last[0] if len(last) else no_row,
+            self.steps,
         )
 
 

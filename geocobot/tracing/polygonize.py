@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, fields, replace
@@ -97,6 +97,7 @@ def polygonize(
     block_rows: int | None = None,
     threads: int = 1,
     squaring: SquaringTally | None = None,
+    watch: Callable[[Block], None] | None = None,
 ) -> Iterator[gpd.GeoDataFrame]:
     """Trace the classes of a scene into polygons, streaming.
 
@@ -116,6 +117,7 @@ def polygonize(
             height smooths slightly otherwise; the height of the strips never changes anything.
         threads: blocks that are traced at the same time, 1 in the consumer's own thread.
         squaring: counts what is squared.
+        watch: is shown every block before it is traced.
 
     Yields:
         Polygons that are complete, as frames with the columns of `attributes.COLUMNS`: ordered
@@ -130,6 +132,8 @@ def polygonize(
     rows = block_rows or block_rows_of(grid.width, clean)
     specks = SpeckRemoval(grid, clean.despeckle_m2)
     blocks = recut(strips, grid, classes, rows, filling, specks=specks)
+    if watch is not None:
+        blocks = _watched(blocks, watch)
     with ThreadPoolExecutor(threads, "tracing") if threads > 1 else nullcontext() as pool:
         traced = each_in_order(blocks, partial(_trace, grid=grid, clean=clean), pool, threads)
         framed = partial(_framed, grid=grid, classes=classes)
@@ -142,6 +146,13 @@ def polygonize(
                     squaring.add(number[kept], area_m2[kept], outlines.iou[kept])
                 if kept.any():
                     yield frame if kept.all() else frame[kept].reset_index(drop=True)
+
+
+def _watched(blocks: Iterable[Block], watch: Callable[[Block], None]) -> Iterator[Block]:
+    """Show blocks to somebody as they pass by."""
+    for block in blocks:
+        watch(block)
+        yield block
 
 
 def block_rows_of(width_px: int, clean: CleanOptions | None = None) -> int:

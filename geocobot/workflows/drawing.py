@@ -6,15 +6,17 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from geocobot.centerlines.trace import CenterlineTracer
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions, VectorizeOptions
 from geocobot.errors import ConfigError
 from geocobot.grid import GeoGrid
-from geocobot.io.polygons import PolygonWriter
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.tracing.squaring import SquaringTally
+from geocobot.workflows.centerlines import line_options
 from geocobot.workflows.mapped import ClassTotal, Tally, describe_squaring
+from geocobot.workflows.targets import OpenTargets
 
 _LOG = logging.getLogger("geocobot.workflows")
 
@@ -24,18 +26,18 @@ def draw(
     grid: GeoGrid,
     classes: Sequence[ClassSpec],
     options: PredictOptions | VectorizeOptions,
-    sink: PolygonWriter,
+    files: OpenTargets,
     *,
     threads: int = 1,
 ) -> tuple[ClassTotal, ...]:
-    """Trace strips into polygons, clean these, and write them as they come.
+    """Trace strips into polygons, clean these, and write them as they come; centerlines at the end.
 
     Args:
         strips: scores (K, h, W) or classes (h, W), top to bottom.
         grid: of all of them.
         classes: K classes, with the thresholds in force.
         options: say how the polygons are cleaned.
-        sink: takes them.
+        files: take them.
         threads: that trace at the same time.
 
     Returns:
@@ -55,9 +57,23 @@ def draw(
     )
     tally = Tally(classes)
     squaring = SquaringTally(clean.square_classes)
-    for frame in polygonize(strips, grid, classes, clean, threads=threads, squaring=squaring):
-        sink.append(frame)
+    how = line_options(options, classes)
+    tracer = None if how is None else CenterlineTracer(grid, classes, how)
+    for frame in polygonize(
+        strips,
+        grid,
+        classes,
+        clean,
+        threads=threads,
+        squaring=squaring,
+        watch=None if tracer is None else tracer.add,
+    ):
+        files.polygons.append(frame)
         tally.add(frame)
+    if tracer is not None:
+        lines = tracer.finish()
+        files.write_centerlines(lines)
+        tally.add_lines(lines)
     totals = tuple(
         replace(total, squaring=squaring.of(spec.number))
         for total, spec in zip(tally.totals(), classes, strict=True)
@@ -75,8 +91,10 @@ def check_drawing(options: PredictOptions | VectorizeOptions, classes: Sequence[
         classes: that there are.
 
     Raises:
-        ConfigError: classes are to be squared that are not there, or nothing is.
+        ConfigError: classes are to be squared, or to get centerlines, that are not there, or it
+            is said how and not that they are.
     """
+    line_options(options, classes)
     chosen = options.regularize_classes
     if chosen is None:
         return

@@ -15,6 +15,7 @@ import torch
 from geocobot._version import __version__
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
+from geocobot.io.centerlines import read_lengths
 from geocobot.io.cut import CutScene
 from geocobot.io.identity import last_change_ns, scene_identity
 from geocobot.io.polygons import read_areas
@@ -128,6 +129,7 @@ class MapJob:
             polygons=self.targets.polygons,
             scores=self.targets.scores,
             classes=self.targets.classes,
+            centerlines=self.targets.with_centerlines,
             config=self.targets.config,
             totals=totals,
             tiles=tiles,
@@ -162,6 +164,8 @@ class MapJob:
             return None
         tally = Tally(classes)
         tally.add(read_areas(self.targets.polygons))
+        if self.options.centerlines:
+            tally.add_lines(read_lengths(self.targets.polygons))
         return self.result(tally.totals(), tiles=0, seconds=0.0, is_recalled=True)
 
 

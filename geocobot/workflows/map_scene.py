@@ -83,7 +83,7 @@ def map_scene(
             closing(ahead(finished_rows(work, engine, pace.advance), depth)) as rows,
             closing(ahead(files.record(_strips(rows, work, scene)), depth)) as strips,
         ):
-            totals = draw(strips, job.native.grid, classes, options, files.polygons)
+            totals = draw(strips, job.native.grid, classes, options, files)
         files.write_config(to_yaml(options))
         files.write_project(scene_layers([job.native]) if job.targets.project else ())
         place.close()

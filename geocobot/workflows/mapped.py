@@ -21,12 +21,16 @@ class ClassTotal:
         polygons: how many.
         area_m2: their area on the ground, geodesic.
         squaring: what squaring their outlines has cost; None where they were not squared.
+        lines: how many centerlines.
+        length_m: their length on the ground, geodesic.
     """
 
     name: str
     polygons: int
     area_m2: float
     squaring: Squaring | None = None
+    lines: int = 0
+    length_m: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class SceneResult:
         polygons: the vector file.
         scores: the scores raster, or None.
         classes: the class raster, or None.
+        centerlines: the vector file that holds them, which may be that of the polygons; or None.
         config: the options that gave the result.
         totals: one per class of the model.
         tiles: how many the model could have seen, tiles without data included.
@@ -52,6 +57,7 @@ class SceneResult:
     polygons: Path
     scores: Path | None
     classes: Path | None
+    centerlines: Path | None
     config: Path
     totals: tuple[ClassTotal, ...]
     tiles: int
@@ -78,6 +84,7 @@ class SceneResult:
             + describe_totals(self.totals),
             *describe_squaring(self.totals),
             f"  polygons  {self.polygons}",
+            *describe_centerlines(self.polygons, self.centerlines, self.totals),
         ]
         extra = {"scores": self.scores, "classes": self.classes, "options": self.config}
         extra |= {"project": self.project}
@@ -152,6 +159,16 @@ class Tally:
                 area_m2=total.area_m2 + float(area_m2.sum()),
             )
 
+    def add_lines(self, frame: pd.DataFrame) -> None:
+        """Count centerlines, by their columns class_id and length_m."""
+        for number, total in self._totals.items():
+            length_m = frame["length_m"][frame["class_id"] == number]
+            self._totals[number] = replace(
+                total,
+                lines=total.lines + len(length_m),
+                length_m=total.length_m + float(length_m.sum()),
+            )
+
     def totals(self) -> tuple[ClassTotal, ...]:
         """One per class."""
         return tuple(self._totals.values())
@@ -173,6 +190,22 @@ def describe_totals(totals: Sequence[ClassTotal]) -> str:
 def describe_squaring(totals: Sequence[ClassTotal]) -> list[str]:
     """A line for each class whose outlines were squared."""
     return [f"  squared   {t.name}: {t.squaring.summary()}" for t in totals if t.squaring]
+
+
+def describe_centerlines(
+    polygons: Path, centerlines: Path | None, totals: Sequence[ClassTotal]
+) -> list[str]:
+    """A line that says where the centerlines are, and how long; none where there are none."""
+    if centerlines is None:
+        return []
+    where = "a second layer" if centerlines == polygons else str(centerlines)
+    found = ", ".join(f"{t.lines} of {t.name} ({_length(t.length_m)})" for t in totals if t.lines)
+    return [f"  lines     {where}: {found or 'none'}"]
+
+
+def _length(length_m: float) -> str:
+    """A length for people."""
+    return f"{length_m:.0f} m" if length_m < 1e3 else f"{length_m / 1e3:.1f} km"
 
 
 def _area(area_m2: float) -> str:

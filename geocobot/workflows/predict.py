@@ -24,7 +24,7 @@ from geocobot.workflows.map_scene import map_scene
 from geocobot.workflows.mapped import ClassTotal, Failure, PredictResult, SceneResult
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.opened import OF_A_SCENE, open_scenes, unless_alone
-from geocobot.workflows.project import VECTOR_LAYERS, wants_project
+from geocobot.workflows.project import wants_project
 from geocobot.workflows.targets import Targets, check_targets, choose_targets
 
 __all__ = ["ClassTotal", "PredictResult", "SceneResult", "predict"]
@@ -95,9 +95,10 @@ def _name_targets(options: PredictOptions, scenes: Scenes) -> tuple[Targets, ...
         options.out,
         save_scores=options.save_scores,
         save_classes=options.save_classes,
+        centerlines=options.centerlines,
         items=scenes.items,
     )
-    if wants_project(options.qgis_project, VECTOR_LAYERS):
+    if wants_project(options):
         targets = tuple(target.with_project() for target in targets)
     inputs = [*options.raster, *scenes.paths, *(options.area or ()), options.model]
     check_targets(targets, [*inputs, *filter(None, [options.checkpoint])])

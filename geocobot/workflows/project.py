@@ -9,6 +9,7 @@ from pathlib import Path
 from pyproj import CRS
 
 from geocobot.classes import ClassSpec
+from geocobot.config import PredictOptions, VectorizeOptions
 from geocobot.errors import GeocobotError
 from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.remote import is_remote
@@ -18,18 +19,13 @@ from geocobot.io.styles.raster import class_raster_style, scene_style, score_ras
 
 _LOG = logging.getLogger("geocobot.workflows")
 
-VECTOR_LAYERS = 1
-"""Layers of a vector file."""
 
+def wants_project(options: PredictOptions | VectorizeOptions) -> bool:
+    """Whether a result gets a project: if asked for, or where it has several vector layers.
 
-def wants_project(asked: bool | None, n_layers: int) -> bool:
-    """Whether a result gets a project.
-
-    Args:
-        asked: what the user said; None for nothing.
-        n_layers: of the vector file. QGIS asks which of several to open; a project shows all.
+    QGIS asks which layer of a file to open; a project shows all.
     """
-    return n_layers > 1 if asked is None else asked
+    return options.centerlines if options.qgis_project is None else options.qgis_project
 
 
 def class_layers(path: Path, crs: CRS, classes: Sequence[ClassSpec]) -> list[ProjectLayer]:

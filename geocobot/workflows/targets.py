@@ -12,12 +12,14 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import geopandas as gpd
 from pyproj import CRS
 
 from geocobot.classes import ClassSpec
 from geocobot.config.values import ScoresDtype
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
+from geocobot.io.centerlines import CenterlineWriter, centerlines_beside
 from geocobot.io.opening import GDAL_NAME
 from geocobot.io.output import new_files
 from geocobot.io.polygons import PolygonWriter
@@ -45,6 +47,10 @@ class Targets:
         classes_style: QGIS style beside it, or None.
         config: YAML with the options that gave the result.
         project: QGIS project that shows all of them, or None.
+        centerlines: vector file of the centerlines, or None where it is that of the polygons or
+            there are none.
+        centerlines_style: QGIS style beside it, or None.
+        with_centerlines: the vector file that holds the centerlines; None without any.
     """
 
     polygons: Path
@@ -54,11 +60,16 @@ class Targets:
     classes_style: Path | None
     config: Path
     project: Path | None = None
+    centerlines: Path | None = None
+    centerlines_style: Path | None = None
+    with_centerlines: Path | None = None
 
     @classmethod
-    def of_polygons(cls, vector: Path, *, with_project: bool = False) -> Targets:
-        """Polygons without rasters."""
-        targets = _beside(vector, save_scores=False, save_classes=False)
+    def of_polygons(
+        cls, vector: Path, *, centerlines: bool = False, with_project: bool = False
+    ) -> Targets:
+        """Polygons without rasters, with centerlines or not."""
+        targets = _beside(vector, save_scores=False, save_classes=False, centerlines=centerlines)
         return targets.with_project() if with_project else targets
 
     def with_project(self) -> Targets:
@@ -71,9 +82,15 @@ class Targets:
         return self.polygons.with_name(f"{self.polygons.name}.partial")
 
     def layers(
-        self, polygons: PolygonWriter, crs: CRS, classes: Sequence[ClassSpec]
+        self,
+        polygons: PolygonWriter,
+        lines: CenterlineWriter,
+        crs: CRS,
+        classes: Sequence[ClassSpec],
     ) -> Iterator[ProjectLayer]:
         """The results as layers of a QGIS project, the one on top first."""
+        if self.with_centerlines is not None:
+            yield lines.project_layer()
         yield polygons.project_layer()
         if self.classes is not None:
             yield from class_layers(self.classes, crs, classes)
@@ -82,9 +99,11 @@ class Targets:
 
     def paths(self) -> Iterator[Path]:
         """Every file that will be written."""
-        yield self.polygons
-        yield from parts_of(self.polygons)
-        others = (self.style, self.scores, self.classes, self.classes_style, self.project)
+        for vector in filter(None, (self.polygons, self.centerlines)):
+            yield vector
+            yield from parts_of(vector)
+        styles = (self.style, self.classes_style, self.centerlines_style)
+        others = (self.scores, self.classes, *styles, self.project)
         yield from (path for path in others if path is not None)
         yield self.config
 
@@ -99,12 +118,14 @@ class OpenTargets:
         write_config: takes the text of the YAML file.
         write_project: takes the layers that lie below the results, and writes the QGIS project,
             if there is to be one; all polygons are there by then.
+        write_centerlines: takes all centerlines at once.
     """
 
     polygons: PolygonWriter
     sinks: tuple[Callable[[Strip], None], ...]
     write_config: Callable[[str], None]
     write_project: Callable[[Iterable[ProjectLayer]], None]
+    write_centerlines: Callable[[gpd.GeoDataFrame], None]
 
     def record(self, strips: Iterable[Strip]) -> Iterator[Strip]:
         """Write strips to the rasters as they pass by."""
@@ -120,6 +141,7 @@ def choose_targets(
     *,
     save_scores: bool,
     save_classes: bool,
+    centerlines: bool = False,
     items: Sequence[str | None] | None = None,
 ) -> tuple[Targets, ...]:
     """Name the files of every scene, or those of all together.
@@ -130,6 +152,7 @@ def choose_targets(
             or a name that ends in a slash or has no extension); default the current folder.
         save_scores: whether there will be a scores raster.
         save_classes: whether there will be a class raster.
+        centerlines: whether there will be centerlines.
         items: id of the STAC item of each scene, or None; names the results of scenes whose files
             have the same name.
 
@@ -140,7 +163,9 @@ def choose_targets(
     is_folder = (
         out is None or os.path.isdir(folder) or out.endswith(("/", "\\")) or not folder.suffix
     )
-    beside = partial(_beside, save_scores=save_scores, save_classes=save_classes)
+    beside = partial(
+        _beside, save_scores=save_scores, save_classes=save_classes, centerlines=centerlines
+    )
     if not is_folder:
         return (beside(folder),)
     stems = _distinct([_stem(raster) for raster in rasters], items)
@@ -170,8 +195,9 @@ def _stem(raster: str) -> str:
     return Path(raster.partition("?")[0] if GDAL_NAME.match(raster) else raster).stem
 
 
-def _beside(vector: Path, *, save_scores: bool, save_classes: bool) -> Targets:
+def _beside(vector: Path, *, save_scores: bool, save_classes: bool, centerlines: bool) -> Targets:
     """Name everything after the vector file."""
+    lines = centerlines_beside(vector) if centerlines else None
     classes = vector.with_name(f"{vector.stem}_classes.tif") if save_classes else None
     return Targets(
         polygons=vector,
@@ -180,6 +206,9 @@ def _beside(vector: Path, *, save_scores: bool, save_classes: bool) -> Targets:
         classes=classes,
         classes_style=classes and style_beside(classes),
         config=vector.with_name(f"{vector.stem}_options.yaml"),
+        centerlines=lines,
+        centerlines_style=None if lines is None else style_beside(lines),
+        with_centerlines=(lines or vector) if centerlines else None,
     )
 
 
@@ -247,6 +276,15 @@ def open_targets(
                 moment=moment,
             )
         )
+        places = (targets.centerlines or targets.polygons, targets.centerlines_style)
+        lines = CenterlineWriter(
+            targets.polygons,
+            grid.crs,
+            classes,
+            unfinished=[unfinished[path] for path in places if path is not None],
+            origin=origin,
+            moment=moment,
+        )
         sinks: list[Callable[[Strip], None]] = []
         if (path := targets.scores) is not None:
             scores = ScoreWriter(
@@ -268,7 +306,7 @@ def open_targets(
 
         def write_project(below: Iterable[ProjectLayer]) -> None:
             if (path := targets.project) is not None:
-                layers = [*targets.layers(polygons, grid.crs, classes), *below]
+                layers = [*targets.layers(polygons, lines, grid.crs, classes), *below]
                 bounds = polygons.bounds or grid.bounds
                 project = Project(path.stem, layers, grid.crs, bounds)
                 project.write(unfinished[path], path, moment)
@@ -278,4 +316,5 @@ def open_targets(
             tuple(sinks),
             lambda text: write_text(config, text, targets.config),
             write_project,
+            lines.write,
         )

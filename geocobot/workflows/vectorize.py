@@ -22,11 +22,16 @@ from geocobot.settings import check_limits, to_yaml
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.drawing import check_drawing, draw, tell_if_empty
-from geocobot.workflows.mapped import ClassTotal, describe_squaring, describe_totals, with_threshold
+from geocobot.workflows.mapped import (
+    ClassTotal,
+    describe_centerlines,
+    describe_squaring,
+    describe_totals,
+    with_threshold,
+)
 from geocobot.workflows.moment import moment_now
 from geocobot.workflows.origin import name_of_model
 from geocobot.workflows.project import (
-    VECTOR_LAYERS,
     class_layers,
     scene_layers,
     scenes_beside,
@@ -46,6 +51,7 @@ class VectorizeResult:
     Attributes:
         scores: the raster.
         polygons: the vector file.
+        centerlines: the vector file that holds them, which may be the same; None without any.
         config: the options that gave the result.
         totals: one per class.
         seconds: from the first row to the finished file.
@@ -54,6 +60,7 @@ class VectorizeResult:
 
     scores: Path
     polygons: Path
+    centerlines: Path | None
     config: Path
     totals: tuple[ClassTotal, ...]
     seconds: float
@@ -71,6 +78,7 @@ class VectorizeResult:
             f"{self.scores.name}: {self.n_polygons} polygons in {self.seconds:.1f} s{found}",
             *describe_squaring(self.totals),
             f"  polygons  {self.polygons}",
+            *describe_centerlines(self.polygons, self.centerlines, self.totals),
             f"  options   {self.config}",
         ]
         return "\n".join([*lines, f"  project   {self.project}"] if self.project else lines)
@@ -91,8 +99,10 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     start_s = time.perf_counter()
     check_limits(options)
     vector = Path(options.out or f"{Path(options.scores.partition('?')[0]).stem}.gpkg")
-    with_project = wants_project(options.qgis_project, VECTOR_LAYERS)
-    targets = Targets.of_polygons(vector, with_project=with_project)
+    with_project = wants_project(options)
+    targets = Targets.of_polygons(
+        vector, centerlines=options.centerlines, with_project=with_project
+    )
     check_targets([targets], [options.scores, *filter(None, [options.model])])
     file = _open(options)
     origin = file.origin if isinstance(file, ScoreFile) else Origin()
@@ -121,7 +131,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
             file.grid,
             classes,
             options,
-            files.polygons,
+            files,
             threads=_cores(),
         )
         files.write_config(to_yaml(replace(options, out=str(vector))))
@@ -130,6 +140,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     return VectorizeResult(
         scores=Path(file.path),
         polygons=targets.polygons,
+        centerlines=targets.with_centerlines,
         config=targets.config,
         totals=totals,
         seconds=time.perf_counter() - start_s,
@@ -141,12 +152,12 @@ def _open(options: VectorizeOptions) -> ScoreFile | ClassRaster:
     """The raster, which has scores where the options ask something of them."""
     if not holds_classes(options.scores):
         return ScoreFile.open(options.scores)
-    for name in ("threshold", "high_threshold"):
-        if getattr(options, name) is not None:
+    for name in ("threshold", "high_threshold", "bridge_gaps"):
+        if getattr(options, name):
             raise ConfigError(
                 f"--{name.replace('_', '-')}",
                 f"is given, and {options.scores} holds class numbers",
-                "Thresholds are for scores",
+                "It asks something of scores",
                 "Leave it out, or name the raster of scores",
             )
     return ClassRaster.open(options.scores)

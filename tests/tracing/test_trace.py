@@ -19,6 +19,7 @@ def block_of(labels: np.ndarray, above: str = "", below: str = "") -> Block:
         np.where(labels > 0, 127, 0).astype(np.uint8),
         parse(above)[0] if above else nothing,
         parse(below)[0] if below else nothing,
+        np.zeros((1, *labels.shape), dtype=np.uint8),
     )
 
 

@@ -26,6 +26,7 @@ from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.map_scene import map_scene
 from geocobot.workflows.mapped import SceneResult
 from geocobot.workflows.mapping_run import MappingRun
+from geocobot.workflows.project import wants_project
 from geocobot.workflows.targets import choose_targets
 
 TILE_PX = 64
@@ -95,8 +96,14 @@ def make_map(
     scene = open_scene_for(
         raster, card.ranges, card.ground_pixel_m, resampling=chosen.resolution is not None
     )
-    (targets,) = choose_targets(chosen.raster, chosen.out, save_scores=True, save_classes=True)
-    if chosen.qgis_project:
+    (targets,) = choose_targets(
+        chosen.raster,
+        chosen.out,
+        save_scores=True,
+        save_classes=True,
+        centerlines=chosen.centerlines,
+    )
+    if wants_project(chosen):
         targets = targets.with_project()
     job = MapJob.of(scene, targets, chosen, compute)
     run = MappingRun.claim(targets, resume=chosen.resume, overwrite=chosen.overwrite)

@@ -31,7 +31,6 @@ from geocobot.io.scores import ScoreWriter
 from geocobot.settings import make_options, read_yaml
 from geocobot.tiling import Strip
 from geocobot.tracing.attributes import COLUMNS
-from geocobot.workflows.project import wants_project
 from geocobot.workflows.vectorize import vectorize
 
 from .stand_in import make_map
@@ -317,8 +316,43 @@ def test_without_being_asked_one_layer_needs_no_project(scene, tmp_path):
     done = geocobot.vectorize(scores=mapped.scores, out=tmp_path / "o.gpkg")
     assert done.project is mapped.project is None
     assert not list(tmp_path.glob("*.qgz"))
-    assert wants_project(None, 2)
-    assert not wants_project(False, 2)
+
+
+def test_two_layers_get_a_project_unless_refused(scene, tmp_path):
+    mapped = make_map(scene, tmp_path / "map.gpkg")
+    lines = geocobot.vectorize(
+        scores=mapped.scores, out=tmp_path / "o.gpkg", centerlines=True, bridge_gaps=5.0
+    )
+    assert lines.project == tmp_path / "o.qgz"
+    assert titles(project_of(lines.project))[:2] == ["o_centerlines", "o"]
+    styles = gpd.read_file(lines.polygons, layer="layer_styles")
+    assert set(styles["f_table_name"]) == {"o", "o_centerlines"}
+    refused = geocobot.vectorize(
+        scores=mapped.scores, out=tmp_path / "p.gpkg", centerlines=True, qgis_project=False
+    )
+    assert refused.project is None
+    assert not (tmp_path / "p.qgz").exists()
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".geojson", ".parquet", ".shp"])
+def test_classes_give_the_centerlines_of_their_scores(scene, tmp_path, suffix):
+    mapped = make_map(scene, tmp_path / "map.gpkg", save_classes=True)
+    found = []
+    for raster, name in ((mapped.scores, "scores"), (mapped.classes, "classes")):
+        done = geocobot.vectorize(
+            scores=raster, out=tmp_path / f"{name}{suffix}", centerlines=True, min_area=0
+        )
+        found.append([(t.lines, round(t.length_m, 3)) for t in done.totals])
+        if suffix != ".gpkg":
+            assert done.centerlines == tmp_path / f"{name}_centerlines{suffix}"
+            assert done.centerlines.with_suffix(".qml").exists()
+    assert found[0] == found[1]
+    assert sum(lines for lines, _ in found[0]) > 5
+    layer = {"layer": "classes_centerlines"} if suffix == ".gpkg" else {}
+    read = gpd.read_parquet if suffix == ".parquet" else gpd.read_file
+    frame = read(done.centerlines, **layer)
+    assert frame["score"].isna().all()
+    assert (frame["width_m"] > 0).all()
 
 
 def test_the_license_is_handed_on_from_the_scores_unless_another_is_given(scene, tmp_path):

@@ -3,11 +3,18 @@
 from geocobot.io.styles.geopackage import embed_metadata, embed_styles, geopackage_layer
 from geocobot.io.styles.metadata import Origin, describe, history, metadata_of, metadata_xml
 from geocobot.io.styles.raster import class_raster_qml, score_raster_style
-from geocobot.io.styles.vector import centerline_qml, polygon_styles, qml_of, score_qml
+from geocobot.io.styles.vector import (
+    centerline_qml,
+    centerline_style,
+    polygon_styles,
+    qml_of,
+    score_qml,
+)
 
 __all__ = [
     "Origin",
     "centerline_qml",
+    "centerline_style",
     "class_raster_qml",
     "describe",
     "embed_metadata",

@@ -1,0 +1,1 @@
+"""Class strips to centerlines: a clean network of lines with their widths."""

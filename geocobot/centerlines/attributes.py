@@ -1,0 +1,81 @@
+"""What each line says of itself: class, length and width on the ground, score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+
+from geocobot.centerlines.lines import Line
+from geocobot.classes import ClassSpec
+from geocobot.grid import GeoGrid
+from geocobot.ground import degrees_of, geod_of
+from geocobot.steps import SCORE_SCALE
+
+COLUMNS = ("class_id", "class_name", "length_m", "width_m", "score")
+"""Attributes of every line, in this order."""
+
+# A straight map line and the geodesic between its ends part by little over such a length.
+_LONGEST_M = 1000.0
+
+
+def as_frame(
+    geometry: npt.NDArray[np.object_],
+    lines: Sequence[Line],
+    grid: GeoGrid,
+    classes: Sequence[ClassSpec],
+) -> gpd.GeoDataFrame:
+    """Place lines on the map and give them their attributes.
+
+    Args:
+        geometry: (N,) lines in pixels of the grid.
+        lines: (N,) what is known of each.
+        grid: the scene's grid.
+        classes: names of the class numbers.
+
+    Returns:
+        Columns class_id (int64), class_name, length_m (geodesic), width_m (mean width on the
+        ground), score (mean score of the class along the line, 0 to 1), and the lines in the
+        grid's CRS.
+    """
+    names = {spec.number: spec.name for spec in classes}
+    numbers = [line.class_number for line in lines]
+    return gpd.GeoDataFrame(
+        {
+            "class_id": np.array(numbers, dtype=np.int64),
+            "class_name": pd.array([names[n] for n in numbers], dtype="str"),
+            "length_m": _lengths_m(geometry, grid),
+            "width_m": np.array([line.width_sum / line.width_n for line in lines], dtype=float),
+            "score": np.array(
+                [line.score_sum / line.score_n / SCORE_SCALE for line in lines], dtype=float
+            ),
+        },
+        geometry=np.asarray(shapely.transform(geometry, lambda px: _to_crs(px, grid))),
+        crs=grid.crs,
+    )
+
+
+def _lengths_m(geometry: npt.NDArray[np.object_], grid: GeoGrid) -> npt.NDArray[np.float64]:
+    """Geodesic lengths (N,) on the ellipsoid of the grid's CRS."""
+    if not geometry.size:
+        return np.empty(0)
+    dense = shapely.segmentize(geometry, _LONGEST_M / max(grid.ground_pixel_m))
+    px, line = shapely.get_coordinates(dense, return_index=True)
+    xy = _to_crs(px, grid)
+    lon, lat = degrees_of(grid.crs, xy[:, 0], xy[:, 1])
+    within = line[1:] == line[:-1]
+    _, _, steps_m = geod_of(grid.crs).inv(lon[:-1], lat[:-1], lon[1:], lat[1:])
+    lengths_m = np.zeros(len(geometry))
+    np.add.at(lengths_m, line[1:][within], steps_m[within])
+    return lengths_m
+
+
+def _to_crs(px: npt.NDArray[np.float64], grid: GeoGrid) -> npt.NDArray[np.float64]:
+    """Columns and rows to coordinates of the grid's CRS."""
+    x = grid.transform.a * px[:, 0] + grid.transform.c
+    y = grid.transform.e * px[:, 1] + grid.transform.f
+    return np.stack([x, y], axis=1)

@@ -1,0 +1,209 @@
+"""Classified blocks in, a network of centerlines out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+
+from geocobot.centerlines.attributes import as_frame
+from geocobot.centerlines.cleaning import clean_lines
+from geocobot.centerlines.gaps import Gap, GapFinder, bridge
+from geocobot.centerlines.joining import Joiner
+from geocobot.centerlines.lines import Line, reduce_chains
+from geocobot.centerlines.network import Network
+from geocobot.centerlines.paths import TANGENT_PX, Paths, follow, tangents
+from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions, prune_spurs
+from geocobot.centerlines.sections import measure_sections
+from geocobot.centerlines.shaping import shape_lines
+from geocobot.centerlines.sizes import RowSizes
+from geocobot.centerlines.thinning import REACH_PX, thin
+from geocobot.classes import ClassSpec
+from geocobot.grid import GeoGrid
+from geocobot.steps import SCORE_SCALE
+from geocobot.tracing.blocks import Block
+
+_PIXELS_AT_ONCE = 2**24
+_LEAST_ROWS, _MOST_ROWS = 256, 2048
+
+
+_BEYOND = REACH_PX + TANGENT_PX + 4
+"""Rows above and below those that are done: lines are followed into the next ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineOptions:
+    """How centerlines are drawn, on the ground whatever the CRS.
+
+    Attributes:
+        class_numbers: of the classes that get centerlines; None for all.
+        bridge_gaps_m: gaps up to so long are closed where the scores support it.
+        simplify_m: lines keep within so much of their course when corners are left out.
+        min_area_m2: lines that meet are dropped where length times width of all of them, ends
+            included, is less.
+    """
+
+    class_numbers: frozenset[int] | None = None
+    bridge_gaps_m: float = 0.0
+    simplify_m: float = 0.0
+    min_area_m2: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of the scene from `row_off` on: labels (n, W), scores of all classes (K, n, W)."""
+
+    row_off: int
+    labels: npt.NDArray[np.uint8]
+    planes: npt.NDArray[np.uint8]
+
+    @classmethod
+    def none(cls, n_classes: int, width: int) -> _Rows:
+        """No rows, at the top of the scene."""
+        return cls(0, np.empty((0, width), np.uint8), np.empty((n_classes, 0, width), np.uint8))
+
+    def followed_by(self, blocks: Sequence[Block], classes: Sequence[ClassSpec]) -> _Rows:
+        """With the rows of blocks below."""
+        return _Rows(
+            self.row_off,
+            np.concatenate([self.labels, *(block.classes for block in blocks)]),
+            np.concatenate([self.planes, *(_planes_of(b, classes) for b in blocks)], axis=1),
+        )
+
+    def between(self, first: int, end: int) -> _Rows:
+        """Those of the rows from one to before another of the scene that are here."""
+        rows = slice(max(first - self.row_off, 0), max(end - self.row_off, 0))
+        return _Rows(self.row_off + rows.start, self.labels[rows], self.planes[:, rows])
+
+    def copied(self) -> _Rows:
+        """The same rows, keeping no others in memory."""
+        return _Rows(self.row_off, self.labels.copy(), self.planes.copy())
+
+    def scores_at(
+        self, paths: Paths, numbers: npt.NDArray[np.uint8], classes: Sequence[ClassSpec]
+    ) -> npt.NDArray[np.uint8]:
+        """Score (N,) of the class of each pixel of lines, in steps."""
+        plane = np.zeros(256, dtype=np.int64)
+        plane[[spec.number for spec in classes]] = np.arange(len(classes))
+        return self.planes[plane[numbers], paths.row, paths.col]
+
+
+class CenterlineTracer:
+    """Takes the blocks of a scene from top to bottom and hands back its centerlines at the end.
+
+    Memory holds some rows of pixels and the lines found so far: of these, few points each. What
+    comes out depends neither on the height of the blocks nor on how many rows are done at a time.
+
+    Args:
+        grid: the scene's grid.
+        classes: the classes of the blocks' planes.
+        options: which lines, and how.
+        rows: that are thinned at a time; default by the grid's width.
+    """
+
+    def __init__(
+        self,
+        grid: GeoGrid,
+        classes: Sequence[ClassSpec],
+        options: LineOptions,
+        *,
+        rows: int | None = None,
+    ) -> None:
+        self._grid = grid
+        self._classes = tuple(classes)
+        self._options = options
+        wanted = options.class_numbers
+        self._unwanted = [
+            s.number for s in classes if wanted is not None and s.number not in wanted
+        ]
+        fitting = min(max(_PIXELS_AT_ONCE // grid.width, _LEAST_ROWS), _MOST_ROWS)
+        self._rows_at_once = rows or fitting
+        self._sizes = RowSizes(grid)
+        self._joiner = Joiner()
+        self._lines: list[Line] = []
+        self._gaps: list[Gap] = []
+        self._finder = None
+        if options.bridge_gaps_m > 0:
+            self._finder = GapFinder(classes, options.bridge_gaps_m, self._sizes, grid.width)
+        self._arrived: list[Block] = []
+        self._first = 0
+        self._has_scores = True
+        self._kept = _Rows.none(len(classes), grid.width)
+
+    def add(self, block: Block) -> None:
+        """Take the next rows."""
+        self._arrived.append(block)
+        self._has_scores = block.planes is not None
+        end = block.row_off + len(block.classes)
+        while self._first < self._grid.height:
+            needed = self._first + self._rows_at_once + _BEYOND
+            if end < min(needed, self._grid.height):
+                break
+            self._kept = self._kept.followed_by(self._arrived, self._classes)
+            self._arrived = []
+            self._trace(min(self._first + self._rows_at_once, self._grid.height))
+
+    def finish(self) -> gpd.GeoDataFrame:
+        """The centerlines, with the columns of `attributes.COLUMNS`; empty where there are none."""
+        network = Network(self._lines)
+        prune_spurs(network)
+        join_junctions(network)
+        bridge(network, self._gaps, self._sizes)
+        drop_blobs(network)
+        drop_small(network, self._sizes, self._options.min_area_m2)
+        shaped = shape_lines(network, self._sizes, self._options.simplify_m)
+        geometry, source = clean_lines(shaped)
+        frame = as_frame(geometry, [shaped.lines[i] for i in source], self._grid, self._classes)
+        return frame if self._has_scores else frame.assign(score=np.nan)
+
+    def _trace(self, end: int) -> None:
+        """Find the lines from the first row that is not done to another."""
+        window = self._kept.between(self._first - _BEYOND, end + _BEYOND)
+        labels = window.labels.copy()
+        labels[np.isin(labels, self._unwanted)] = 0
+        lines = thin(labels)
+        paths = follow(lines, self._first - window.row_off, end - window.row_off)
+        own = labels[paths.row, paths.col]
+        sections = measure_sections(
+            labels,
+            window.scores_at(paths, own, self._classes),
+            np.stack([paths.row, paths.col], axis=1),
+            _along(lines, paths, self._first - window.row_off, end - window.row_off),
+            is_end=paths.degree == 1,
+            row_off=window.row_off,
+        )
+        self._lines += reduce_chains([*self._joiner.add(paths, sections, own)], self._sizes)
+        if self._finder is not None:
+            row = paths.row + window.row_off
+            is_end = (paths.degree == 1) & (row >= self._first) & (row < end)
+            ends = np.stack([sections.px, own, sections.radius], axis=1)[is_end]
+            rows = self._kept.between(self._first - self._finder.reach_px, end)
+            self._gaps += self._finder.add(
+                ends, self._first, rows.labels, rows.planes, rows.row_off
+            )
+        self._first = end
+        above = max(_BEYOND, self._finder.reach_px if self._finder else 0)
+        self._kept = self._kept.between(end - above, self._grid.height).copied()
+
+
+def _planes_of(block: Block, classes: Sequence[ClassSpec]) -> npt.NDArray[np.uint8]:
+    """Scores (K, h, W) of a block: where none are known, full ones for the class that is there."""
+    if block.planes is not None:
+        return block.planes
+    return np.stack(
+        [np.where(block.classes == s.number, np.uint8(SCORE_SCALE), np.uint8(0)) for s in classes]
+    )
+
+
+def _along(
+    lines: npt.NDArray[np.uint8], paths: Paths, first: int, end: int
+) -> npt.NDArray[np.int64]:
+    """Tangents (N, 2) of the pixels of the paths of some rows, whatever these rows cut off."""
+    more = TANGENT_PX + 1
+    wider = follow(lines, max(first - more, 0), min(end + more, len(lines)))
+    width = lines.shape[1]
+    place = np.searchsorted(wider.row * width + wider.col, paths.row * width + paths.col)
+    return np.asarray(tangents(wider)[place])

@@ -1,0 +1,57 @@
+"""Which classes get centerlines, and how, by the options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from geocobot.centerlines.trace import LineOptions
+from geocobot.classes import ClassSpec
+from geocobot.config import PredictOptions, VectorizeOptions
+from geocobot.errors import ConfigError
+
+
+def line_options(
+    options: PredictOptions | VectorizeOptions, classes: Sequence[ClassSpec]
+) -> LineOptions | None:
+    """How centerlines are drawn; None where none are.
+
+    Args:
+        options: of the command.
+        classes: that there are.
+
+    Raises:
+        ConfigError: they say how centerlines are drawn, and none are; or name an unknown class.
+    """
+    named = options.centerline_classes
+    if not options.centerlines:
+        _refuse_without(options)
+        return None
+    numbers = {spec.name: spec.number for spec in classes}
+    if named is not None and (unknown := [name for name in named if name not in numbers]):
+        raise ConfigError(
+            "--centerline-classes",
+            f"names {', '.join(unknown)}",
+            f"The classes are {', '.join(numbers)}",
+            "Name some of these, or leave it out for all",
+        )
+    return LineOptions(
+        class_numbers=None if named is None else frozenset(numbers[name] for name in named),
+        bridge_gaps_m=options.bridge_gaps,
+        simplify_m=options.simplify,
+        min_area_m2=options.min_area,
+    )
+
+
+def _refuse_without(options: PredictOptions | VectorizeOptions) -> None:
+    """Refuse to say how centerlines are drawn where none are."""
+    for flag, is_given in (
+        ("--centerline-classes", options.centerline_classes is not None),
+        ("--bridge-gaps", options.bridge_gaps > 0),
+    ):
+        if is_given:
+            raise ConfigError(
+                flag,
+                "is given, and no centerlines are drawn",
+                "It says how centerlines are drawn",
+                "Add --centerlines, or leave it out",
+            )
