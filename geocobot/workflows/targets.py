@@ -99,11 +99,11 @@ class Targets:
 
     def paths(self) -> Iterator[Path]:
         """Every file that will be written."""
-        for vector in filter(None, (self.polygons, self.centerlines)):
-            yield vector
-            yield from parts_of(vector)
-        styles = (self.style, self.classes_style, self.centerlines_style)
-        others = (self.scores, self.classes, *styles, self.project)
+        yield self.polygons
+        yield from parts_of(self.polygons)
+        rasters = (self.scores, self.classes, self.classes_style)
+        lines = (self.centerlines, *parts_of(self.centerlines or ""), self.centerlines_style)
+        others = (self.style, *rasters, *lines, self.project)
         yield from (path for path in others if path is not None)
         yield self.config
 

@@ -19,6 +19,7 @@ from geocobot.config import PredictOptions
 from geocobot.errors import CrsError, OverlapError, PixelSizeError, ResumeError
 from geocobot.inference.engines import LocalEngine
 from geocobot.io.scene import Scene
+from geocobot.io.styles import Origin
 from geocobot.settings import make_options, read_yaml
 from geocobot.workflows.predict import predict
 
@@ -69,9 +70,16 @@ def whole(scene_factory, land):
     return scene_factory("whole.tif", image=land, nodata=0, transform=ORIGIN)
 
 
+@pytest.fixture
+def nameless(monkeypatch):
+    """Results that do not say which files they were made of."""
+    monkeypatch.setattr("geocobot.workflows.map_scene.origin_of", lambda *_: Origin())
+
+
 SEVERAL = pytest.param({"devices": 2, "threads": 2}, marks=pytest.mark.slow)
 
 
+@pytest.mark.usefixtures("nameless")
 @pytest.mark.parametrize("how", [{}, {"workers": 2}, SEVERAL])
 def test_parts_of_a_scene_give_the_map_of_the_scene(tmp_path, model, whole, corners, how):
     """Polygons cross the files' edges, and where files overlap nothing is there twice."""
@@ -138,6 +146,7 @@ def test_resumed_maps_have_the_same_bytes(tmp_path, model, corners, monkeypatch)
     assert contents(tmp_path) == contents(tmp_path / "calm")
 
 
+@pytest.mark.usefixtures("nameless")
 def test_a_part_of_the_whole(tmp_path, model, corners, whole):
     bounds = (500_100.0, 4_999_830.0, 500_260.0, 4_999_960.0)
     predict(options_for(model, [whole], tmp_path / "whole", bbox=bounds))
