@@ -88,6 +88,7 @@ class TrainKeywords(InputKeywords, total=False):
     prompt: PromptName
     model_dtype: DtypeName
     head: HeadName
+    separate: bool
     adapter: AdapterName
     cobot: bool
     rank: int | None
@@ -149,6 +150,7 @@ class PredictKeywords(TypedDict, total=False):
     min_area: float
     simplify: float
     close_holes: float
+    separate: bool | None
     batch_size: int | None
     workers: int
     device: DeviceName
@@ -170,6 +172,7 @@ class VectorizeKeywords(TypedDict, total=False):
     min_area: float
     simplify: float
     close_holes: float
+    separate: bool | None
 
 
 class DemoKeywords(TypedDict, total=False):

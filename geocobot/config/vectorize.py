@@ -43,3 +43,9 @@ class VectorizeOptions:
     min_area: float = repeated(PredictOptions, "min_area")
     simplify: float = repeated(PredictOptions, "simplify")
     close_holes: float = repeated(PredictOptions, "close_holes")
+    separate: bool | None = option(
+        "Cut polygons where one object ends and the next begins; default where the raster has a "
+        "band that tells.",
+        None,
+        group="Polygons",
+    )

@@ -15,7 +15,15 @@ from geocobot.errors import BandError
 from geocobot.grid import GeoGrid
 from geocobot.io.opening import check_path, look_at
 from geocobot.io.scene import Scene
-from geocobot.io.scores import BLOCK_PX, CLASS_TAG, COLOR_TAG, THRESHOLD_TAG
+from geocobot.io.scores import (
+    BLOCK_PX,
+    CLASS_TAG,
+    COLOR_TAG,
+    INTERIOR_NAME,
+    INTERIOR_PLANE,
+    PLANE_TAG,
+    THRESHOLD_TAG,
+)
 from geocobot.io.source import alpha_band
 from geocobot.steps import NODATA, SCORE_SCALE
 from geocobot.tiling import Strip
@@ -29,7 +37,8 @@ class ScoreFile:
     """A raster of scores.
 
     Attributes:
-        scene: the raster, with a band for each class.
+        scene: the raster, with a band for each class, and one of the insides of single objects
+            where it has one.
         classes: with the thresholds that the file says, or 0.5.
         in_steps: whether values are steps, as geocobot writes them, and not scores from 0 to 1.
     """
@@ -37,6 +46,22 @@ class ScoreFile:
     scene: Scene
     classes: tuple[ClassSpec, ...]
     in_steps: bool
+
+    @property
+    def separates(self) -> bool:
+        """Whether there is a band of the insides of single objects, the last one."""
+        return len(self.scene.bands) > len(self.classes)
+
+    def of_classes(self) -> ScoreFile:
+        """The same without a band of the insides of single objects."""
+        n = len(self.classes)
+        scene = replace(
+            self.scene,
+            bands=self.scene.bands[:n],
+            band_names=self.scene.band_names[:n],
+            band_nodata=self.scene.band_nodata[:n],
+        )
+        return replace(self, scene=scene)
 
     @classmethod
     def open(cls, path: str | Path) -> ScoreFile:
@@ -56,10 +81,11 @@ class ScoreFile:
         said = look_at(str(path), lambda source: _said(source, path))
         # A model reads few bands, and so `Scene.open` allows few.
         first = Scene.open(path, bands=said.bands[:1])
+        names = [spec.name for spec in said.classes]
         scene = replace(
             first,
             bands=said.bands,
-            band_names=tuple(spec.name for spec in said.classes),
+            band_names=(*names, INTERIOR_NAME)[: len(said.bands)],
             band_nodata=said.nodata,
         )
         return cls(scene, said.classes, said.in_steps)
@@ -143,7 +169,9 @@ def _said(source: Any, path: str | Path) -> _Said:
     bands = tuple(b for b in range(1, source.count + 1) if b != alpha)
     in_steps = _are_steps(source, bands, path)
     nodata = tuple(source.nodatavals[b - 1] for b in bands)
-    return _Said(bands, _classes_of(source, bands), nodata, in_steps)
+    is_last_inside = source.tags(bands[-1]).get(PLANE_TAG) == INTERIOR_PLANE
+    of_classes = bands[:-1] if is_last_inside and len(bands) > 1 else bands
+    return _Said(bands, _classes_of(source, of_classes), nodata, in_steps)
 
 
 def _are_steps(source: Any, bands: tuple[int, ...], path: str | Path) -> bool:

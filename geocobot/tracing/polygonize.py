@@ -21,6 +21,7 @@ from geocobot.tracing.attributes import as_frame
 from geocobot.tracing.blocks import Block, recut
 from geocobot.tracing.holes import HoleFilling
 from geocobot.tracing.seams import SeamJoiner
+from geocobot.tracing.separation import separated
 from geocobot.tracing.simplify import simplify_pieces
 from geocobot.tracing.trace import Pieces, trace_block
 
@@ -29,6 +30,9 @@ BLOCK_ROWS = 512
 
 WIDE_PX = 50_000
 """Scenes wider than this are traced in lower blocks, to keep memory low."""
+
+LEAST_MARGIN_ROWS = 32
+"""Rows of its neighbors that a block is cut into objects with; or a quarter of its own."""
 
 _SIZE_MARGIN = 1.05
 """No pixel is larger than the largest of nine by more than this."""
@@ -69,6 +73,7 @@ def polygonize(
     classes: Sequence[ClassSpec],
     clean: CleanOptions,
     *,
+    separate: bool = False,
     block_rows: int | None = None,
 ) -> Iterator[gpd.GeoDataFrame]:
     """Trace the classes of a scene into polygons, streaming.
@@ -84,6 +89,8 @@ def polygonize(
         classes: the classes of the strips' planes; each pixel takes the one that
             `geocobot.classes.classify` gives it.
         clean: what to drop, fill and smooth.
+        separate: whether the strips' last plane is of the insides of single objects, by which
+            polygons are cut apart, see `tracing.separation`.
         block_rows: rows that are traced at a time; default by the grid's width. Simplified
             outlines keep the points in which they cross from one block to the next, so another
             height smooths slightly otherwise;
@@ -100,7 +107,8 @@ def polygonize(
     joiner = SeamJoiner(grid.width)
     filling = HoleFilling(grid, clean.close_holes_m2)
     rows = block_rows or block_rows_of(grid.width)
-    for block in recut(strips, grid, classes, rows, filling):
+    blocks = recut(strips, grid, classes, rows, filling, separate=separate)
+    for block in separated(blocks, max(rows // 4, LEAST_MARGIN_ROWS)) if separate else blocks:
         pieces = trace_block(block)
         if clean.min_area_m2 > 0:
             pieces = pieces.only(_may_be_large(pieces, block, grid, clean))

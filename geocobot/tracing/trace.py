@@ -11,7 +11,7 @@ import shapely
 
 from geocobot.steps import SCORE_SCALE
 from geocobot.tracing.blocks import Block
-from geocobot.tracing.components import PIXELS_AT_ONCE, Components
+from geocobot.tracing.components import PIXELS_AT_ONCE, Components, Labels
 from geocobot.tracing.rings import build_polygons, order_cycles, twice_areas
 
 EAST, NORTH, WEST, SOUTH = range(4)
@@ -86,12 +86,9 @@ def trace_block(block: Block) -> Pieces:
     """
     height, width = block.classes.shape
     # One row of neighbours above and below, then a frame of background around everything.
-    framed = np.zeros((height + 4, width + 2), dtype=np.uint8)
-    framed[1, 1:-1], framed[2:-2, 1:-1], framed[-2, 1:-1] = (
-        block.above,
-        block.classes,
-        block.below,
-    )
+    above, labels, below = block.drawn
+    framed = np.zeros((height + 4, width + 2), dtype=labels.dtype)
+    framed[1, 1:-1], framed[2:-2, 1:-1], framed[-2, 1:-1] = above, labels, below
     cuts = (2, height + 2)
     components = Components.of(framed, cuts)
     polygons = _trace(framed, components, cuts)
@@ -105,7 +102,7 @@ def trace_block(block: Block) -> Pieces:
     inner = np.arange(1, width + 1)
     return Pieces(
         geometry=_shift(polygons[inside[filled]], block.row_off),
-        class_number=components.class_number[inside],
+        class_number=block.classes[first_row[inside] - 2, first_col[inside] - 1],
         pixels=components.pixels()[inside],
         score_sum=components.total(steps)[inside] / SCORE_SCALE,
         first_px=np.stack([first_row[inside] - 2 + block.row_off, first_col[inside] - 1], axis=1),
@@ -116,7 +113,7 @@ def trace_block(block: Block) -> Pieces:
 
 
 def _trace(
-    framed: npt.NDArray[np.uint8], components: Components, cuts: tuple[int, ...]
+    framed: Labels, components: Components, cuts: tuple[int, ...]
 ) -> npt.NDArray[np.object_]:
     """Polygons of all components but the background's, in the order of the components.
 
@@ -141,9 +138,7 @@ def _trace(
     return build_polygons(coords[vertex], new_offsets, rings_per_polygon)
 
 
-def _find_corners(
-    framed: npt.NDArray[np.uint8], components: Components, cuts: tuple[int, ...]
-) -> _Corners:
+def _find_corners(framed: Labels, components: Components, cuts: tuple[int, ...]) -> _Corners:
     """Find every corner of every outline from its four pixels.
 
     The outline has its component on the left. Coming to a corner along a pixel, it turns right
@@ -177,9 +172,7 @@ def _find_corners(
     return _Corners(owner, rows - 1, cols, ways_in, ways_out)
 
 
-def _corner_pixels(
-    framed: npt.NDArray[np.uint8], cuts: tuple[int, ...]
-) -> Iterator[npt.NDArray[np.int64]]:
+def _corner_pixels(framed: Labels, cuts: tuple[int, ...]) -> Iterator[npt.NDArray[np.int64]]:
     """Flat indices of the pixels in the north-west of every corner, few rows at a time."""
     height, width = framed.shape
     step = max(1, PIXELS_AT_ONCE // width)

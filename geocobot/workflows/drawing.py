@@ -26,7 +26,8 @@ def draw(
     """Trace strips into polygons, clean these, and write them as they come.
 
     Args:
-        strips: scores (K, h, W), top to bottom.
+        strips: scores (K, h, W), top to bottom; with a plane of the insides of single objects
+            where the options say that these are told apart.
         grid: of all of them.
         classes: K classes, with the thresholds in force.
         options: say how the polygons are cleaned.
@@ -44,7 +45,7 @@ def draw(
         close_holes_m2=options.close_holes,
     )
     tally = Tally(classes)
-    for frame in polygonize(strips, grid, classes, clean):
+    for frame in polygonize(strips, grid, classes, clean, separate=bool(options.separate)):
         sink.append(frame)
         tally.add(frame)
     return tally.totals()

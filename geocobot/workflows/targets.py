@@ -182,6 +182,7 @@ def open_targets(
     *,
     overwrite: bool,
     scores_dtype: ScoresDtype = "uint8",
+    separate: bool = False,
     folder: Path | None = None,
     moment: datetime | None = None,
 ) -> Iterator[OpenTargets]:
@@ -193,6 +194,7 @@ def open_targets(
         classes: with the thresholds in force.
         overwrite: whether existing files may be replaced.
         scores_dtype: of the scores raster; strips have exact scores for float32.
+        separate: whether strips have a plane of the insides of single objects.
         folder: where they are written until they are whole; default beside their places.
         moment: what they say of when they were written; default now.
 
@@ -218,13 +220,19 @@ def open_targets(
         sinks: list[Callable[[Strip], None]] = []
         if (path := targets.scores) is not None:
             scores = ScoreWriter(
-                path, grid, classes, unfinished=unfinished[path], dtype=scores_dtype
+                path,
+                grid,
+                classes,
+                unfinished=unfinished[path],
+                dtype=scores_dtype,
+                separate=separate,
             )
             sinks.append(stack.enter_context(scores).write)
         if (path := targets.classes) is not None:
             raster = ClassWriter(path, grid, classes, unfinished=unfinished[path])
             stack.enter_context(raster)
-            sinks.append(lambda s: raster.write(s.row_off, classify_steps(s.steps, classes)))
+            n = len(classes)
+            sinks.append(lambda s: raster.write(s.row_off, classify_steps(s.steps[:n], classes)))
         if (path := targets.classes_style) is not None:
             write_text(unfinished[path], class_raster_qml(classes), path)
         config = unfinished[targets.config]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geocobot.config import VectorizeOptions
+from geocobot.errors import BandError
 from geocobot.inference.ahead import ahead
 from geocobot.io.score_file import ScoreFile
 from geocobot.models.card import read_card
@@ -79,6 +80,9 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     file = ScoreFile.open(options.scores)
     if options.model is not None:
         file = file.named_as(read_card(options.model).classes, options.model)
+    options = replace(options, separate=_separates(file, options))
+    if not options.separate:
+        file = file.of_classes()
     classes = with_threshold(file.classes, options.threshold)
     release_large_arrays()
     with (
@@ -102,6 +106,23 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
         totals=totals,
         seconds=time.perf_counter() - start_s,
     )
+
+
+def _separates(file: ScoreFile, options: VectorizeOptions) -> bool:
+    """Whether polygons are cut apart.
+
+    Raises:
+        BandError: that is asked for, and no band tells where.
+    """
+    if options.separate and not file.separates:
+        raise BandError(
+            file.path,
+            "has no band that tells objects apart",
+            "--separate goes by the band that geocobot predict --save-scores adds for a model "
+            "trained with --separate",
+            "Train and map again with it, or leave it out",
+        )
+    return file.separates if options.separate is None else options.separate
 
 
 def _counted(strips: Iterable[Strip], task: Task) -> Iterator[Strip]:
