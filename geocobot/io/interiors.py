@@ -14,10 +14,11 @@ from rasterio.windows import Window
 from geocobot.io.burnt import BurntShapes
 from geocobot.io.shapes import in_exact_pixels
 
-DEPTH_PX = 3.0
+DEPTH_PX = 4.0
 """How far the inside of an object keeps from its outline, where the object is wide enough."""
 
-_LEAST_PX = 1.0
+LEAST_INSIDE_PX = 9
+"""An inside of fewer pixels is none: at mapping it would be taken for noise."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Interiors:
         left = np.flatnonzero(~self.whole)
         for depth_px in (DEPTH_PX, DEPTH_PX / 2):
             eroded = in_exact_pixels(shapely.buffer(self.shapes[left], -depth_px))
-            is_wide = shapely.area(eroded) >= _LEAST_PX
+            is_wide = shapely.area(eroded) >= LEAST_INSIDE_PX
             insides[left[is_wide]] = eroded[is_wide]
             left = left[~is_wide]
         return insides

@@ -24,6 +24,7 @@ from geocobot.tracing.seams import SeamJoiner
 from geocobot.tracing.separation import separated
 from geocobot.tracing.simplify import simplify_pieces
 from geocobot.tracing.trace import Pieces, trace_block
+from geocobot.tracing.watershed import LEAST_INSIDE_PX
 
 BLOCK_ROWS = 512
 """Rows that are traced at a time, of scenes up to `WIDE_PX`; a quarter of it of wider ones."""
@@ -33,6 +34,9 @@ WIDE_PX = 50_000
 
 LEAST_MARGIN_ROWS = 32
 """Rows of its neighbors that a block is cut into objects with; or a quarter of its own."""
+
+INSIDE_SHARE = 0.25
+"""Of the smallest area that an object may have: the least that its inside has."""
 
 _SIZE_MARGIN = 1.05
 """No pixel is larger than the largest of nine by more than this."""
@@ -106,9 +110,11 @@ def polygonize(
     """
     joiner = SeamJoiner(grid.width)
     filling = HoleFilling(grid, clean.close_holes_m2)
-    rows = block_rows or block_rows_of(grid.width)
+    rows = block_rows or block_rows_of(grid.width, separate=separate)
     blocks = recut(strips, grid, classes, rows, filling, separate=separate)
-    for block in separated(blocks, max(rows // 4, LEAST_MARGIN_ROWS)) if separate else blocks:
+    if separate:
+        blocks = separated(blocks, max(rows // 4, LEAST_MARGIN_ROWS), _least_inside_px(grid, clean))
+    for block in blocks:
         pieces = trace_block(block)
         if clean.min_area_m2 > 0:
             pieces = pieces.only(_may_be_large(pieces, block, grid, clean))
@@ -122,9 +128,21 @@ def polygonize(
             yield frame
 
 
-def block_rows_of(width_px: int) -> int:
-    """Rows that are traced at a time of a scene of this width."""
-    return BLOCK_ROWS if width_px <= WIDE_PX else BLOCK_ROWS // 4
+def block_rows_of(width_px: int, *, separate: bool = False) -> int:
+    """Rows that are traced at a time of a scene of this width.
+
+    Where objects are cut apart, which takes more memory, half of `WIDE_PX` is wide.
+    """
+    return BLOCK_ROWS if width_px * (1 + separate) <= WIDE_PX else BLOCK_ROWS // 4
+
+
+def _least_inside_px(grid: GeoGrid, clean: CleanOptions) -> float:
+    """Pixels of the smallest inside of an object: a part of the smallest that is wanted.
+
+    Otherwise a speck could cut off a part of an object that is then dropped for its size.
+    """
+    least_m2 = INSIDE_SHARE * clean.min_area_m2
+    return max(LEAST_INSIDE_PX, least_m2 / math.prod(grid.ground_pixel_m))
 
 
 def _may_be_large(

@@ -15,7 +15,7 @@ from geocobot.tracing.components import Components
 INSIDE_STEPS = SCORE_SCALE // 2
 """Score, in steps, above which a pixel lies inside an object."""
 
-MARKER_PX = 9
+LEAST_INSIDE_PX = 9
 """A smaller inside is noise, and no object."""
 
 
@@ -36,7 +36,10 @@ class Segments:
 
 
 def cut_regions(
-    classes: npt.NDArray[np.uint8], interior: npt.NDArray[np.uint8], open_rows: tuple[bool, bool]
+    classes: npt.NDArray[np.uint8],
+    interior: npt.NDArray[np.uint8],
+    open_rows: tuple[bool, bool],
+    least_px: float = LEAST_INSIDE_PX,
 ) -> Segments:
     """Cut every region in which there are several insides.
 
@@ -48,12 +51,13 @@ def cut_regions(
         interior: (n, W) score, in steps, of being inside of an object.
         open_rows: whether there is more above the first row, and below the last one; an inside
             that may go on there is never too small.
+        least_px: pixels of the smallest inside that counts.
     """
     regions = Components.of(classes)
     inside = (classes > 0) & (interior > INSIDE_STEPS) & (interior != NODATA)
     insides = Components.of(np.where(inside, classes, np.uint8(0)))
     counts = (insides.class_number > 0) & (
-        (insides.pixels() >= MARKER_PX) | _at_rows(insides, classes.shape, open_rows)
+        (insides.pixels() >= least_px) | _at_rows(insides, classes.shape, open_rows)
     )
     inside &= counts[insides.component_of_run][insides.run_of]
     region_of = regions.at(insides.first_px)

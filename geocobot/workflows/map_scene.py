@@ -75,7 +75,9 @@ def map_scene(
     ):
         work = _work(job, card, place.journal.folder)
         tiles = len(work.plan.windows)
-        depth = plan_rows_ahead(work, engine.batches, options.max_memory)
+        depth = plan_rows_ahead(
+            work, engine.batches, options.max_memory, separate=bool(options.separate)
+        )
         with (
             _pace(progress, job, tiles) as pace,
             closing(ahead(finished_rows(work, engine, pace.advance), depth)) as rows,

@@ -12,7 +12,7 @@ from rasterio.windows import Window
 from shapely.affinity import rotate
 
 from geocobot.io.burnt import BurntShapes
-from geocobot.io.interiors import DEPTH_PX, Interiors
+from geocobot.io.interiors import DEPTH_PX, LEAST_INSIDE_PX, Interiors
 from geocobot.io.label_files import LabelChoice, read_labels
 from geocobot.io.scene import Scene
 from geocobot.io.shapes import in_exact_pixels
@@ -121,7 +121,7 @@ def test_insides_lie_inside(shapes):
 
 @given(st.lists(polygons, min_size=2, max_size=5))
 def test_no_inside_touches_that_of_a_wide_neighbor(shapes):
-    wide = [s for s in shapes if shapely.area(s.buffer(-DEPTH_PX)) >= 1]
+    wide = [s for s in shapes if shapely.area(s.buffer(-DEPTH_PX)) >= LEAST_INSIDE_PX]
     numbers = np.zeros((48, 64), dtype=np.int64)
     for number, shape in enumerate(wide, start=1):
         drawn = in_exact_pixels(np.array([shape], dtype=object))

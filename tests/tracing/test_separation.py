@@ -17,9 +17,9 @@ from geocobot.errors import GridMismatchError
 from geocobot.steps import NODATA, SCORE_SCALE
 from geocobot.tiling import Strip
 from geocobot.tracing.blocks import Block
-from geocobot.tracing.polygonize import CleanOptions, polygonize
+from geocobot.tracing.polygonize import INSIDE_SHARE, CleanOptions, polygonize
 from geocobot.tracing.separation import separated
-from geocobot.tracing.watershed import MARKER_PX, cut_regions
+from geocobot.tracing.watershed import LEAST_INSIDE_PX, cut_regions
 
 from .rasters import CLASSES, TRANSFORM, class_rasters, grid_of, polygons_of, trace
 
@@ -118,11 +118,20 @@ def test_a_speck_is_no_inside():
     labels, interior = discs((30, 50, 25))
     interior = np.where(labels == 1, EDGE, 0)
     interior[20:30, 40:50] = INSIDE
-    side = int(MARKER_PX**0.5)
+    side = int(LEAST_INSIDE_PX**0.5)
     interior[40 : 39 + side, 60 : 60 + side] = INSIDE
     assert len(split(labels, interior)) == 1
     interior[40 : 40 + side, 60 : 60 + side] = INSIDE
     assert len(split(labels, interior)) == 2
+
+
+def test_an_inside_is_a_part_of_the_smallest_object_wanted():
+    """Both parts of it are larger than what is dropped."""
+    labels, interior = np.ones((30, 60), np.uint8), np.full((30, 60), EDGE)
+    interior[5:25, 5:25] = interior[10:20, 40:50] = INSIDE
+    least_m2 = 100 * PIXEL_AREA / INSIDE_SHARE
+    assert len(split(labels, interior, min_area_m2=0.99 * least_m2)) == 2
+    assert len(split(labels, interior, min_area_m2=1.01 * least_m2)) == 1
 
 
 def test_classes_are_cut_apart_from_each_other():
