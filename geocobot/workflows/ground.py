@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 from geocobot.bands import BandRange
 from geocobot.classes import BACKGROUND
-from geocobot.config import TrainOptions
 from geocobot.config.inputs import InputOptions
 from geocobot.data.split import Validation
 from geocobot.data.survey import Survey, survey_scene
@@ -102,25 +101,6 @@ def read_inputs(options: InputOptions) -> Inputs:
     """
     scenes, n_learned = open_scenes(options)
     return place_labels(scenes, n_learned, read_chosen_labels(options, scenes), options.val_area)
-
-
-def refuse_inseparable(options: TrainOptions, inputs: Inputs) -> None:
-    """Refuse to tell objects apart that the labels do not tell apart.
-
-    Raises:
-        ConfigError: that is asked for, and there are no polygons or points.
-    """
-    if not options.separate:
-        return
-    interiors = [raster.interiors for raster in inputs.rasters]
-    if not any(found is not None and found.has_objects for found in interiors):
-        kind = "a raster" if None in interiors else "lines"
-        raise ConfigError(
-            "--separate",
-            f"is asked for with labels that are {kind} ({inputs.labels.name})",
-            "Where one object ends and the next begins is told by polygons and points only",
-            "Leave it out, or pass each object as a polygon",
-        )
 
 
 def open_scenes(options: InputOptions) -> tuple[tuple[Scene, ...], int]:

@@ -41,14 +41,8 @@ from geocobot.workflows.defaults import (
 )
 from geocobot.workflows.device import choose_compute
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
-from geocobot.workflows.ground import (
-    Ground,
-    Inputs,
-    choose_ranges,
-    read_inputs,
-    refuse_inseparable,
-    survey_ground,
-)
+from geocobot.workflows.ground import Ground, Inputs, choose_ranges, read_inputs, survey_ground
+from geocobot.workflows.objects import refuse_inseparable
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
 from geocobot.workflows.train_result import TrainResult
 from geocobot.workflows.validation import judge_blocks
