@@ -43,8 +43,7 @@ LABELS, LEARNED, JUDGED = (DATA / n for n in ("labels.geojson", "scene_a.tif", "
 HALF = 0.5
 LEAST_M2 = 1.0
 PEAK_PX = 12
-"""How far the middle of an object stands out, where the distance transform tells: the best of 1,
-2, 4, 6, 8, 12 and 16 px on the first seed."""
+"""How far the middle of an object stands out, where the distance transform tells."""
 
 Polygons = npt.NDArray[np.object_]
 

@@ -24,7 +24,7 @@ from geocobot.tracing.seams import SeamJoiner
 from geocobot.tracing.separation import separated
 from geocobot.tracing.simplify import simplify_pieces
 from geocobot.tracing.trace import Pieces, trace_block
-from geocobot.tracing.watershed import LEAST_INSIDE_PX
+from geocobot.tracing.watershed import InsideRule
 
 BLOCK_ROWS = 512
 """Rows that are traced at a time, of scenes up to `WIDE_PX`; a quarter of it of wider ones."""
@@ -113,7 +113,8 @@ def polygonize(
     rows = block_rows or block_rows_of(grid.width, separate=separate)
     blocks = recut(strips, grid, classes, rows, filling, separate=separate)
     if separate:
-        blocks = separated(blocks, max(rows // 4, LEAST_MARGIN_ROWS), _least_inside_px(grid, clean))
+        rule = InsideRule.of(classes, _least_inside_px(grid, clean))
+        blocks = separated(blocks, max(rows // 4, LEAST_MARGIN_ROWS), rule)
     for block in blocks:
         pieces = trace_block(block)
         if clean.min_area_m2 > 0:
@@ -141,8 +142,7 @@ def _least_inside_px(grid: GeoGrid, clean: CleanOptions) -> float:
 
     Otherwise a speck could cut off a part of an object that is then dropped for its size.
     """
-    least_m2 = INSIDE_SHARE * clean.min_area_m2
-    return max(LEAST_INSIDE_PX, least_m2 / math.prod(grid.ground_pixel_m))
+    return INSIDE_SHARE * clean.min_area_m2 / math.prod(grid.ground_pixel_m)
 
 
 def _may_be_large(

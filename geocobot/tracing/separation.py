@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geocobot.tracing.blocks import Block, Objects
-from geocobot.tracing.watershed import LEAST_INSIDE_PX, Segments, cut_regions
+from geocobot.tracing.watershed import InsideRule, Segments, cut_regions
 
 _HALF = np.uint64(32)
 
@@ -41,9 +41,7 @@ class _Cut:
         return self.segments.labels[self.above : len(self.segments.labels) - self.below]
 
 
-def separated(
-    blocks: Iterable[Block], margin_rows: int, least_px: float = LEAST_INSIDE_PX
-) -> Iterator[Block]:
+def separated(blocks: Iterable[Block], margin_rows: int, rule: InsideRule) -> Iterator[Block]:
     """Cut the regions of blocks into objects.
 
     Memory holds three blocks. What comes out depends on the blocks alone.
@@ -52,7 +50,7 @@ def separated(
         blocks: all of a scene, top to bottom, with scores of being inside of an object.
         margin_rows: rows of its neighbors, 1 or more, that a block is cut with. An object that
             reaches a seam, and whose inside lies further beyond it, ends at the seam.
-        least_px: pixels of the smallest inside of an object.
+        rule: what the inside of an object is.
 
     Yields:
         The same blocks with their objects.
@@ -60,7 +58,7 @@ def separated(
     no_row = np.zeros(0, dtype=np.uint32)
     waiting: _Cut | None = None
     above, joined_above = no_row, np.zeros(0, dtype=np.bool_)
-    for cut in chain(_cut_all(blocks, margin_rows, least_px), [None]):
+    for cut in chain(_cut_all(blocks, margin_rows, rule), [None]):
         if waiting is not None:
             first, last = waiting.labels[0], waiting.labels[-1]
             if not above.size:
@@ -73,18 +71,18 @@ def separated(
         waiting = cut
 
 
-def _cut_all(blocks: Iterable[Block], margin_rows: int, least_px: float) -> Iterator[_Cut]:
+def _cut_all(blocks: Iterable[Block], margin_rows: int, rule: InsideRule) -> Iterator[_Cut]:
     """Cut each block together with some rows of its neighbors."""
     above: Block | None = None
     block: Block | None = None
     for below in chain(blocks, [None]):
         if block is not None:
-            yield _cut(above, block, below, margin_rows, least_px)
+            yield _cut(above, block, below, margin_rows, rule)
         above, block = block, below
 
 
 def _cut(
-    above: Block | None, block: Block, below: Block | None, margin_rows: int, least_px: float
+    above: Block | None, block: Block, below: Block | None, margin_rows: int, rule: InsideRule
 ) -> _Cut:
     """Cut a block."""
     seen = [block]
@@ -100,7 +98,7 @@ def _cut(
         np.concatenate([part.classes for part in seen]),
         np.concatenate(interiors),
         (above is not None, below is not None),
-        least_px,
+        rule,
     )
     return _Cut(block, n_above, n_below, segments)
 

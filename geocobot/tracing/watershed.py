@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.steps import NODATA, SCORE_SCALE
+from geocobot.classes import ClassSpec
+from geocobot.steps import NODATA, SCORE_SCALE, sigmoid
 from geocobot.tracing.components import Components
-
-INSIDE_STEPS = SCORE_SCALE // 2
-"""Score, in steps, above which a pixel lies inside an object."""
 
 LEAST_INSIDE_PX = 9
 """A smaller inside is noise, and no object."""
+
+_SURER = 2.0
+"""Logits by which the score of an inside exceeds the threshold of its class. A model that is unsure
+of a class, whose threshold is low, is as unsure of its insides (benchmarks/README.md)."""
+
+
+@dataclass(frozen=True)
+class InsideRule:
+    """What counts as the inside of an object.
+
+    Attributes:
+        above: (256,) score, in steps, that the inside has to exceed, by class number.
+        least_px: pixels that it has at least.
+    """
+
+    above: npt.NDArray[np.uint8]
+    least_px: float
+
+    @classmethod
+    def of(cls, classes: Sequence[ClassSpec], least_px: float) -> InsideRule:
+        """The rule for classes with their thresholds."""
+        above = np.zeros(256, dtype=np.uint8)
+        for spec in classes:
+            threshold = min(max(spec.threshold, 1 / SCORE_SCALE), 1 - 1 / SCORE_SCALE)
+            logit = np.array([math.log(threshold / (1 - threshold)) + _SURER])
+            above[spec.number] = int(sigmoid(logit)[0] * SCORE_SCALE)
+        return cls(above, max(LEAST_INSIDE_PX, least_px))
 
 
 @dataclass(frozen=True)
@@ -39,7 +65,7 @@ def cut_regions(
     classes: npt.NDArray[np.uint8],
     interior: npt.NDArray[np.uint8],
     open_rows: tuple[bool, bool],
-    least_px: float = LEAST_INSIDE_PX,
+    rule: InsideRule,
 ) -> Segments:
     """Cut every region in which there are several insides.
 
@@ -51,13 +77,13 @@ def cut_regions(
         interior: (n, W) score, in steps, of being inside of an object.
         open_rows: whether there is more above the first row, and below the last one; an inside
             that may go on there is never too small.
-        least_px: pixels of the smallest inside that counts.
+        rule: what an inside is.
     """
     regions = Components.of(classes)
-    inside = (classes > 0) & (interior > INSIDE_STEPS) & (interior != NODATA)
+    inside = (classes > 0) & (interior > rule.above[classes]) & (interior != NODATA)
     insides = Components.of(np.where(inside, classes, np.uint8(0)))
     counts = (insides.class_number > 0) & (
-        (insides.pixels() >= least_px) | _at_rows(insides, classes.shape, open_rows)
+        (insides.pixels() >= rule.least_px) | _at_rows(insides, classes.shape, open_rows)
     )
     inside &= counts[insides.component_of_run][insides.run_of]
     region_of = regions.at(insides.first_px)

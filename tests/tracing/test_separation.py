@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
@@ -19,12 +20,13 @@ from geocobot.tiling import Strip
 from geocobot.tracing.blocks import Block
 from geocobot.tracing.polygonize import INSIDE_SHARE, CleanOptions, polygonize
 from geocobot.tracing.separation import separated
-from geocobot.tracing.watershed import LEAST_INSIDE_PX, cut_regions
+from geocobot.tracing.watershed import LEAST_INSIDE_PX, InsideRule, cut_regions
 
 from .rasters import CLASSES, TRANSFORM, class_rasters, grid_of, polygons_of, trace
 
 PIXEL_AREA = abs(TRANSFORM.a * TRANSFORM.e)
-INSIDE, EDGE = 200, 40
+INSIDE, EDGE = 225, 40
+RULE = InsideRule.of(CLASSES, 0.0)
 
 
 def split(
@@ -123,6 +125,18 @@ def test_a_speck_is_no_inside():
     assert len(split(labels, interior)) == 1
     interior[40 : 40 + side, 60 : 60 + side] = INSIDE
     assert len(split(labels, interior)) == 2
+
+
+def test_insides_are_surer_than_their_class():
+    """Of a threshold of a half that is 0.88; of any threshold it is above it."""
+    specs = [replace(CLASSES[0], number=i, threshold=i / 20) for i in range(1, 20)]
+    above = InsideRule.of(specs, 0.0).above[1:20] / SCORE_SCALE
+    assert above[9] == pytest.approx(1 / (1 + np.exp(-2)), abs=1 / SCORE_SCALE)
+    assert (above > np.arange(1, 20) / 20).all()
+    assert (np.diff(above) > 0).all()
+    extremes = [replace(CLASSES[0], threshold=0.0), replace(CLASSES[1], threshold=1.0)]
+    assert 0 < InsideRule.of(extremes, 0.0).above[1] < 20
+    assert InsideRule.of(extremes, 0.0).above[2] < SCORE_SCALE
 
 
 def test_an_inside_is_a_part_of_the_smallest_object_wanted():
@@ -232,7 +246,7 @@ def test_every_object_has_one_inside_or_none(labels, seed):
     classes = np.where(labels == 255, 0, labels).astype(np.uint8)
     coarse = np.random.default_rng(seed).integers(0, 255, (4, 4)).repeat(4, 0).repeat(4, 1)
     interior = coarse[: classes.shape[0], : classes.shape[1]].astype(np.uint8)
-    segments = cut_regions(classes, interior, (False, False))
+    segments = cut_regions(classes, interior, (False, False), RULE)
     assert ((segments.labels > 0) == (classes > 0)).all()
     assert (classes[segments.inside] > 0).all()
     for number in np.unique(segments.labels[segments.labels > 0]):
@@ -259,7 +273,7 @@ def test_memory_holds_three_blocks():
             none = np.zeros(30, np.uint8)
             yield Block(row, empty, empty, none, none, interior=empty)
 
-    ahead = [asked[-1] - block.row_off for block in separated(blocks(), 32)]
+    ahead = [asked[-1] - block.row_off for block in separated(blocks(), 32, RULE)]
     assert max(ahead) == 2 * 40
     assert len(ahead) == 10
 

@@ -101,7 +101,7 @@ class Separating(StandIn):
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         planes = super().__call__(image)
-        return torch.cat([planes, planes.amax(dim=1, keepdim=True) - 1.2], dim=1)
+        return torch.cat([planes, planes.amax(dim=1, keepdim=True) + 0.8], dim=1)
 
 
 @pytest.fixture
