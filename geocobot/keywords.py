@@ -88,6 +88,7 @@ class TrainKeywords(InputKeywords, total=False):
     prompt: PromptName
     model_dtype: DtypeName
     head: HeadName
+    separate: bool
     adapter: AdapterName
     cobot: bool
     rank: int | None
@@ -159,6 +160,7 @@ class PredictKeywords(TypedDict, total=False):
     centerlines: bool
     centerline_classes: Iterable[str] | None
     bridge_gaps: float
+    separate: bool | None
     batch_size: int | None
     workers: int
     device: DeviceName
@@ -190,6 +192,7 @@ class VectorizeKeywords(TypedDict, total=False):
     centerlines: bool
     centerline_classes: Iterable[str] | None
     bridge_gaps: float
+    separate: bool | None
 
 
 class DemoKeywords(TypedDict, total=False):

@@ -117,7 +117,8 @@ class Strip:
 
     Attributes:
         row_off: first row, in pixels of the scene's grid.
-        steps: (K, h, W) uint8, one plane per class: scores as the raster holds them, 0 to
+        steps: (K, h, W) uint8, one plane per class, and one more of the insides of single objects
+            where these are told apart: scores as the raster holds them, 0 to
             `steps.SCORE_SCALE`, and `steps.NODATA` where the scene has no data.
         exact: (K, h, W) float32, the scores with all digits that they have, NaN where the scene
             has no data; None unless these are asked for.

@@ -24,7 +24,7 @@ from geocobot.centerlines.thinning import REACH_PX, thin
 from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
 from geocobot.steps import SCORE_SCALE
-from geocobot.tracing.blocks import Block
+from geocobot.tracing.block import Block
 
 _PIXELS_AT_ONCE = 2**24
 _LEAST_ROWS, _MOST_ROWS = 256, 2048

@@ -167,6 +167,12 @@ class PredictOptions:
         group="Centerlines",
         least=0,
     )
+    separate: bool | None = option(
+        "Cut polygons where one object ends and the next begins; default where the model was "
+        "trained with --separate.",
+        None,
+        group="Polygons",
+    )
 
     batch_size: int | None = option(
         f"Tiles per forward pass; default {DEFAULT_TILES} of 256 px or 1 of 512 px and more, on a "

@@ -87,6 +87,13 @@ class TrainOptions(InputOptions):
         group="Model",
     )
 
+    separate: bool = option(
+        "Learn as well where one object ends and the next begins, so that maps keep objects apart "
+        "that touch; labels are polygons or points.",
+        False,
+        group="Model",
+    )
+
     adapter: AdapterName = option(
         "How the backbone is adapted; none freezes it, full trains all of it.",
         "lora",

@@ -55,3 +55,9 @@ class VectorizeOptions:
     centerlines: bool = repeated(PredictOptions, "centerlines")
     centerline_classes: tuple[str, ...] | None = repeated(PredictOptions, "centerline_classes")
     bridge_gaps: float = repeated(PredictOptions, "bridge_gaps")
+    separate: bool | None = option(
+        "Cut polygons where one object ends and the next begins; default where the raster has a "
+        "band that tells.",
+        None,
+        group="Polygons",
+    )

@@ -21,7 +21,7 @@ from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
 
 from geocobot.bands import NO_DATA_FILL
 from geocobot.classes import IGNORE
-from geocobot.data.dataset import Sample
+from geocobot.data.dataset import INTERIOR, Sample
 
 _T = TypeVar("_T")
 
@@ -193,8 +193,8 @@ def augment(batch: Sample) -> Sample:
 
     Args:
         batch: "image" (B, C, S, S) float32, "valid" (B, S, S) bool, `DICE` (B, N) int64 and
-            perhaps "label" (B, S, S); square, because a quarter turn swaps the sides. Other
-            entries stay as they are.
+            perhaps "label" and `INTERIOR` (B, S, S); square, because a quarter turn swaps the
+            sides. Other entries stay as they are.
 
     Returns:
         A new batch on the same device, without the dice.
@@ -243,6 +243,8 @@ def warp(batch: Sample, how: Sequence[Warp]) -> Sample:
     if "label" in batch:
         label = sampled(batch["label"][:, None].float(), "nearest").to(batch["label"].dtype)
         warped["label"] = torch.where(covered, label, IGNORE)[:, 0]
+    if INTERIOR in batch:
+        warped[INTERIOR] = sampled(batch[INTERIOR][:, None].float(), "nearest")[:, 0] > 0
     return warped
 
 

@@ -21,6 +21,9 @@ from geocobot.io.label_raster import LabelRaster
 from geocobot.io.scene import Scene
 from geocobot.windows import intersect
 
+INTERIOR = "interior"
+"""Name of what samples say of the insides of single objects."""
+
 GeoSlices: TypeAlias = tuple[slice, slice] | tuple[slice, slice, slice]
 """TorchGeo's index: slices of x, y and, before TorchGeo 0.10, time, in units of the CRS."""
 
@@ -38,6 +41,7 @@ class SceneDataset(GeoDataset):
         labels: class numbers on the scene's grid; without them samples have no "label".
         regions: rectangles that samplers may draw from, in pixels; they may overhang the
             scene, which is padded there; default the whole scene.
+        separate: whether samples say where the insides of single objects are.
     """
 
     def __init__(
@@ -46,8 +50,11 @@ class SceneDataset(GeoDataset):
         ranges: Sequence[BandRange],
         labels: LabelRaster | None = None,
         regions: Sequence[Window] | None = None,
+        *,
+        separate: bool = False,
     ) -> None:
         self.scene = scene
+        self.separate = separate
         self.ranges = ranges_for(ranges, scene.dtype)
         self.labels = labels
         self.regions = (scene.grid.window,) if regions is None else tuple(regions)
@@ -79,7 +86,8 @@ class SceneDataset(GeoDataset):
         Returns:
             "image" (C, H, W) float32 as `bands.normalize` makes it; "valid" (H, W) bool, True
             where there is data; "window" (4,) int64: col_off, row_off, width, height; with
-            labels also "label" (H, W) int64 class numbers, `IGNORE` where not valid.
+            labels also "label" (H, W) int64 class numbers, `IGNORE` where not valid, and if
+            objects are to be told apart `INTERIOR` (H, W) bool, True inside of one.
 
         Raises:
             GridMismatchError: the slices do not fall on the scene's pixels.
@@ -99,6 +107,9 @@ class SceneDataset(GeoDataset):
         if self.labels is not None:
             classes = np.where(patch.valid, self.labels.read(window).classes, np.uint8(IGNORE))
             sample["label"] = torch.from_numpy(classes.astype(np.int64))
+            if self.separate:
+                assert self.labels.interiors is not None
+                sample[INTERIOR] = torch.from_numpy(self.labels.interiors.read(window))
         return sample
 
 

@@ -58,6 +58,7 @@ class SceneDataModule(LightningDataModule):
             per minute, larger ones show more context; what does not fit into the training
             regions is made smaller. Validation samples are as large at least, the ground around
             their block seen but not judged.
+        separate: whether samples say where the insides of single objects are; the labels tell.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class SceneDataModule(LightningDataModule):
         augmented: bool = True,
         sampling: SamplingName = "area",
         crop_px: int | None = None,
+        separate: bool = False,
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
@@ -87,7 +89,7 @@ class SceneDataModule(LightningDataModule):
         regions = [_roomy(split.train, self.crop_px) for split in splits]
         self.collection = SceneCollection(
             [
-                SceneDataset(scene, ranges, raster, open_to)
+                SceneDataset(scene, ranges, raster, open_to, separate=separate)
                 for (scene, raster, _, _), open_to in zip(parts, regions, strict=True)
             ]
         )

@@ -36,7 +36,7 @@ class RowWork:
         dataset: the scene, without labels.
         size_px: tile side.
         overlap_px: how far a tile reaches into its neighbor.
-        n_classes: K, planes of the logits.
+        n_classes: K, planes of the logits that are wanted, the first ones.
         batch_size: tiles per forward pass.
         folder: where finished rows are kept; all who compute see it.
         workers: processes that read tiles; 0 reads them in a thread.

@@ -103,7 +103,7 @@ def predict_tiles(
         loader: batches of `SceneDataset` samples, each of tiles of one row: "image" (B, C, H, W)
             float32, "valid" (B, H, W) bool, "window" (B, 4) int64.
         compute: where, and how exactly.
-        n_classes: K, planes of the logits.
+        n_classes: K, planes of the logits that are wanted, the first ones.
         shown: the parts of a batch that the model gets, in this order.
         lanes: threads that do so; default this one, with one batch at a time.
 
@@ -162,7 +162,7 @@ def _predict_batch(
         with torch.inference_mode(), compute.autocast():
             parts = [batch[name][has_data].to(compute.device, non_blocking=True) for name in shown]
             predicted = segmenter(*parts)
-        logits[has_data.numpy()] = predicted.float().cpu().numpy()
+        logits[has_data.numpy()] = predicted[:, :n_classes].float().cpu().numpy()
     except torch.cuda.OutOfMemoryError as error:
         raise DeviceError(
             str(compute.device),

@@ -12,6 +12,7 @@ from rasterio.windows import Window
 from geocobot.classes import BACKGROUND, IGNORE
 from geocobot.grid import GeoGrid
 from geocobot.io.burnt import BurntShapes
+from geocobot.io.interiors import Interiors
 from geocobot.windows import grown
 
 
@@ -45,12 +46,14 @@ class LabelRaster:
         source: of the class numbers.
         known: outside of it nothing is known; None where the labels are complete throughout.
         boundary_px: pixels that have another class within this distance are unknown.
+        interiors: of single objects; None where the labels do not tell these apart.
     """
 
     grid: GeoGrid
     source: ClassSource
     known: BurntShapes | None = None
     boundary_px: int = 0
+    interiors: Interiors | None = None
 
     def read(self, window: Window) -> LabelPatch:
         """Read the labels of a window; any window equals that part of the whole.

@@ -18,6 +18,7 @@ from geocobot.grid import GeoGrid
 from geocobot.io.area import Area
 from geocobot.io.burnt import BurntShapes
 from geocobot.io.datums import tell_of_shift
+from geocobot.io.interiors import Interiors
 from geocobot.io.label_raster import LabelPatch, LabelRaster
 from geocobot.io.misplaced import in_words, no_overlap
 from geocobot.io.scene import Scene
@@ -151,7 +152,9 @@ class FeatureLabels:
         burnt = BurntShapes(shapes[hits][order], numbers[order])
         if known is not None:
             _tell_what_is_outside(burnt, known, self.name, scene_name)
-        raster = LabelRaster(grid, burnt, known, self.boundary_px)
+        is_line = np.isin(shapely.get_type_id(np.asarray(near.geometry.array)), LINES)
+        interiors = Interiors(burnt.shapes, is_line[hits][order])
+        raster = LabelRaster(grid, burnt, known, self.boundary_px, interiors)
         return _Placed(raster, frozenset(near["file"].to_numpy()[hits].tolist()))
 
     def _no_overlap(self, grid: GeoGrid, scene_name: str) -> OverlapError:

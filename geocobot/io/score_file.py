@@ -15,7 +15,15 @@ from geocobot.errors import BandError
 from geocobot.grid import GeoGrid
 from geocobot.io.opening import check_path, look_at
 from geocobot.io.scene import Scene
-from geocobot.io.scores import BLOCK_PX, CLASS_TAG, COLOR_TAG, THRESHOLD_TAG
+from geocobot.io.scores import (
+    BLOCK_PX,
+    CLASS_TAG,
+    COLOR_TAG,
+    INTERIOR_NAME,
+    INTERIOR_PLANE,
+    PLANE_TAG,
+    THRESHOLD_TAG,
+)
 from geocobot.io.source import alpha_band
 from geocobot.io.styles import Origin
 from geocobot.steps import NODATA, SCORE_SCALE
@@ -30,7 +38,8 @@ class ScoreFile:
     """A raster of scores.
 
     Attributes:
-        scene: the raster, with a band for each class.
+        scene: the raster, with a band for each class, and one of the insides of single objects
+            where it has one.
         classes: with the thresholds that the file says, or 0.5.
         in_steps: whether values are steps, as geocobot writes them, and not scores from 0 to 1.
         origin: what they were made of, as far as the file says.
@@ -40,6 +49,22 @@ class ScoreFile:
     classes: tuple[ClassSpec, ...]
     in_steps: bool
     origin: Origin = field(default_factory=Origin)
+
+    @property
+    def separates(self) -> bool:
+        """Whether there is a band of the insides of single objects, the last one."""
+        return len(self.scene.bands) > len(self.classes)
+
+    def of_classes(self) -> ScoreFile:
+        """The same without a band of the insides of single objects."""
+        n = len(self.classes)
+        scene = replace(
+            self.scene,
+            bands=self.scene.bands[:n],
+            band_names=self.scene.band_names[:n],
+            band_nodata=self.scene.band_nodata[:n],
+        )
+        return replace(self, scene=scene)
 
     @classmethod
     def open(cls, path: str | Path) -> ScoreFile:
@@ -59,10 +84,11 @@ class ScoreFile:
         said = look_at(str(path), lambda source: _said(source, path))
         # A model reads few bands, and so `Scene.open` allows few.
         first = Scene.open(path, bands=said.bands[:1])
+        names = [spec.name for spec in said.classes]
         scene = replace(
             first,
             bands=said.bands,
-            band_names=tuple(spec.name for spec in said.classes),
+            band_names=(*names, INTERIOR_NAME)[: len(said.bands)],
             band_nodata=said.nodata,
         )
         return cls(scene, said.classes, said.in_steps, said.origin)
@@ -146,8 +172,10 @@ def _said(source: Any, path: str | Path) -> _Said:
     bands = score_bands(source)
     in_steps = _check_kind(source, bands, path)
     nodata = tuple(source.nodatavals[b - 1] for b in bands)
+    is_last_inside = source.tags(bands[-1]).get(PLANE_TAG) == INTERIOR_PLANE
+    of_classes = bands[:-1] if is_last_inside and len(bands) > 1 else bands
     origin = Origin.of_tags(source.tags())
-    return _Said(bands, _classes_of(source, bands), nodata, in_steps, origin)
+    return _Said(bands, _classes_of(source, of_classes), nodata, in_steps, origin)
 
 
 def score_bands(source: Any) -> tuple[int, ...]:

@@ -33,6 +33,11 @@ BLOCK_PX = 512
 CLASS_TAG, COLOR_TAG, THRESHOLD_TAG = "CLASS", "COLOR", "THRESHOLD"
 """Of a band of scores: number, color and threshold of its class."""
 
+PLANE_TAG, INTERIOR_PLANE = "PLANE", "interior"
+"""Of the last band, where it is of the insides of single objects and of no class."""
+
+INTERIOR_NAME = "inside of an object"
+
 _LAST_STEP = {"GDAL_CACHEMAX": 64 * 2**20, "GDAL_NUM_THREADS": "ALL_CPUS"}
 """While a finished file is copied and read again. GDAL would keep 5 % of all memory, and use one
 core where all are free by then; the bytes are the same."""
@@ -232,6 +237,7 @@ class ScoreWriter(_RasterWriter):
         unfinished: where to write, if the file gets its name later; messages name `path`.
         dtype: uint8, or float32 for 0 to 1 with NaN without data.
         origin: what they were made of; the file hands it on to polygons.
+        separate: whether strips have a plane of the insides of single objects, for the last band.
 
     Raises:
         OutputError: the file cannot be written.
@@ -246,10 +252,12 @@ class ScoreWriter(_RasterWriter):
         unfinished: str | Path | None = None,
         dtype: ScoresDtype = "uint8",
         origin: Origin | None = None,
+        separate: bool = False,
     ) -> None:
-        super().__init__(path, grid, len(classes), unfinished, dtype)
+        super().__init__(path, grid, len(classes) + separate, unfinished, dtype)
         self._classes = tuple(classes)
         self._origin = origin or Origin()
+        self._separate = separate
         self._is_exact = dtype == "float32"
 
     def write(self, strip: Strip) -> None:
@@ -275,12 +283,16 @@ class ScoreWriter(_RasterWriter):
     def _describe(self, dataset: Any) -> None:
         """Name the bands and say how to get back to scores."""
         dataset.update_tags(**self._origin.tags())
-        dataset.descriptions = tuple(c.name for c in self._classes)
+        names = [c.name for c in self._classes]
+        if self._separate:
+            names.append(INTERIOR_NAME)
+            dataset.update_tags(len(names), **{PLANE_TAG: INTERIOR_PLANE})
+        dataset.descriptions = tuple(names)
         for band, spec in enumerate(self._classes, start=1):
             tags = {CLASS_TAG: spec.number, COLOR_TAG: spec.color, THRESHOLD_TAG: spec.threshold}
             dataset.update_tags(band, **tags)
         if not self._is_exact:
-            dataset.scales = (1 / SCORE_SCALE,) * len(self._classes)
+            dataset.scales = (1 / SCORE_SCALE,) * len(names)
 
 
 class ClassWriter(_RasterWriter):

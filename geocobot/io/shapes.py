@@ -150,7 +150,12 @@ def to_pixels(shapes: Any, grid: GeoGrid) -> Any:
     Multiples of 2^-20 stay exact in float64 when a window's offset is subtracted, so that a
     polygon burns alike in every window.
     """
-    return shapely.transform(shapes, lambda xy: np.rint(grid.pixels_of(xy) * 2**20) / 2**20)
+    return in_exact_pixels(shapely.transform(shapes, grid.pixels_of))
+
+
+def in_exact_pixels(shapes: Any) -> Any:
+    """Round coordinates in pixels to multiples of 2^-20, as `to_pixels` does."""
+    return shapely.transform(shapes, lambda xy: np.rint(xy * 2**20) / 2**20)
 
 
 def _local_crs(grid: GeoGrid) -> CRS:

@@ -13,7 +13,7 @@ class HeadConfig:
     """Shape of a head.
 
     Attributes:
-        n_classes: planes of logits.
+        n_classes: planes of logits that stand for classes.
         image_stem: mask decoder: join features of the image itself, down to half of its
             resolution, for encoders that cannot carry fine detail through their tokens.
         width: channels of the encoder's neck, and of the mask decoder's tokens.
@@ -25,6 +25,8 @@ class HeadConfig:
         kind: which head it is.
         level_widths: dense head: channels of each of the encoder's levels.
         fused_width: dense head: channels of the levels together; a multiple of 4.
+        separate: whether there is one more plane, the last one: of the insides of single objects,
+            which keep from each other where the objects touch.
     """
 
     n_classes: int
@@ -37,6 +39,12 @@ class HeadConfig:
     kind: HeadKind = "mask-decoder"
     level_widths: tuple[int, ...] = ()
     fused_width: int = 128
+    separate: bool = False
+
+    @property
+    def n_planes(self) -> int:
+        """Planes of logits, K."""
+        return self.n_classes + self.separate
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,9 @@ class Checkpoint:
         for name in ("pe_layer.positional_encoding_gaussian_matrix", "no_mask_embed.weight"):
             state[name] = prompt[name]
         trained = sum(n.startswith(_HYPERNETWORKS) and n.endswith(".0.weight") for n in decoder)
-        tokens = [k % trained for k in range(head.config.n_classes)]
+        tokens = [k % trained for k in range(head.config.n_planes)]
         if isinstance(head, BoxPromptedHead):
-            tokens = [0] * head.config.n_classes
+            tokens = [0] * head.config.n_planes
             state |= self._box_prompts()
         state["mask_tokens.weight"] = decoder["mask_tokens.weight"][tokens]
         for k, token in enumerate(tokens):

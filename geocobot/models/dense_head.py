@@ -48,7 +48,7 @@ class DenseHead(nn.Module):
         )
         self.full = _FullJoin(half, _FULL)
         self.readers = nn.ModuleList(
-            nn.Conv2d(w, config.n_classes, kernel_size=1)
+            nn.Conv2d(w, config.n_planes, kernel_size=1)
             for w in (width, eighth, quarter, half, _FULL)
         )
 

@@ -38,23 +38,31 @@ def head_config(
     start: StartName,
     *,
     prompt: PromptName = "none",
+    separate: bool = False,
 ) -> HeadConfig:
     """Shape of a head for a base.
 
     Args:
         spec: the base.
-        n_classes: planes of logits.
+        n_classes: planes of logits that stand for classes.
         kind: which head.
         start: of the encoder. The mask decoder has an image stem where that is random, and on
             bases that cut their tokens by convolutions, whose own decoder has one.
         prompt: what it is asked with, beside the image.
+        separate: whether it has a plane of the insides of single objects as well.
 
     Raises:
         ConfigError: the head cannot be asked so.
     """
     if kind == "mask-decoder":
         image_stem = spec.conv_stem or start == "random"
-        return HeadConfig(n_classes, width=spec.out_channels, image_stem=image_stem, prompt=prompt)
+        return HeadConfig(
+            n_classes,
+            width=spec.out_channels,
+            image_stem=image_stem,
+            prompt=prompt,
+            separate=separate,
+        )
     if prompt != "none":
         raise ConfigError(
             f"--head {kind}",
@@ -63,7 +71,9 @@ def head_config(
             "Take --head mask-decoder, or leave --prompt out",
         )
     levels = (spec.width,) * len(spec.global_blocks)
-    return HeadConfig(n_classes, width=spec.out_channels, kind=kind, level_widths=levels)
+    return HeadConfig(
+        n_classes, width=spec.out_channels, kind=kind, level_widths=levels, separate=separate
+    )
 
 
 def make_head(config: HeadConfig) -> nn.Module:

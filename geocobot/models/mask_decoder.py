@@ -43,7 +43,7 @@ class TokenDecoder(nn.Module):
         )
         self.pe_layer = PositionEmbeddingRandom(width // 2)
         self.no_mask_embed = nn.Embedding(1, width)
-        self.mask_tokens = nn.Embedding(config.n_classes, width)
+        self.mask_tokens = nn.Embedding(config.n_planes, width)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(width, width // 4, kernel_size=2, stride=2),
             LayerNorm2d(width // 4),
@@ -52,7 +52,7 @@ class TokenDecoder(nn.Module):
             nn.GELU(),
         )
         self.output_hypernetworks_mlps = nn.ModuleList(
-            MLP(width, width, width // 8, 3) for _ in range(config.n_classes)
+            MLP(width, width, width // 8, 3) for _ in range(config.n_planes)
         )
         self.image_stem = ImageStem(width) if config.image_stem else None
 

@@ -76,6 +76,11 @@ class Segmenter(nn.Module):
         return self.config is not None and self.config.base_sha256 is None
 
     @property
+    def separates(self) -> bool:
+        """Whether the last plane is of the insides of single objects."""
+        return self.config is not None and self.config.head.separate
+
+    @property
     def prompt(self) -> PromptName:
         """What the head has to be asked with, beside the image."""
         return "none" if self.config is None else self.config.head.prompt
@@ -125,6 +130,7 @@ def build_segmenter(
     checkpoint: str | Path | None = None,
     train_encoder: bool | None = None,
     n_bands: int = N_COLORS,
+    separate: bool = False,
     seed: int = 0,
     recompute: bool = False,
     progress: Progress | None = None,
@@ -136,7 +142,7 @@ def build_segmenter(
 
     Args:
         base: name of the backbone, see `geocobot.models.bases`.
-        n_classes: planes of logits.
+        n_classes: planes of logits that stand for classes.
         adapter: how the encoder is adapted; None attaches nothing.
         head: what turns features into logits; auto as `geocobot.models.heads.resolve_head` has it.
             It starts from the weights that the base has for it, if any.
@@ -147,6 +153,7 @@ def build_segmenter(
         train_encoder: whether the encoder's own weights are trained; None decides as above. False
             keeps even a random encoder as it is, as a control.
         n_bands: of the images, three at least; the first three are red, green and blue.
+        separate: whether there is a plane of the insides of single objects as well, the last one.
         seed: of everything that starts at random. The global generator is left as it is.
         recompute: whether the encoder saves memory in training, see `SamEncoder`.
         progress: shows the download.
@@ -174,7 +181,7 @@ def build_segmenter(
         base=base,
         base_sha256=weights.sha256 if weights else None,
         adapter=adapter,
-        head=head_config(spec, n_classes, kind, start, prompt=prompt),
+        head=head_config(spec, n_classes, kind, start, prompt=prompt, separate=separate),
         encoder_trained=trained,
         n_bands=n_bands,
     )

@@ -16,31 +16,9 @@ from geocobot.errors import GridMismatchError
 from geocobot.grid import GeoGrid
 from geocobot.steps import classify_steps
 from geocobot.tiling import ClassStrip, Strip
+from geocobot.tracing.block import Block
 from geocobot.tracing.holes import HoleFilling
 from geocobot.tracing.specks import SpeckRemoval
-
-
-@dataclass(frozen=True)
-class Block:
-    """Full-width rows, with the rows that border on them.
-
-    Attributes:
-        row_off: first row, in pixels of the scene.
-        classes: (h, W) uint8 class numbers, 0 where there is none.
-        steps: (h, W) uint8 score of each pixel's own class, in steps, of no meaning where there is
-            none; None where no scores are known.
-        above: (W,) uint8 classes of the row above, 0 at the top of the scene.
-        below: (W,) uint8 classes of the row below, 0 at the bottom of the scene.
-        planes: (K, h, W) uint8 scores of all classes in steps, `NODATA` where there is no data;
-            None where no scores are known.
-    """
-
-    row_off: int
-    classes: npt.NDArray[np.uint8]
-    steps: npt.NDArray[np.uint8] | None
-    above: npt.NDArray[np.uint8]
-    below: npt.NDArray[np.uint8]
-    planes: npt.NDArray[np.uint8] | None
 
 
 def recut(
@@ -51,6 +29,7 @@ def recut(
     filling: HoleFilling,
     *,
     specks: SpeckRemoval | None = None,
+    separate: bool = False,
 ) -> Iterator[Block]:
     """Turn strips of any height into classified blocks without specks and small holes.
 
@@ -61,6 +40,8 @@ def recut(
         rows: height of a block; the last one may be lower.
         filling: which holes to fill; it sets how many rows below a block must be known.
         specks: which patches to give to what surrounds them, before holes are filled.
+        separate: whether the last plane of scores is of the insides of single objects, and of no
+            class.
 
     Raises:
         GridMismatchError: the strips do not cover the grid row by row.
@@ -69,7 +50,7 @@ def recut(
     row_off = 0
     last_row = np.empty((0, grid.width), dtype=np.uint8)
     arrived: list[_Rows] = []
-    classified = _classified(strips, grid, classes)
+    classified = _classified(strips, grid, classes, separate=separate)
     if specks is not None and specks.max_m2 > 0:
         classified = _without_specks(classified, specks)
     for rows_in, is_end in classified:
@@ -86,7 +67,7 @@ def recut(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows on their way into a block: labels (n, W), scores in steps (K, n, W) if known."""
+    """Rows on their way into a block: labels (n, W), scores (K, n, W) if known, insides last."""
 
     labels: npt.NDArray[np.uint8]
     steps: npt.NDArray[np.uint8] | None
@@ -118,6 +99,7 @@ class _Rows:
         classes: Sequence[ClassSpec],
     ) -> Block:
         """Pick the score of each pixel's class; pixels without data become background."""
+        n_classes = len(classes)
         labels, first, last = (_shown(part) for part in (self.labels, above, below))
         no_row = np.zeros(self.labels.shape[1], dtype=np.uint8)
         return Block(
@@ -126,7 +108,8 @@ class _Rows:
             None if self.steps is None else _own_steps(self.labels, self.steps, classes),
             first[0] if len(first) else no_row,
             last[0] if len(last) else no_row,
-            self.steps,
+            None if self.steps is None else self.steps[:n_classes],
+            None if self.steps is None or len(self.steps) == n_classes else self.steps[-1],
         )
 
 
@@ -165,7 +148,7 @@ def _own_steps(
     if len(classes) == 1:
         return np.asarray(steps[0])
     own = np.zeros(labels.shape, dtype=np.uint8)
-    for spec, plane in zip(classes, steps, strict=True):
+    for spec, plane in zip(classes, steps, strict=False):
         np.copyto(own, plane, where=labels == spec.number)
     return own
 
@@ -177,14 +160,18 @@ def _shown(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _classified(
-    strips: Iterable[Strip | ClassStrip], grid: GeoGrid, classes: Sequence[ClassSpec]
+    strips: Iterable[Strip | ClassStrip],
+    grid: GeoGrid,
+    classes: Sequence[ClassSpec],
+    *,
+    separate: bool,
 ) -> Iterator[tuple[_Rows, bool]]:
     """Classify strips, check that they cover the grid, and say which one is the last."""
     expected = 0
     for strip in strips:
         end = strip.row_off + strip.height
         values = strip.labels[None] if isinstance(strip, ClassStrip) else strip.steps
-        planes = 1 if isinstance(strip, ClassStrip) else len(classes)
+        planes = 1 if isinstance(strip, ClassStrip) else len(classes) + separate
         if (
             strip.row_off != expected
             or end > grid.height
@@ -201,7 +188,7 @@ def _classified(
         if isinstance(strip, ClassStrip):
             rows = _Rows(strip.labels, None)
         else:
-            rows = _Rows(classify_steps(strip.steps, classes), strip.steps)
+            rows = _Rows(classify_steps(strip.steps[: len(classes)], classes), strip.steps)
         yield rows, expected == grid.height
     if expected < grid.height:
         raise GridMismatchError(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 PIXELS_AT_ONCE = 2**22
 """What is looked at together, where more would only take memory."""
+
+Labels: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+"""Numbers of pixels, of which only equal or not has a meaning."""
 
 Number = TypeVar("Number", bound=np.number[Any])
 
@@ -58,14 +61,14 @@ class Components:
     run_start: npt.NDArray[np.int64]
     component_of_run: npt.NDArray[np.int64]
     first_px: npt.NDArray[np.int64]
-    class_number: npt.NDArray[np.uint8]
+    class_number: Labels
 
     @classmethod
-    def of(cls, classes: npt.NDArray[np.uint8], cuts: tuple[int, ...] = ()) -> Components:
+    def of(cls, classes: Labels, cuts: tuple[int, ...] = ()) -> Components:
         """Label a class raster.
 
         Args:
-            classes: (H, W) class numbers.
+            classes: (H, W) class numbers, or those of objects.
             cuts: rows that are not connected with the row above them.
         """
         height, width = classes.shape

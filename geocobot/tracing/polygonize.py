@@ -23,9 +23,11 @@ from geocobot.ground import ground_size_m
 from geocobot.steps import scores_of
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.attributes import as_frame
-from geocobot.tracing.blocks import Block, recut
+from geocobot.tracing.block import Block
+from geocobot.tracing.blocks import recut
 from geocobot.tracing.holes import HoleFilling
 from geocobot.tracing.seams import SeamJoiner
+from geocobot.tracing.separation import separated
 from geocobot.tracing.simplify import simplify_pieces
 from geocobot.tracing.smooth import smooth_pieces
 from geocobot.tracing.specks import SpeckRemoval
@@ -33,6 +35,7 @@ from geocobot.tracing.square import LEAST_IOU
 from geocobot.tracing.square_stage import Drawn, SquareStage
 from geocobot.tracing.squaring import SquaringTally
 from geocobot.tracing.trace import Pieces, trace_block
+from geocobot.tracing.watershed import InsideRule
 
 BLOCK_ROWS = 512
 """Rows that are traced at a time, of scenes up to `WIDE_PX`; a quarter of it of wider ones."""
@@ -43,6 +46,11 @@ WIDE_PX = 50_000
 _BLOCK_PX = 2**20
 _LOW_BLOCK_ROWS = 64
 """Where their height changes nothing, blocks have so many pixels, and no fewer rows."""
+LEAST_MARGIN_ROWS = 32
+"""Rows of its neighbors that a block is cut into objects with; or a quarter of its own."""
+
+INSIDE_SHARE = 0.25
+"""Of the smallest area that an object may have: the least that its inside has."""
 
 _SIZE_MARGIN = 1.05
 """No pixel is larger than the largest of nine by more than this."""
@@ -94,6 +102,7 @@ def polygonize(
     classes: Sequence[ClassSpec],
     clean: CleanOptions,
     *,
+    separate: bool = False,
     block_rows: int | None = None,
     threads: int = 1,
     squaring: SquaringTally | None = None,
@@ -112,6 +121,8 @@ def polygonize(
         classes: the classes of the strips' planes; each pixel takes the one that
             `geocobot.classes.classify` gives it.
         clean: what to drop, fill and smooth.
+        separate: whether the strips' last plane is of the insides of single objects, by which
+            polygons are cut apart, see `tracing.separation`.
         block_rows: rows that are traced at a time; default by the grid's width. Simplified
             outlines keep the points in which they cross from one block to the next, so another
             height smooths slightly otherwise; the height of the strips never changes anything.
@@ -129,9 +140,12 @@ def polygonize(
         GridMismatchError: the strips do not cover the grid row by row.
     """
     filling = HoleFilling(grid, clean.close_holes_m2)
-    rows = block_rows or block_rows_of(grid.width, clean)
+    rows = block_rows or block_rows_of(grid.width, clean, separate=separate)
     specks = SpeckRemoval(grid, clean.despeckle_m2)
-    blocks = recut(strips, grid, classes, rows, filling, specks=specks)
+    blocks = recut(strips, grid, classes, rows, filling, specks=specks, separate=separate)
+    if separate:
+        rule = InsideRule.of(classes, _least_inside_px(grid, clean))
+        blocks = separated(blocks, max(rows // 4, LEAST_MARGIN_ROWS), rule)
     if watch is not None:
         blocks = _watched(blocks, watch)
     with ThreadPoolExecutor(threads, "tracing") if threads > 1 else nullcontext() as pool:
@@ -155,16 +169,20 @@ def _watched(blocks: Iterable[Block], watch: Callable[[Block], None]) -> Iterato
         yield block
 
 
-def block_rows_of(width_px: int, clean: CleanOptions | None = None) -> int:
+def block_rows_of(
+    width_px: int, clean: CleanOptions | None = None, *, separate: bool = False
+) -> int:
     """Rows that are traced at a time of a scene of this width.
 
     Args:
         width_px: columns of the scene.
         clean: how its polygons are cleaned; where nothing is simplified or rounded, the height of
             blocks changes nothing, and they can be low.
+        separate: whether objects are cut apart, which takes more memory: half of
+            `WIDE_PX` is wide then.
     """
-    most = BLOCK_ROWS if width_px <= WIDE_PX else BLOCK_ROWS // 4
-    if clean is None or clean.simplify_m > 0 or clean.smooth_m > 0:
+    most = BLOCK_ROWS if width_px * (1 + separate) <= WIDE_PX else BLOCK_ROWS // 4
+    if clean is None or clean.simplify_m > 0 or clean.smooth_m > 0 or separate:
         return most
     return min(max(_BLOCK_PX // width_px, _LOW_BLOCK_ROWS), most)
 
@@ -217,6 +235,14 @@ def _draw(
 def _framed(drawn: Drawn, grid: GeoGrid, classes: Sequence[ClassSpec]) -> gpd.GeoDataFrame:
     """Polygons with their attributes."""
     return as_frame(drawn.outlines, grid, classes)
+
+
+def _least_inside_px(grid: GeoGrid, clean: CleanOptions) -> float:
+    """Pixels of the smallest inside of an object: a part of the smallest that is wanted.
+
+    Otherwise a speck could cut off a part of an object that is then dropped for its size.
+    """
+    return INSIDE_SHARE * clean.min_area_m2 / math.prod(grid.ground_pixel_m)
 
 
 def _may_be_large(

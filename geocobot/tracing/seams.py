@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocobot.tracing.blocks import Block
+from geocobot.tracing.block import Block
 from geocobot.tracing.components import connected
 from geocobot.tracing.outlines import Outlines
 from geocobot.tracing.rings import drop_straight_vertices
@@ -61,10 +61,10 @@ class SeamJoiner:
             The polygons that do not go on below, in the reading order of their first pixels.
         """
         n_open, n_pieces = len(self._open), len(pieces.geometry)
-        same = (block.above == block.classes[0]) & (self._open_of_px >= 0)
+        same = block.joined_above & (self._open_of_px >= 0)
         group = connected(n_open + n_pieces, self._open_of_px[same], pieces.top[same] + n_open)
         goes_on = np.zeros(n_open + n_pieces, dtype=bool)
-        lower = pieces.bottom[(pieces.bottom >= 0) & (block.below == block.classes[-1])]
+        lower = pieces.bottom[(pieces.bottom >= 0) & block.joined_below]
         goes_on[group[lower + n_open]] = True
         group_size = np.bincount(group, minlength=n_open + n_pieces)
         piece_group = group[n_open:]
@@ -143,8 +143,8 @@ def _crossings(
     Both sides of the outline are the same above and below the seam, so that only the cut put a
     vertex there.
     """
-    above, first = np.pad(block.above, 1), np.pad(block.classes[0], 1)
-    same = above == first
+    same = np.pad(block.joined_above, 1, constant_values=True)
+    first = np.pad(block.drawn[1][0], 1)
     column = np.flatnonzero(same[:-1] & same[1:] & (first[:-1] != first[1:]))
     piece = np.pad(pieces.top, 1, constant_values=-1)
     sides = np.concatenate([piece[column], piece[column + 1]])

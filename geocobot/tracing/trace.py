@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.tracing.blocks import Block
-from geocobot.tracing.components import Components
+from geocobot.tracing.block import Block
+from geocobot.tracing.components import Components, Labels
 from geocobot.tracing.rings import build_polygons, order_cycles, twice_areas
 from geocobot.tracing.score_stats import SortedScores
 
@@ -88,12 +88,9 @@ def trace_block(block: Block) -> Pieces:
     """
     height, width = block.classes.shape
     # One row of neighbours above and below, then a frame of background around everything.
-    framed = np.zeros((height + 4, width + 2), dtype=np.uint8)
-    framed[1, 1:-1], framed[2:-2, 1:-1], framed[-2, 1:-1] = (
-        block.above,
-        block.classes,
-        block.below,
-    )
+    above, labels, below = block.drawn
+    framed = np.zeros((height + 4, width + 2), dtype=labels.dtype)
+    framed[1, 1:-1], framed[2:-2, 1:-1], framed[-2, 1:-1] = above, labels, below
     cuts = (2, height + 2)
     components = Components.of(framed, cuts)
     polygons = _trace(framed, components, cuts, block.row_off)
@@ -106,7 +103,7 @@ def trace_block(block: Block) -> Pieces:
     pixels = components.pixels()[inside]
     return Pieces(
         geometry=polygons[inside[filled]],
-        class_number=components.class_number[inside],
+        class_number=block.classes[first_row[inside] - 2, first_col[inside] - 1],
         pixels=pixels,
         scores=_sort_scores(block, components, number, len(pixels)),
         first_px=np.stack([first_row[inside] - 2 + block.row_off, first_col[inside] - 1], axis=1),
@@ -130,7 +127,7 @@ def _sort_scores(
 
 
 def _trace(
-    framed: npt.NDArray[np.uint8], components: Components, cuts: tuple[int, ...], row_off: int
+    framed: Labels, components: Components, cuts: tuple[int, ...], row_off: int
 ) -> npt.NDArray[np.object_]:
     """Polygons of all components but the background's, in the order of the components.
 
@@ -157,9 +154,7 @@ def _trace(
     return build_polygons(coords[vertex], new_offsets, rings[rings > 0])
 
 
-def _find_corners(
-    framed: npt.NDArray[np.uint8], components: Components, cuts: tuple[int, ...]
-) -> _Corners:
+def _find_corners(framed: Labels, components: Components, cuts: tuple[int, ...]) -> _Corners:
     """Find every corner of every outline from its four pixels.
 
     The outline has its component on the left. Coming to a corner along a pixel, it turns right
@@ -193,7 +188,7 @@ def _find_corners(
     return _Corners(owner, rows - 1, cols, ways_in, ways_out)
 
 
-def _corner_pixels(framed: npt.NDArray[np.uint8], cuts: tuple[int, ...]) -> npt.NDArray[np.int64]:
+def _corner_pixels(framed: Labels, cuts: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """Flat indices of the pixels in the north-west of every corner."""
     beside = np.zeros(framed.shape, dtype=np.bool_)
     below = np.zeros(framed.shape, dtype=np.bool_)

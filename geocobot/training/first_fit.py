@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 # PyTorch's own name for it
 
 from geocobot.classes import IGNORE
+from geocobot.data.dataset import INTERIOR
 from geocobot.models.dense_head import DenseHead
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
@@ -75,7 +76,7 @@ def _sample(
     compute: Compute,
     seed: int,
 ) -> tuple[list[Tensor], Tensor]:
-    """What the readers read at some pixels, (N, C) float32 for each, and these pixels' classes.
+    """What the readers read at some pixels, (N, C) float32 for each, and these pixels' planes.
 
     Returns:
         The features, and (N, K) float32, 0 or 1.
@@ -84,7 +85,6 @@ def _sample(
     batches = list(islice(datamodule.train_dataloader(), _BATCHES))
     n_images = sum(len(batch["image"]) for batch in batches)
     each = math.ceil(_PIXELS / max(1, n_images))
-    n_classes = head.config.n_classes
     found: list[tuple[list[Tensor], Tensor]] = []
     for batch in batches:
         shown = as_shown(batch, datamodule, compute.device)
@@ -97,7 +97,11 @@ def _sample(
             places = places[torch.randperm(len(places), generator=generator)[:each]]
             own = label[k][places[:, 0], places[:, 1]].view(1, -1, 1)
             read = [_at(s[k], places.to(compute.device), label.shape[1:]) for s in scales]
-            found.append((read, binary_targets(own, n_classes)[0, :, :, 0].T))
+            target = binary_targets(own, head.config.n_classes)[0, :, :, 0].T
+            if head.config.separate:
+                inside = shown[INTERIOR][k].cpu()[places[:, 0], places[:, 1]]
+                target = torch.cat([target, inside[:, None].float()], dim=1)
+            found.append((read, target))
     features = [torch.cat(parts) for parts in zip(*(read for read, _ in found), strict=True)]
     return features, torch.cat([target for _, target in found]).to(compute.device)
 

@@ -8,8 +8,11 @@ from typing import NamedTuple, Protocol, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from geocobot.classes import IGNORE
+from geocobot.data.dataset import INTERIOR
 from geocobot.models.segmenter import Segmenter
 from geocobot.training.boxes import Objects, find_objects, fresh_dice, steady_dice
+from geocobot.training.losses import SegmentationLoss
 
 Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Logits (B, K, H, W), label (B, H, W) and valid (B, H, W) to a loss ()."""
@@ -19,6 +22,9 @@ Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 _MOST_BOXES = 16
 _CHUNK = 16
 
+_INSIDE_WEIGHT = 0.5
+_INSIDE_LOSS = SegmentationLoss()
+
 # The logit of a class where none of its boxes has a say.
 _SILENT = -20.0
 
@@ -27,7 +33,7 @@ class Batch(Protocol):
     """What the data module hands out: see `data.dataset.SceneDataset`."""
 
     def __getitem__(self, name: str) -> Tensor:
-        """Get image (B, C, H, W) float32, label (B, H, W) int64 or valid (B, H, W) bool."""
+        """Get image (B, C, H, W) float32, label (B, H, W) int64, valid or `INTERIOR` (B, H, W)."""
 
 
 class Judged(NamedTuple):
@@ -72,6 +78,25 @@ class ClassPlanes:
         """The planes of a batch and their loss."""
         logits = self.segmenter(batch["image"])
         return Judged(logits, self.criterion(logits, batch["label"], batch["valid"]))
+
+
+class ObjectPlanes(ClassPlanes):
+    """Asks for the insides of single objects as well, the last plane.
+
+    Args:
+        segmenter: (B, C, H, W) image to (B, K + 1, H, W) logits.
+        criterion: of the planes of the classes; the last plane costs half of what binary
+            cross-entropy and soft Dice make of it.
+    """
+
+    def judge(self, batch: Batch) -> Judged:
+        """The planes of the classes, and the loss of all planes."""
+        logits = self.segmenter(batch["image"])
+        planes, insides = logits[:, :-1], logits[:, -1:]
+        label, valid = batch["label"], batch["valid"]
+        inside = batch[INTERIOR].to(label.dtype).masked_fill(label == IGNORE, IGNORE)
+        loss = self.criterion(planes, label, valid)
+        return Judged(planes, loss + _INSIDE_WEIGHT * _INSIDE_LOSS(insides, inside, valid))
 
 
 class BoxMasks:
@@ -192,4 +217,5 @@ def make_objective(segmenter: nn.Module, criterion: Criterion, box_jitter_px: fl
     """
     if isinstance(segmenter, Segmenter) and segmenter.prompt == "boxes":
         return BoxMasks(segmenter, criterion, box_jitter_px)
-    return ClassPlanes(segmenter, criterion)
+    separates = isinstance(segmenter, Segmenter) and segmenter.separates
+    return (ObjectPlanes if separates else ClassPlanes)(segmenter, criterion)

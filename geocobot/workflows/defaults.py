@@ -118,6 +118,13 @@ def refuse_misfits(options: TrainOptions) -> None:
             "Every box has one mask of its own, and all of them weigh the same",
             "Leave one of the two out",
         )
+    if options.prompt == "boxes" and options.separate:
+        raise ConfigError(
+            "--separate",
+            "is asked for with --prompt boxes",
+            "Boxes tell objects apart already, and such a model draws no maps",
+            "Leave one of the two out",
+        )
     if options.sampling == "hard":
         _refuse_hard(options)
     _refuse_uneven_batch(options)

@@ -33,7 +33,8 @@ def draw(
     """Trace strips into polygons, clean these, and write them as they come; centerlines at the end.
 
     Args:
-        strips: scores (K, h, W) or classes (h, W), top to bottom.
+        strips: scores (K, h, W), top to bottom, with a plane of the insides of single objects
+            where the options say that these are told apart; or classes (h, W).
         grid: of all of them.
         classes: K classes, with the thresholds in force.
         options: say how the polygons are cleaned.
@@ -66,6 +67,7 @@ def draw(
         clean,
         threads=threads,
         squaring=squaring,
+        separate=bool(options.separate),
         watch=None if tracer is None else tracer.add,
     ):
         files.polygons.append(frame)

@@ -70,6 +70,7 @@ def map_scene(
             classes,
             overwrite=run.overwrite,
             scores_dtype=options.scores_dtype,
+            separate=bool(options.separate),
             folder=place.files,
             origin=origin_of(options.model, card, options.raster, options.license),
             moment=place.begun,
@@ -77,7 +78,9 @@ def map_scene(
     ):
         work = _work(job, card, place.journal.folder)
         tiles = len(work.plan.windows)
-        depth = plan_rows_ahead(work, engine.batches, options.max_memory)
+        depth = plan_rows_ahead(
+            work, engine.batches, options.max_memory, separate=bool(options.separate)
+        )
         with (
             _pace(progress, job, tiles) as pace,
             closing(ahead(finished_rows(work, engine, pace.advance), depth)) as rows,
@@ -132,7 +135,7 @@ def _work(job: MapJob, card: ModelCard, folder: Path) -> RowWork:
         SceneDataset(job.scene, card.ranges),
         size_px=card.patch_px,
         overlap_px=overlap_px(job.options.overlap, card.patch_px),
-        n_classes=len(card.classes),
+        n_classes=len(card.classes) + bool(job.options.separate),
         batch_size=job.batch_size,
         folder=folder,
         workers=job.options.workers,

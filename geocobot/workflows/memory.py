@@ -20,6 +20,9 @@ _TRACED_BYTES = 15
 _SCORE_BYTES = 3
 """Per pixel of a block that is traced, and more of it per class."""
 
+_SEPARATED_BYTES = 90
+"""Per pixel of a block that is cut into objects: it, its neighbors, and all their runs."""
+
 _FILE_ROWS = 1024
 """Rows that wait to be whole blocks of a file: read ones in GDAL's cache, scores and classes."""
 
@@ -33,7 +36,7 @@ _IMAGE_BYTES = 4 * 3
 """Per pixel of a tile that the model is shown."""
 
 
-def needed_gib(work: RowWork, batches: int, rows_ahead: int) -> float:
+def needed_gib(work: RowWork, batches: int, rows_ahead: int, *, separate: bool = False) -> float:
     """Memory that a map takes beside the model, at its peak.
 
     Measured with `benchmarks/memory.py`; it does not depend on the height.
@@ -42,6 +45,7 @@ def needed_gib(work: RowWork, batches: int, rows_ahead: int) -> float:
         work: the scene and its tiles.
         batches: of tiles that are there at the same time.
         rows_ahead: how many finished tile rows may wait between two stages.
+        separate: whether objects are cut apart.
     """
     scene = work.dataset.scene
     native = scene.native if isinstance(scene, ResampledScene) else scene
@@ -53,6 +57,7 @@ def needed_gib(work: RowWork, batches: int, rows_ahead: int) -> float:
         tiles=batches * work.batch_size,
         rows_ahead=rows_ahead,
         exact=work.exact,
+        separate=separate,
     )
 
 
@@ -65,6 +70,7 @@ def buffers_gib(
     rows_ahead: int = 0,
     file_width_px: int | None = None,
     exact: bool = False,
+    separate: bool = False,
 ) -> float:
     """The same, before there is a plan.
 
@@ -76,13 +82,16 @@ def buffers_gib(
         rows_ahead: how many finished tile rows may wait between two stages.
         file_width_px: of the scene as its file is, where that is another.
         exact: whether scores have all their digits.
+        separate: whether objects are cut apart.
     """
     file_px = file_width_px or width_px
     # Logits of two bytes and a mask while a row is blended; then what its neighbors wait for.
     blended = tile_px * (2 * n_classes + 1)
     # Half of them lie between two rows, in two bytes; the others are scores, if not exact.
     finished = (2.0 if exact else 1.5) * tile_px * n_classes * (1 + 3 * rows_ahead)
-    traced = block_rows_of(file_px) * (_TRACED_BYTES + _SCORE_BYTES * n_classes)
+    traced = block_rows_of(file_px, separate=separate) * (
+        _TRACED_BYTES + _SCORE_BYTES * n_classes + _SEPARATED_BYTES * separate
+    )
     filed = _FILE_ROWS * (n_classes * (_EXACT_BYTES if exact else 1) + 1)
     shown = tiles * tile_px**2 * (_IMAGE_BYTES + 4 * n_classes)
     restored = 0.0
@@ -98,7 +107,9 @@ def buffers_gib(
     ) / GIB
 
 
-def plan_rows_ahead(work: RowWork, batches: int, max_memory_gib: float | None) -> int:
+def plan_rows_ahead(
+    work: RowWork, batches: int, max_memory_gib: float | None, *, separate: bool = False
+) -> int:
     """How many tile rows may wait between two stages without taking too much memory.
 
     Args:
@@ -106,14 +117,15 @@ def plan_rows_ahead(work: RowWork, batches: int, max_memory_gib: float | None) -
         batches: of tiles that are there at the same time.
         max_memory_gib: what the map may take beside the model; None asks for no limit, but for
             no more than `DEFAULT_GIB` where it can be had.
+        separate: whether objects are cut apart.
 
     Raises:
         ConfigError: the map takes more even if nothing waits.
     """
     limit = DEFAULT_GIB if max_memory_gib is None else max_memory_gib
-    if needed_gib(work, batches, 1) <= limit:
+    if needed_gib(work, batches, 1, separate=separate) <= limit:
         return 1
-    least = needed_gib(work, batches, 0)
+    least = needed_gib(work, batches, 0, separate=separate)
     if max_memory_gib is not None and least > limit:
         grid = work.dataset.grid
         raise ConfigError(

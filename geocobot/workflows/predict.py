@@ -62,6 +62,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
     check_drawing(options, card.classes)
+    options = replace(options, separate=_separates(card, options))
     overlap_px(options.overlap, card.patch_px)
     opened = open_scenes(rasters, card, options, progress, joined=_joined_name(rasters, targets))
     jobs = [
@@ -139,6 +140,23 @@ def _refuse_unsaved(options: PredictOptions) -> None:
             "It says what the numbers in the scores raster are",
             "Add --save-scores, or leave it out",
         )
+
+
+def _separates(card: ModelCard, options: PredictOptions) -> bool:
+    """Whether polygons are cut apart.
+
+    Raises:
+        ModelFileError: that is asked for, and the model cannot tell where.
+    """
+    can = card.segmenter.head.separate
+    if options.separate and not can:
+        raise ModelFileError(
+            options.model,
+            "has not learned to tell objects apart",
+            "--separate goes by what a model learns with geocobot train --separate",
+            "Train it again with --separate, or leave it out",
+        )
+    return can if options.separate is None else options.separate
 
 
 def _refuse_prompts(card: ModelCard, model: str) -> None:

@@ -239,6 +239,7 @@ def open_targets(
     *,
     overwrite: bool,
     scores_dtype: ScoresDtype = "uint8",
+    separate: bool = False,
     folder: Path | None = None,
     origin: Origin | None = None,
     moment: datetime | None = None,
@@ -251,6 +252,7 @@ def open_targets(
         classes: with the thresholds in force.
         overwrite: whether existing files may be replaced.
         scores_dtype: of the scores raster; strips have exact scores for float32.
+        separate: whether strips have a plane of the insides of single objects.
         folder: where they are written until they are whole; default beside their places.
         origin: what they say of what they were made of.
         moment: what they say of when they were written; default now.
@@ -294,12 +296,14 @@ def open_targets(
                 unfinished=unfinished[path],
                 dtype=scores_dtype,
                 origin=origin,
+                separate=separate,
             )
             sinks.append(stack.enter_context(scores).write)
         if (path := targets.classes) is not None:
             raster = ClassWriter(path, grid, classes, unfinished=unfinished[path])
             stack.enter_context(raster)
-            sinks.append(lambda s: raster.write(s.row_off, classify_steps(s.steps, classes)))
+            n = len(classes)
+            sinks.append(lambda s: raster.write(s.row_off, classify_steps(s.steps[:n], classes)))
         if (path := targets.classes_style) is not None:
             write_text(unfinished[path], class_raster_qml(classes), path)
         config = unfinished[targets.config]

@@ -42,6 +42,7 @@ from geocobot.workflows.defaults import (
 from geocobot.workflows.device import choose_compute
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
 from geocobot.workflows.ground import Ground, Inputs, choose_ranges, read_inputs, survey_ground
+from geocobot.workflows.objects import refuse_inseparable
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
 from geocobot.workflows.train_result import TrainResult
 from geocobot.workflows.validation import judge_blocks
@@ -98,6 +99,7 @@ def _train(
         overwrite=options.overwrite,
     )
     inputs = read_inputs(options)
+    refuse_inseparable(options, inputs)
     options = replace(choose_base(options, compute.device), out=str(run.target))
     options = choose_head(choose_start(options))
     # Before the survey, which takes long: the weights of the base may be missing.
@@ -181,6 +183,7 @@ def _build(
         start=options.start,
         checkpoint=options.checkpoint,
         n_bands=len(inputs.scenes[0].bands),
+        separate=options.separate,
         seed=options.seed,
         recompute=options.recompute,
         progress=progress,
@@ -203,6 +206,7 @@ def _make_datamodule(
         seed=options.seed,
         sampling=options.sampling,
         crop_px=options.crop_size,
+        separate=options.separate,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from geocobot.ahead import ahead
 from geocobot.config import VectorizeOptions
-from geocobot.errors import ConfigError
+from geocobot.errors import BandError, ConfigError
 from geocobot.io.class_raster import ClassRaster, holds_classes
 from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.score_file import ScoreFile
@@ -111,6 +111,9 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
         card = read_card(options.model)
         file = file.named_as(card.classes, options.model)
         origin = replace(origin, model=name_of_model(options.model, card))
+    options = replace(options, separate=_separates(file, options))
+    if isinstance(file, ScoreFile) and not options.separate:
+        file = file.of_classes()
     classes = with_threshold(file.classes, options.threshold)
     check_drawing(options, classes)
     release_large_arrays()
@@ -183,6 +186,24 @@ def _cores() -> int:
     """CPU cores that this process may use, no more than blocks are worth holding in memory."""
     affinity = getattr(os, "sched_getaffinity", None)
     return min(len(affinity(0)) if affinity else os.cpu_count() or 1, _MOST_THREADS)
+
+
+def _separates(file: ScoreFile | ClassRaster, options: VectorizeOptions) -> bool:
+    """Whether polygons are cut apart.
+
+    Raises:
+        BandError: that is asked for, and no band tells where.
+    """
+    can = isinstance(file, ScoreFile) and file.separates
+    if options.separate and not can:
+        raise BandError(
+            file.path,
+            "has no band that tells objects apart",
+            "--separate goes by the band that geocobot predict --save-scores adds for a model "
+            "trained with --separate",
+            "Train and map again with it, or leave it out",
+        )
+    return can if options.separate is None else options.separate
 
 
 def _counted(strips: Iterable[Strip | ClassStrip], task: Task) -> Iterator[Strip | ClassStrip]:

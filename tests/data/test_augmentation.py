@@ -27,6 +27,7 @@ from geocobot.data.augmentation import (
     sense,
     warp,
 )
+from geocobot.data.dataset import INTERIOR
 
 turns = st.integers(0, 7)
 warps = st.builds(Warp, turns, st.floats(-np.pi, np.pi), st.floats(0.5, 2.0))
@@ -173,6 +174,17 @@ def test_image_and_label_are_warped_alike(how):
     edges = max_pool2d(seen[None], 3, 1, 1)[0] != -max_pool2d(-seen[None], 3, 1, 1)[0]
     away = max_pool2d(edges.float(), 7, 1, 3)[0] == 0
     assert torch.allclose(after["image"][0, 0][away], seen[0][away], atol=1e-4)
+
+
+@given(warps)
+def test_insides_are_warped_as_labels_are(how):
+    batch = batch_of([1], side=32)
+    batch["label"] = torch.where(batch["valid"], (batch["label"] // 5) % 3, IGNORE)
+    batch[INTERIOR] = batch["label"] == 1
+    warped = warp(batch, [how])
+    assert warped[INTERIOR].dtype == torch.bool
+    known = warped["label"] != IGNORE
+    assert torch.equal(warped[INTERIOR][known], (warped["label"] == 1)[known])
 
 
 @given(st.lists(warps, min_size=1, max_size=3))

@@ -41,6 +41,29 @@ def test_what_was_written_comes_back(tmp_path, dtype):
     np.testing.assert_array_equal(whole(file), strip.steps)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_plane_of_insides_is_no_class(tmp_path, dtype):
+    logits = np.random.default_rng(0).integers(-6000, 6000, (3, *GRID.shape)).astype(np.int16)
+    strip = Strip.of_logits(0, logits)
+    path = tmp_path / "scores.tif"
+    with ScoreWriter(path, GRID, CLASSES, dtype=dtype, separate=True) as writer:
+        writer.write(strip)
+    file = ScoreFile.open(path)
+    assert file.separates
+    assert file.classes == CLASSES
+    np.testing.assert_array_equal(whole(file), strip.steps)
+    alone = file.of_classes()
+    assert not alone.separates
+    np.testing.assert_array_equal(whole(alone), strip.steps[:2])
+
+
+def test_an_only_band_is_a_class_whatever_it_says(tmp_path):
+    path = write(tmp_path / "s.tif", np.zeros((20, 30), np.float32))
+    with rasterio.open(path, "r+") as raster:
+        raster.update_tags(1, PLANE="interior")
+    assert [spec.name for spec in ScoreFile.open(path).classes] == ["band 1"]
+
+
 def write(path, values, **options):
     values = values[None] if values.ndim == 2 else values
     count, height, width = values.shape

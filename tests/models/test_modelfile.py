@@ -408,3 +408,31 @@ def test_whoever_may_enter_the_folder_may_read_the_model(lora, tmp_path):
     tmp_path.chmod(0o755)
     save_model(tmp_path / "m.safetensors", lora, make_card(lora))
     assert (tmp_path / "m.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("head", ["dense", "mask-decoder"])
+def test_a_plane_of_insides_comes_back(mini, tmp_path, head):
+    segmenter = stir(build_segmenter("mini", 2, AdapterConfig(), head=head, separate=True))
+    image = torch.rand(1, 3, 64, 64)
+    path = tmp_path / "model.safetensors"
+    save_model(path, segmenter, make_card(segmenter))
+    loaded, card = load_model(path)
+    assert card.segmenter.head.separate
+    assert loaded.separates
+    with torch.no_grad():
+        planes = loaded(image)
+        assert planes.shape == (1, 3, 64, 64)
+        assert torch.equal(planes, segmenter(image))
+
+
+def test_a_card_from_before_there_were_insides_is_read(mini, tmp_path):
+    segmenter = stir(build_segmenter("mini", 2, AdapterConfig()))
+    path = tmp_path / "model.safetensors"
+    save_model(path, segmenter, make_card(segmenter))
+    with safe_open(path, framework="pt") as file:
+        card = json.loads(file.metadata()["geocobot"])
+    del card["segmenter"]["head"]["separate"]
+    save_file(load_file(path), path, metadata={"geocobot": json.dumps(card)})
+    loaded, read = load_model(path)
+    assert read.segmenter == segmenter.config
+    assert not loaded.separates

@@ -5,7 +5,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocobot.tracing.blocks import Block
+from geocobot.tracing.block import Block
 from geocobot.tracing.trace import trace_block
 
 from .rasters import class_rasters, parse

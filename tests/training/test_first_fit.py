@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.classes import IGNORE
+from geocobot.data.dataset import INTERIOR
 from geocobot.models.architecture import SegmenterConfig
 from geocobot.models.bases import BaseSpec
 from geocobot.models.encoder import SamEncoder
@@ -71,10 +72,12 @@ class Unlabelled(HalvesModule):
         return DataLoader(samples)  # type: ignore[arg-type]
 
 
-def pretrained(n_classes: int = 3, base_sha256: str | None = "f" * 64) -> Segmenter:
+def pretrained(
+    n_classes: int = 3, base_sha256: str | None = "f" * 64, *, separate: bool = False
+) -> Segmenter:
     """A segmenter that says it was pretrained; a random network sees enough of this."""
     torch.manual_seed(0)
-    head = head_config(SMALL, n_classes, "dense", "pretrained")
+    head = head_config(SMALL, n_classes, "dense", "pretrained", separate=separate)
     config = SegmenterConfig("small", base_sha256, AdapterConfig(method="none"), head, False)
     return Segmenter(SamEncoder(SMALL), make_head(head), config)
 
@@ -130,6 +133,26 @@ def test_no_step_along_the_readers_weights_helps(fitted: Segmenter) -> None:
         worse += error() > best
         fitted.head.load_state_dict(state)
     assert worse == 10
+
+
+class InsidesModule(HalvesModule):
+    """The inside of the third class is the inside of an object."""
+
+    def on_after_batch_transfer(
+        self, batch: dict[str, torch.Tensor], dataloader_idx: int
+    ) -> dict[str, torch.Tensor]:
+        return batch | {INTERIOR: batch["label"] == 3}
+
+
+def test_insides_have_a_reader_of_their_own(fitted: Segmenter) -> None:
+    segmenter = pretrained(separate=True)
+    fit_readers(segmenter, InsidesModule(), CPU, seed=0)
+    image = Halves()[9, 9, 9]["image"].unsqueeze(0)
+    with torch.no_grad():
+        planes, classes = segmenter(image)[0], fitted(image)[0]
+    assert len(planes) == 4
+    assert torch.allclose(planes[3].sigmoid(), planes[2].sigmoid(), atol=0.01)
+    assert (planes[:3].sigmoid() - classes.sigmoid()).abs().mean() < 0.02
 
 
 def test_the_seed_decides() -> None:

@@ -4,6 +4,7 @@ from torch import nn
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.classes import IGNORE
+from geocobot.data.dataset import INTERIOR
 from geocobot.models.architecture import HeadConfig, SegmenterConfig
 from geocobot.models.boxes import BoxPromptedHead
 from geocobot.models.encoder import Features
@@ -12,7 +13,13 @@ from geocobot.training.boxes import find_objects
 from geocobot.training.fit import FitSettings, fit
 from geocobot.training.groups import GroupSettings
 from geocobot.training.losses import SegmentationLoss
-from geocobot.training.objectives import BoxesFromLabels, BoxMasks, ClassPlanes, make_objective
+from geocobot.training.objectives import (
+    BoxesFromLabels,
+    BoxMasks,
+    ClassPlanes,
+    ObjectPlanes,
+    make_objective,
+)
 
 from .squares import SquaresModule, TinySegmenter
 from .test_fit import PowerCutError, rows, same_weights
@@ -190,3 +197,45 @@ def test_a_training_with_boxes_learns_and_resumes_as_if_nothing_had_happened(tmp
     result = fit(resumed, SquaresModule(), settings(resume=True), tmp_path / "cut")
     assert rows(result.log) == rows(expected.log)
     assert same_weights(whole, resumed)
+
+
+class OwnPlanes(nn.Module):
+    """Its logits are its weights, whatever the image."""
+
+    def __init__(self, n_planes):
+        super().__init__()
+        self.planes = nn.Parameter(torch.zeros(2, n_planes, SIDE, SIDE))
+
+    def forward(self, image):
+        return self.planes
+
+
+def test_the_plane_of_insides_is_learned_beside_the_classes(batch):
+    batch[INTERIOR] = torch.zeros(2, SIDE, SIDE, dtype=torch.bool)
+    batch[INTERIOR][0, 4:7, 4:7] = True
+    batch[INTERIOR][1, 7:9, 10:32] = True  # in part where nothing is known
+    segmenter = OwnPlanes(3)
+    objective = ObjectPlanes(segmenter, CRITERION)
+    optimizer = torch.optim.Adam(segmenter.parameters(), lr=0.5)
+    judged = objective.judge(batch)
+    assert judged.logits.shape == (2, 2, SIDE, SIDE)
+    alone = ClassPlanes(lambda image: segmenter(image)[:, :2], CRITERION).loss(batch)
+    assert alone < judged.loss < 2 * alone
+    for _ in range(40):
+        optimizer.zero_grad()
+        objective.loss(batch).backward()
+        optimizer.step()
+    planes = segmenter.planes.detach()
+    known = batch["label"] != IGNORE
+    assert torch.equal((planes[:, 2] > 0)[known], batch[INTERIOR][known])
+    assert torch.equal((planes[:, 0] > 0)[known], (batch["label"] == 1)[known])
+    assert (planes[1, :, :, 30:] == 0).all()
+
+
+def test_the_segmenter_decides_whether_insides_are_learned():
+    head = HeadConfig(2, separate=True)
+    config = SegmenterConfig("mini", None, AdapterConfig("none"), head, encoder_trained=True)
+    objective = make_objective(Segmenter(nn.Identity(), nn.Identity(), config), CRITERION, 3.0)
+    assert isinstance(objective, ObjectPlanes)
+    without = Segmenter(nn.Identity(), nn.Identity())
+    assert not isinstance(make_objective(without, CRITERION, 3.0), ObjectPlanes)

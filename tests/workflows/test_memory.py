@@ -28,9 +28,10 @@ def work_on(scene: Path, folder: Path, tile_px: int = 64, n_classes: int = 2) ->
     return RowWork(dataset, tile_px, tile_px // 4, n_classes, 3, folder)
 
 
-@pytest.mark.parametrize("name", [*USUAL, "rows_ahead", "file_width_px", "exact"])
+@pytest.mark.parametrize("name", [*USUAL, "rows_ahead", "file_width_px", "exact", "separate"])
 def test_more_of_anything_takes_more(name: str) -> None:
-    usual = USUAL | {"rows_ahead": 0, "file_width_px": USUAL["width_px"], "exact": False}
+    usual = USUAL | {"rows_ahead": 0, "file_width_px": USUAL["width_px"]}
+    usual |= {"exact": False, "separate": False}
     assert buffers_gib(**usual | {name: 2 * usual[name] + 1}) > buffers_gib(**usual)
 
 
@@ -83,3 +84,5 @@ def test_stages_work_ahead_where_there_is_room(
 def test_wide_scenes_are_traced_in_lower_blocks() -> None:
     assert block_rows_of(WIDE_PX) == BLOCK_ROWS
     assert block_rows_of(WIDE_PX + 1) < BLOCK_ROWS
+    assert block_rows_of(WIDE_PX // 2, separate=True) == BLOCK_ROWS
+    assert block_rows_of(WIDE_PX // 2 + 1, separate=True) < BLOCK_ROWS
