@@ -26,7 +26,7 @@ from geocobot.tracing.attributes import as_frame
 from geocobot.tracing.block import Block
 from geocobot.tracing.blocks import recut
 from geocobot.tracing.holes import HoleFilling
-from geocobot.tracing.seams import SeamJoiner
+from geocobot.tracing.seams import Completed, SeamJoiner
 from geocobot.tracing.separation import separated
 from geocobot.tracing.simplify import simplify_pieces
 from geocobot.tracing.smooth import smooth_pieces
@@ -43,7 +43,7 @@ BLOCK_ROWS = 512
 WIDE_PX = 50_000
 """Scenes wider than this are traced in lower blocks, to keep memory low."""
 
-_BLOCK_PX = 2**20
+_BLOCK_PX = 2**21
 _LOW_BLOCK_ROWS = 64
 """Where their height changes nothing, blocks have so many pixels, and no fewer rows."""
 LEAST_MARGIN_ROWS = 32
@@ -153,11 +153,11 @@ def polygonize(
         framed = partial(_framed, grid=grid, classes=classes)
         drawn = each_in_order(_draw(traced, grid, clean), framed, pool, threads)
         with closing(drawn) as frames:
-            for outlines, frame in frames:
+            for _, (iou, frame) in frames:
                 kept = (frame["area_m2"] >= clean.min_area_m2).to_numpy()
                 if squaring is not None:
                     number, area_m2 = frame["class_id"].to_numpy(), frame["area_m2"].to_numpy()
-                    squaring.add(number[kept], area_m2[kept], outlines.iou[kept])
+                    squaring.add(number[kept], area_m2[kept], iou[kept])
                 if kept.any():
                     yield frame if kept.all() else frame[kept].reset_index(drop=True)
 
@@ -216,25 +216,40 @@ def _softened(pieces: Pieces, block: Block, grid: GeoGrid, clean: CleanOptions) 
 
 def _draw(
     traced: Generator[tuple[Block, Pieces]], grid: GeoGrid, clean: CleanOptions
-) -> Generator[Drawn]:
-    """The polygons that each block completes, without those that score too low, squared."""
+) -> Generator[Callable[[], Drawn]]:
+    """What makes the polygons that each block completes; squared ones are made in their order."""
     joiner = SeamJoiner(grid.width)
     stage = SquareStage(grid, clean.square_classes, clean.simplify_m, joiner)
     with closing(traced):
         for block, pieces in traced:
-            outlines = joiner.add(block, pieces)
-            if clean.high_threshold > 0 and outlines.scores is not None:
-                peak = scores_of(outlines.scores.peak)
-                outlines = outlines.take(np.flatnonzero(peak > np.float32(clean.high_threshold)))
+            sure = partial(_sure, joiner.add(block, pieces), clean)
             if clean.square_classes:
-                yield stage.add(outlines, block.row_off + len(block.classes))
+                squared = stage.add(sure().outlines, block.row_off + len(block.classes))
+                yield partial(_as_it_is, squared)
             else:
-                yield Drawn.of(outlines)
+                yield sure
 
 
-def _framed(drawn: Drawn, grid: GeoGrid, classes: Sequence[ClassSpec]) -> gpd.GeoDataFrame:
-    """Polygons with their attributes."""
-    return as_frame(drawn.outlines, grid, classes)
+def _sure(completed: Completed, clean: CleanOptions) -> Drawn:
+    """Complete polygons, without those that score too low."""
+    outlines = completed.outlines()
+    if clean.high_threshold > 0 and outlines.scores is not None:
+        peak = scores_of(outlines.scores.peak)
+        outlines = outlines.take(np.flatnonzero(peak > np.float32(clean.high_threshold)))
+    return Drawn.of(outlines)
+
+
+def _as_it_is(drawn: Drawn) -> Drawn:
+    """What is drawn already."""
+    return drawn
+
+
+def _framed(
+    make: Callable[[], Drawn], grid: GeoGrid, classes: Sequence[ClassSpec]
+) -> tuple[npt.NDArray[np.float64], gpd.GeoDataFrame]:
+    """What squaring has left of polygons, as IoU, and the polygons with their attributes."""
+    drawn = make()
+    return drawn.iou, as_frame(drawn.outlines, grid, classes)
 
 
 def _least_inside_px(grid: GeoGrid, clean: CleanOptions) -> float:

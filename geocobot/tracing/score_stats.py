@@ -94,9 +94,14 @@ class SortedScores:
         low = self.steps[self.first + _low_rank(self.after - self.first)]
         return ScoreStats(up_to[self.after] - up_to[self.first], low, self.steps[self.after - 1])
 
-    def counts(self, piece: int) -> npt.NDArray[np.int64]:
-        """How often each step occurs in a piece, (`N_STEPS`,)."""
-        return np.bincount(self.steps[self.first[piece] : self.after[piece]], minlength=N_STEPS)
+    def counts(self, pieces: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """How often each step occurs in some pieces, (P, `N_STEPS`)."""
+        pixels = self.after[pieces] - self.first[pieces]
+        row = np.repeat(np.arange(len(pieces)), pixels)
+        place = np.arange(row.size) - np.repeat(np.cumsum(pixels) - pixels, pixels)
+        steps = self.steps[np.repeat(self.first[pieces], pixels) + place]
+        counts = np.bincount(row * N_STEPS + steps, minlength=len(pieces) * N_STEPS)
+        return counts.reshape(-1, N_STEPS)
 
 
 def _low_rank(pixels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -42,6 +42,55 @@ class _Open:
         self.traced.extend(other.traced)
 
 
+@dataclass(frozen=True)
+class Completed:
+    """What makes polygons that no further block can change.
+
+    Attributes:
+        pieces: of the block that has completed them.
+        is_whole: (N,) which of the pieces are polygons already.
+        joined: the others that are complete, in pieces of several blocks.
+    """
+
+    pieces: Pieces
+    is_whole: npt.NDArray[np.bool_]
+    joined: tuple[_Open, ...]
+
+    def outlines(self) -> Outlines:
+        """The polygons, in the reading order of their first pixels; takes its time, once."""
+        pieces, is_whole, complete = self.pieces, self.is_whole, self.joined
+        joined = np.empty(len(complete), dtype=object)
+        joined[:] = [shapely.coverage_union_all(one.pieces) for one in complete]
+        if complete:
+            points = [p for one in complete for p in one.crossings]
+            joined = drop_straight_vertices(joined, np.concatenate([np.empty((0, 2)), *points]))
+        numbers = np.array([one.class_number for one in complete], dtype=np.uint8)
+        pixels = np.array([one.pixels for one in complete], dtype=np.int64)
+        first_px = np.array([one.first_px for one in complete], dtype=np.int64).reshape(-1, 2)
+        first_px = np.concatenate([pieces.first_px[is_whole], first_px])
+        scores = None
+        if pieces.scores is not None:
+            counts = [one.counts for one in complete if one.counts is not None]
+            joined_scores = ScoreStats.of_counts(np.array(counts, np.int64).reshape(-1, N_STEPS))
+            scores = pieces.scores[is_whole].stats() + joined_scores
+        cutters = np.empty(len(first_px), dtype=object)
+        cutters.fill(())
+        traced = np.append(pieces.traced[is_whole], np.full(len(complete), None, dtype=object))
+        for place, one in enumerate(complete, start=int(is_whole.sum())):
+            cutters[place] = tuple(one.cutters)
+            traced[place] = shapely.coverage_union_all(one.traced) if one.traced else None
+        order = np.lexsort([first_px[:, 1], first_px[:, 0]])
+        return Outlines(
+            geometry=np.concatenate([pieces.geometry[is_whole], joined])[order],
+            class_number=np.concatenate([pieces.class_number[is_whole], numbers])[order],
+            pixels=np.concatenate([pieces.pixels[is_whole], pixels])[order],
+            scores=scores if scores is None else scores[order],
+            first_px=first_px[order],
+            cutters=cutters[order],
+            traced=traced[order],
+        )
+
+
 class SeamJoiner:
     """Takes blocks top to bottom and hands back the polygons that each one completes."""
 
@@ -50,7 +99,7 @@ class SeamJoiner:
         # Which open polygon each pixel of the last row seen belongs to, -1 for none.
         self._open_of_px = np.full(width, -1, dtype=np.int64)
 
-    def add(self, block: Block, pieces: Pieces) -> Outlines:
+    def add(self, block: Block, pieces: Pieces) -> Completed:
         """Add the next block.
 
         Args:
@@ -58,7 +107,7 @@ class SeamJoiner:
             pieces: its components, simplified or not.
 
         Returns:
-            The polygons that do not go on below, in the reading order of their first pixels.
+            What makes the polygons that do not go on below.
         """
         n_open, n_pieces = len(self._open), len(pieces.geometry)
         same = block.joined_above & (self._open_of_px >= 0)
@@ -80,7 +129,7 @@ class SeamJoiner:
         self._open = [merged[key] for key in going_on]
         node_of_px = np.where(pieces.bottom >= 0, pieces.bottom + n_open, n_open + n_pieces)
         self._open_of_px = np.append(place[group], -1)[node_of_px]
-        return _in_reading_order(pieces, is_whole, complete)
+        return Completed(pieces, is_whole, tuple(complete))
 
     def first_open_row(self, class_numbers: AbstractSet[int], since: int) -> float:
         """First row of the polygons of some classes that go on below; infinite if none does.
@@ -118,12 +167,13 @@ class SeamJoiner:
                 small, large = sorted((other, one), key=lambda o: len(o.pieces))
                 large.absorb(small)
                 merged[key] = large
-        for i in partial.tolist():
+        counts = None if pieces.scores is None else pieces.scores.counts(partial)
+        for place, i in enumerate(partial.tolist()):
             key = int(group[n_open + i])
             one = _Open(
                 class_number=int(pieces.class_number[i]),
                 pixels=int(pieces.pixels[i]),
-                counts=None if pieces.scores is None else pieces.scores.counts(i),
+                counts=None if counts is None else counts[place].copy(),
                 first_px=tuple(pieces.first_px[i].tolist()),
                 pieces=[pieces.geometry[i]],
                 traced=[] if pieces.traced[i] is None else [pieces.traced[i]],
@@ -155,39 +205,3 @@ def _crossings(
     points = np.stack([columns[order], np.full(columns.size, block.row_off)], axis=1)
     parts = np.split(points.astype(np.float64), starts[1:]) if keys.size else []
     return list(zip(keys.tolist(), parts, strict=True))
-
-
-def _in_reading_order(
-    pieces: Pieces, is_whole: npt.NDArray[np.bool_], complete: list[_Open]
-) -> Outlines:
-    """Put polygons that lie within the block and those just completed into one order."""
-    joined = np.empty(len(complete), dtype=object)
-    joined[:] = [shapely.coverage_union_all(one.pieces) for one in complete]
-    if complete:
-        points = [p for one in complete for p in one.crossings]
-        joined = drop_straight_vertices(joined, np.concatenate([np.empty((0, 2)), *points]))
-    numbers = np.array([one.class_number for one in complete], dtype=np.uint8)
-    pixels = np.array([one.pixels for one in complete], dtype=np.int64)
-    first_px = np.array([one.first_px for one in complete], dtype=np.int64).reshape(-1, 2)
-    first_px = np.concatenate([pieces.first_px[is_whole], first_px])
-    scores = None
-    if pieces.scores is not None:
-        counts = [one.counts for one in complete if one.counts is not None]
-        joined_scores = ScoreStats.of_counts(np.array(counts, np.int64).reshape(-1, N_STEPS))
-        scores = pieces.scores[is_whole].stats() + joined_scores
-    cutters = np.empty(len(first_px), dtype=object)
-    cutters.fill(())
-    traced = np.append(pieces.traced[is_whole], np.full(len(complete), None, dtype=object))
-    for place, one in enumerate(complete, start=int(is_whole.sum())):
-        cutters[place] = tuple(one.cutters)
-        traced[place] = shapely.coverage_union_all(one.traced) if one.traced else None
-    order = np.lexsort([first_px[:, 1], first_px[:, 0]])
-    return Outlines(
-        geometry=np.concatenate([pieces.geometry[is_whole], joined])[order],
-        class_number=np.concatenate([pieces.class_number[is_whole], numbers])[order],
-        pixels=np.concatenate([pieces.pixels[is_whole], pixels])[order],
-        scores=scores if scores is None else scores[order],
-        first_px=first_px[order],
-        cutters=cutters[order],
-        traced=traced[order],
-    )

@@ -23,7 +23,7 @@ def test_stats_are_those_of_numpy(given_pixels):
     piece, steps, n_pieces = given_pixels
     scores = SortedScores.of(piece, steps, n_pieces)
     stats = scores.stats()
-    counted = ScoreStats.of_counts(np.array([scores.counts(i) for i in range(n_pieces)]))
+    counted = ScoreStats.of_counts(scores.counts(np.arange(n_pieces)))
     for i in range(n_pieces):
         own = steps[piece == i]
         for found in (stats, counted):
@@ -41,8 +41,7 @@ def test_counts_of_parts_add_up_to_those_of_the_whole(given_pixels, data):
     for half in (first, ~first):
         present, number = np.unique(piece[half], return_inverse=True)
         scores = SortedScores.of(number, steps[half], len(present))
-        for i, whole in enumerate(present):
-            counts[whole] += scores.counts(i)
+        counts[present] += scores.counts(np.arange(len(present)))
     stats, whole = ScoreStats.of_counts(counts), SortedScores.of(piece, steps, n_pieces).stats()
     np.testing.assert_array_equal(stats.total, whole.total)
     np.testing.assert_array_equal(stats.low, whole.low)

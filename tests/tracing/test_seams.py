@@ -15,7 +15,7 @@ def join(labels: np.ndarray, rows: int) -> list:
     grid = grid_of(labels)
     joiner = SeamJoiner(grid.width)
     blocks = recut(cut(labels, (1,)), grid, CLASSES, rows, HoleFilling(grid, 0))
-    return [joiner.add(block, trace_block(block)) for block in blocks]
+    return [joiner.add(block, trace_block(block)).outlines() for block in blocks]
 
 
 def test_a_polygon_comes_out_with_the_block_that_closes_it():
