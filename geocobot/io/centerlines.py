@@ -14,7 +14,6 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 
 from geocobot.classes import ClassSpec
-from geocobot.errors import OutputError
 from geocobot.io.layer import Layer
 from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.styles import (
@@ -28,10 +27,10 @@ from geocobot.io.styles import (
     metadata_xml,
 )
 from geocobot.io.styles.document import document
-from geocobot.io.unfinished import reveal, write_text
+from geocobot.io.unfinished import write_text
 from geocobot.io.vector_errors import unreadable
 from geocobot.io.vector_formats import style_beside
-from geocobot.io.vector_sinks import WRITE_ERRORS, open_sink, written_at
+from geocobot.io.vector_sinks import in_the_users_words, open_sink, written_at
 
 _SCHEMA = {
     "class_id": "int64",
@@ -104,7 +103,7 @@ class CenterlineWriter:
             OutputError: they cannot be written.
         """
         lines = self._layer.ordered(frame.astype(_SCHEMA))
-        try:
+        with in_the_users_words(self._path):
             if self._own is None:
                 self._add_layer(lines)
             else:
@@ -112,13 +111,6 @@ class CenterlineWriter:
                 if len(lines):
                     sink.write(lines)
                 sink.finish(len(lines))
-        except WRITE_ERRORS as error:
-            raise OutputError(
-                self._path,
-                f"cannot be written ({reveal(str(error), self._path)})",
-                "geocobot needs a folder with write permission and free space",
-                "Check the disk, or choose another --out",
-            ) from error
         if self._own is not None and (style := style_beside(self._own)) is not None:
             write_text(self._unfinished[1], document(self._style()), style)
 

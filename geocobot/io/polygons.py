@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,6 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 
 from geocobot.classes import ClassSpec
-from geocobot.errors import OutputError
 from geocobot.grid import Bounds
 from geocobot.io.layer import SHORT_NAMES, Layer
 from geocobot.io.output import new_files
@@ -35,10 +34,10 @@ from geocobot.io.styles import (
     polygon_styles,
     qml_of,
 )
-from geocobot.io.unfinished import reveal, write_text
+from geocobot.io.unfinished import write_text
 from geocobot.io.vector_errors import unreadable
 from geocobot.io.vector_formats import check_format, parts_of, style_beside
-from geocobot.io.vector_sinks import WRITE_ERRORS, Sink, open_sink, written_at
+from geocobot.io.vector_sinks import WRITE_ERRORS, Sink, in_the_users_words, open_sink, written_at
 
 logger = logging.getLogger("geocobot.io")
 
@@ -156,7 +155,7 @@ class PolygonWriter:
             )
             self._target = unfinished[0]
             self._style_target = unfinished[1] if styles else None
-            with self._in_the_users_words():
+            with in_the_users_words(self._path):
                 self._sink: Sink = open_sink(self._target, self._layer)
             self._stack = stack.pop_all()
         return self
@@ -194,7 +193,7 @@ class PolygonWriter:
         with self._stack:
             try:
                 self._flush()
-                with self._in_the_users_words():
+                with in_the_users_words(self._path):
                     self._finish()
             except BaseException:
                 self._abandon()
@@ -221,7 +220,7 @@ class PolygonWriter:
         """Write what waits, in one transaction."""
         frames, self._waiting = self._waiting, []
         if frames:
-            with self._in_the_users_words():
+            with in_the_users_words(self._path):
                 self._sink.write(self._layer.ordered(pd.concat(frames, ignore_index=True)))
 
     def _finish(self) -> None:
@@ -264,20 +263,3 @@ class PolygonWriter:
                 self._path.name,
                 ", ".join(short),
             )
-
-    @contextmanager
-    def _in_the_users_words(self) -> Iterator[None]:
-        """Turn what GDAL says of a file that cannot be written into an error.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        try:
-            yield
-        except WRITE_ERRORS as error:
-            raise OutputError(
-                self._path,
-                f"cannot be written ({reveal(str(error), self._path)})",
-                "geocobot needs a folder with write permission and free space",
-                "Check the disk, or choose another --out",
-            ) from error

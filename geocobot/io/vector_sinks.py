@@ -14,9 +14,11 @@ import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 
+from geocobot.errors import OutputError
 from geocobot.io.layer import SHORT_NAMES, Layer
 from geocobot.io.rtree import LateIndex, can_build
 from geocobot.io.styles import geopackage_layer
+from geocobot.io.unfinished import reveal
 
 WRITE_ERRORS = (DataSourceError, DataLayerError, FieldError, OSError)
 """What is raised where a file cannot be written."""
@@ -242,6 +244,27 @@ def is_cut_off(file: Path) -> bool:
     else:
         needed_bytes = 2 * struct.unpack_from(">I", head, 24)[0]
     return bool(file.stat().st_size < needed_bytes)
+
+
+@contextmanager
+def in_the_users_words(path: Path) -> Iterator[None]:
+    """Turn what GDAL says of a file that cannot be written into an error.
+
+    Args:
+        path: its final name, for the message.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        yield
+    except WRITE_ERRORS as error:
+        raise OutputError(
+            path,
+            f"cannot be written ({reveal(str(error), path)})",
+            "geocobot needs a folder with write permission and free space",
+            "Check the disk, or choose another --out",
+        ) from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.tracing.squaring import SquaringTally
 from geocobot.workflows.centerlines import line_options
 from geocobot.workflows.mapped import ClassTotal, Tally, describe_squaring
-from geocobot.workflows.targets import OpenTargets
+from geocobot.workflows.open_targets import OpenTargets
 
 _LOG = logging.getLogger("geocobot.workflows")
 

@@ -27,9 +27,9 @@ from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.mapped import SceneResult, describe_area_rate, with_threshold
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.memory import plan_rows_ahead
+from geocobot.workflows.open_targets import open_targets
 from geocobot.workflows.origin import origin_of
 from geocobot.workflows.project import scene_layers
-from geocobot.workflows.targets import open_targets
 
 _SILENT = SilentProgress()
 

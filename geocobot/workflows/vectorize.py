@@ -30,6 +30,7 @@ from geocobot.workflows.mapped import (
     with_threshold,
 )
 from geocobot.workflows.moment import moment_now
+from geocobot.workflows.open_targets import open_targets
 from geocobot.workflows.origin import name_of_model
 from geocobot.workflows.project import (
     class_layers,
@@ -38,7 +39,7 @@ from geocobot.workflows.project import (
     score_layers,
     wants_project,
 )
-from geocobot.workflows.targets import Targets, check_targets, open_targets
+from geocobot.workflows.targets import Targets, check_targets
 
 _SILENT = SilentProgress()
 _MOST_THREADS = 8

@@ -15,7 +15,8 @@ from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
 from geocobot.tiling import Strip
 from geocobot.workflows.mapping_run import MappingRun
-from geocobot.workflows.targets import choose_targets, open_targets
+from geocobot.workflows.open_targets import open_targets
+from geocobot.workflows.targets import choose_targets
 
 GRID = GeoGrid(CRS("EPSG:32633"), Affine(1, 0, 5e5, 0, -1, 5e6), (20, 30))
 CLASSES = name_classes(["road"])

@@ -1,0 +1,154 @@
+"""The files of a result under their temporary names, open for writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import geopandas as gpd
+
+from geocobot.classes import ClassSpec
+from geocobot.config.values import ScoresDtype
+from geocobot.grid import GeoGrid
+from geocobot.io.centerlines import CenterlineWriter
+from geocobot.io.output import new_files
+from geocobot.io.polygons import PolygonWriter
+from geocobot.io.qgis.layers import ProjectLayer
+from geocobot.io.qgis.project import Project
+from geocobot.io.scores import ClassWriter, ScoreWriter
+from geocobot.io.styles import Origin, class_raster_qml
+from geocobot.io.unfinished import write_text
+from geocobot.steps import classify_steps
+from geocobot.tiling import Strip
+from geocobot.workflows.moment import moment_now
+from geocobot.workflows.targets import Targets
+
+
+@dataclass(frozen=True)
+class OpenTargets:
+    """The files of one scene under their temporary names, open for writing.
+
+    Attributes:
+        polygons: takes frames of polygons.
+        sinks: take strips, one per raster.
+        write_config: takes the text of the YAML file.
+        write_project: takes the layers that lie below the results, and writes the QGIS project,
+            if there is to be one; all polygons are there by then.
+        write_centerlines: takes all centerlines at once.
+    """
+
+    polygons: PolygonWriter
+    sinks: tuple[Callable[[Strip], None], ...]
+    write_config: Callable[[str], None]
+    write_project: Callable[[Iterable[ProjectLayer]], None]
+    write_centerlines: Callable[[gpd.GeoDataFrame], None]
+
+    def record(self, strips: Iterable[Strip]) -> Iterator[Strip]:
+        """Write strips to the rasters as they pass by."""
+        for strip in strips:
+            for sink in self.sinks:
+                sink(strip)
+            yield strip
+
+
+@contextmanager
+def open_targets(
+    targets: Targets,
+    grid: GeoGrid,
+    classes: Sequence[ClassSpec],
+    *,
+    overwrite: bool,
+    scores_dtype: ScoresDtype = "uint8",
+    separate: bool = False,
+    folder: Path | None = None,
+    origin: Origin | None = None,
+    moment: datetime | None = None,
+) -> Iterator[OpenTargets]:
+    """Open all files of a scene; at the end all get their names, or none is left.
+
+    Args:
+        targets: their names.
+        grid: of the scene.
+        classes: with the thresholds in force.
+        overwrite: whether existing files may be replaced.
+        scores_dtype: of the scores raster; strips have exact scores for float32.
+        separate: whether strips have a plane of the insides of single objects.
+        folder: where they are written until they are whole; default beside their places.
+        origin: what they say of what they were made of.
+        moment: what they say of when they were written; default now.
+
+    Raises:
+        OutputError: a file exists and may not be replaced, or cannot be written.
+    """
+    moment = moment or moment_now()
+    with ExitStack() as stack:
+        # Opened before the writers, so that every writer is closed before the first rename.
+        paths = tuple(targets.paths())
+        temporary = stack.enter_context(new_files(paths, overwrite=overwrite, folder=folder))
+        unfinished = dict(zip(paths, temporary, strict=True))
+        vectors = (targets.polygons, targets.style)
+        polygons = stack.enter_context(
+            PolygonWriter(
+                targets.polygons,
+                grid.crs,
+                classes,
+                targets.polygons.stem,
+                unfinished=[unfinished[path] for path in vectors if path is not None],
+                origin=origin,
+                moment=moment,
+            )
+        )
+        places = (targets.centerlines or targets.polygons, targets.centerlines_style)
+        lines = CenterlineWriter(
+            targets.polygons,
+            grid.crs,
+            classes,
+            unfinished=[unfinished[path] for path in places if path is not None],
+            origin=origin,
+            moment=moment,
+        )
+        sinks: list[Callable[[Strip], None]] = []
+        if (path := targets.scores) is not None:
+            scores = ScoreWriter(
+                path,
+                grid,
+                classes,
+                unfinished=unfinished[path],
+                dtype=scores_dtype,
+                origin=origin,
+                separate=separate,
+            )
+            sinks.append(stack.enter_context(scores).write)
+        if (path := targets.classes) is not None:
+            sinks.append(stack.enter_context(_class_sink(path, grid, classes, unfinished[path])))
+        if (path := targets.classes_style) is not None:
+            write_text(unfinished[path], class_raster_qml(classes), path)
+        config = unfinished[targets.config]
+
+        def write_project(below: Iterable[ProjectLayer]) -> None:
+            if (path := targets.project) is not None:
+                layers = [*targets.layers(polygons, lines, grid.crs, classes), *below]
+                bounds = polygons.bounds or grid.bounds
+                project = Project(path.stem, layers, grid.crs, bounds)
+                project.write(unfinished[path], path, moment)
+
+        yield OpenTargets(
+            polygons,
+            tuple(sinks),
+            lambda text: write_text(config, text, targets.config),
+            write_project,
+            lines.write,
+        )
+
+
+@contextmanager
+def _class_sink(
+    path: Path, grid: GeoGrid, classes: Sequence[ClassSpec], unfinished: Path
+) -> Iterator[Callable[[Strip], None]]:
+    """What writes the classes of strips."""
+    n = len(classes)
+    with ClassWriter(path, grid, classes, unfinished=unfinished) as raster:
+        yield lambda strip: raster.write(strip.row_off, classify_steps(strip.steps[:n], classes))
