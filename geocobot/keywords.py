@@ -149,6 +149,7 @@ class PredictKeywords(TypedDict, total=False):
     overlap: float
     tta: TtaName
     threshold: float | None
+    class_thresholds: Iterable[str] | None
     high_threshold: float | None
     min_area: float
     simplify: float
@@ -181,6 +182,7 @@ class VectorizeKeywords(TypedDict, total=False):
     qgis_project: bool | None
     license: str | None
     threshold: float | None
+    class_thresholds: Iterable[str] | None
     high_threshold: float | None
     min_area: float
     simplify: float

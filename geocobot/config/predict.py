@@ -107,6 +107,12 @@ class PredictOptions:
         least=0,
         most=1,
     )
+    class_thresholds: tuple[str, ...] | None = option(
+        "Thresholds of single classes, such as road=0.4,roof=0.6; the others have --threshold.",
+        None,
+        group="Polygons",
+        names="NAME=NUMBER,NAME=NUMBER",
+    )
     min_area: float = option(
         "Drop polygons smaller than this, in square metres.", 10.0, group="Polygons", least=0
     )

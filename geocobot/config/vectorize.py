@@ -44,6 +44,7 @@ class VectorizeOptions:
         least=0,
         most=1,
     )
+    class_thresholds: tuple[str, ...] | None = repeated(PredictOptions, "class_thresholds")
     high_threshold: float | None = repeated(PredictOptions, "high_threshold")
     min_area: float = repeated(PredictOptions, "min_area")
     simplify: float = repeated(PredictOptions, "simplify")

@@ -24,12 +24,13 @@ from geocobot.tiling import Strip, overlap_px
 from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.drawing import draw, tell_if_empty
 from geocobot.workflows.map_job import MapJob
-from geocobot.workflows.mapped import SceneResult, describe_area_rate, with_threshold
+from geocobot.workflows.mapped import SceneResult, describe_area_rate
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.memory import plan_rows_ahead
 from geocobot.workflows.open_targets import open_targets
 from geocobot.workflows.origin import origin_of
 from geocobot.workflows.project import scene_layers
+from geocobot.workflows.thresholds import with_thresholds
 
 _SILENT = SilentProgress()
 
@@ -60,7 +61,7 @@ def map_scene(
     image_shape = (len(card.ranges), card.patch_px, card.patch_px)
     job = job.in_batches(lambda: run.begun_batch() or engine.fitting_batch(image_shape))
     options, scene = job.options, job.scene
-    classes = with_threshold(card.classes, options.threshold)
+    classes = with_thresholds(card.classes, options)
     with (
         run.begun(job.identity(card, compute, engine.threads)) as place,
         closing(scene),

@@ -174,13 +174,6 @@ class Tally:
         return tuple(self._totals.values())
 
 
-def with_threshold(classes: Sequence[ClassSpec], threshold: float | None) -> tuple[ClassSpec, ...]:
-    """The classes with the threshold asked for, or their own."""
-    if threshold is None:
-        return tuple(classes)
-    return tuple(replace(c, threshold=threshold) for c in classes)
-
-
 def describe_totals(totals: Sequence[ClassTotal]) -> str:
     """What was found of each class, after a colon; nothing where nothing was."""
     found = ", ".join(f"{t.polygons} {t.name} ({_area(t.area_m2)})" for t in totals if t.polygons)

@@ -26,6 +26,7 @@ from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.opened import OF_A_SCENE, open_scenes, unless_alone
 from geocobot.workflows.project import wants_project
 from geocobot.workflows.targets import Targets, check_targets, choose_targets
+from geocobot.workflows.thresholds import with_thresholds
 
 __all__ = ["ClassTotal", "PredictResult", "SceneResult", "predict"]
 
@@ -61,7 +62,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     compute, threads = choose_machine(options)
     card = read_card(options.model)
     _refuse_prompts(card, options.model)
-    check_drawing(options, card.classes)
+    check_drawing(options, with_thresholds(card.classes, options))
     options = replace(options, separate=_separates(card, options))
     overlap_px(options.overlap, card.patch_px)
     opened = open_scenes(rasters, card, options, progress, joined=_joined_name(rasters, targets))

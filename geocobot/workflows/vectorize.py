@@ -27,7 +27,6 @@ from geocobot.workflows.mapped import (
     describe_centerlines,
     describe_squaring,
     describe_totals,
-    with_threshold,
 )
 from geocobot.workflows.moment import moment_now
 from geocobot.workflows.open_targets import open_targets
@@ -40,6 +39,7 @@ from geocobot.workflows.project import (
     wants_project,
 )
 from geocobot.workflows.targets import Targets, check_targets
+from geocobot.workflows.thresholds import with_thresholds
 
 _SILENT = SilentProgress()
 _MOST_THREADS = 8
@@ -115,7 +115,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
     options = replace(options, separate=_separates(file, options))
     if isinstance(file, ScoreFile) and not options.separate:
         file = file.of_classes()
-    classes = with_threshold(file.classes, options.threshold)
+    classes = with_thresholds(file.classes, options)
     check_drawing(options, classes)
     release_large_arrays()
     with (
@@ -156,7 +156,7 @@ def _open(options: VectorizeOptions) -> ScoreFile | ClassRaster:
     """The raster, which has scores where the options ask something of them."""
     if not holds_classes(options.scores):
         return ScoreFile.open(options.scores)
-    for name in ("threshold", "high_threshold", "bridge_gaps"):
+    for name in ("threshold", "class_thresholds", "high_threshold", "bridge_gaps"):
         if getattr(options, name):
             raise ConfigError(
                 f"--{name.replace('_', '-')}",

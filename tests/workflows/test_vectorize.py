@@ -148,6 +148,40 @@ def test_thresholds_are_for_scores(scene, tmp_path):
     assert not (tmp_path / "no.gpkg").exists()
 
 
+def test_classes_have_thresholds_of_their_own(scene, tmp_path):
+    how = CLEANING | {"threshold": 0.6, "class_thresholds": ["dark=0.8"]}
+    mapped = make_map(scene, tmp_path / "map" / "map.gpkg", **how)
+    out = tmp_path / "again" / "map.gpkg"
+    geocobot.vectorize(scores=mapped.scores, out=out, **how)
+    assert out.read_bytes() == mapped.polygons.read_bytes()
+    same = {
+        t: geocobot.vectorize(scores=mapped.scores, out=tmp_path / f"{t}.fgb", threshold=t)
+        for t in (0.6, 0.8)
+    }
+    areas = {name: t.area_m2 for name, t in zip(("bright", "dark"), mapped.totals, strict=True)}
+    assert [t.name for t in mapped.totals] == ["bright", "dark"]
+    assert areas["dark"] < same[0.6].totals[1].area_m2
+    assert areas["bright"] >= same[0.6].totals[0].area_m2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["dusk=0.5"], "names dusk. The classes are bright, dark, each once"),
+        (["dark=0.5", "dark=0.6"], "names dark twice"),
+        (["dark"], "names dark. The classes are"),
+        (["dark="], "gives dark the threshold nothing"),
+        (["dark=1.5"], r"gives dark the threshold 1\.5. Thresholds are numbers from 0 to 1"),
+        (["dark=nan"], "gives dark the threshold nan"),
+    ],
+)
+def test_thresholds_that_are_none_are_refused(scene, tmp_path, given, message):
+    mapped = make_map(scene, tmp_path / "map.gpkg")
+    with pytest.raises(ConfigError, match=message):
+        geocobot.vectorize(scores=mapped.scores, out=tmp_path / "no.gpkg", class_thresholds=given)
+    assert not (tmp_path / "no.gpkg").exists()
+
+
 def test_hysteresis_of_map_and_vectorize_agree(scene, tmp_path):
     how = CLEANING | {"threshold": 0.4, "high_threshold": 0.6}
     mapped = make_map(scene, tmp_path / "map" / "map.gpkg", **how)
