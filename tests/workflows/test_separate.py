@@ -172,6 +172,7 @@ def test_nothing_is_cut_apart_that_nobody_has_learned(blotches: Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_from_labels_to_houses(options: TrainOptions, scene: Path, tmp_path: Path) -> None:
     """A terrace is many houses, with the plane, and one without."""
     run = train(options)
@@ -214,6 +215,7 @@ def n_found(path: Path) -> int:
     return int((common / united >= 0.5).sum())
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on(
     options: TrainOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
