@@ -41,8 +41,8 @@ CREATE TABLE IF NOT EXISTS gpkg_extensions (
 """
 _REGISTRATION = """
 INSERT INTO gpkg_extensions (table_name, extension_name, definition, scope)
-SELECT ?1, 'gpkg_metadata', ?2, 'read-write'
-WHERE NOT EXISTS (SELECT 1 FROM gpkg_extensions WHERE table_name = ?1)
+SELECT :name, 'gpkg_metadata', :extension, 'read-write'
+WHERE NOT EXISTS (SELECT 1 FROM gpkg_extensions WHERE table_name = :name)
 """
 _EXTENSION = "http://www.geopackage.org/spec130/#extension_metadata"
 
@@ -117,6 +117,6 @@ def embed_metadata(path: Path, layer: str, xml: str, moment: datetime) -> None:
                 (layer, stamp, done.lastrowid),
             )
             for table in ("gpkg_metadata", "gpkg_metadata_reference"):
-                db.execute(_REGISTRATION, (table, _EXTENSION))
+                db.execute(_REGISTRATION, {"name": table, "extension": _EXTENSION})
     except sqlite3.Error as error:
         raise OSError(str(error)) from error
