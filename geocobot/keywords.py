@@ -128,26 +128,13 @@ class TrainKeywords(InputKeywords, total=False):
     precision: PrecisionName
 
 
-class PredictKeywords(TypedDict, total=False):
-    """Optional keywords of `predict`."""
+class DrawingKeywords(TypedDict, total=False):
+    """Optional keywords of all that draws polygons."""
 
     out: PathLike | None
     overwrite: bool
-    resume: bool
-    save_scores: bool
-    scores_dtype: ScoresDtype
-    save_classes: bool
     qgis_project: bool | None
     license: str | None
-    checkpoint: PathLike | None
-    asset: str | None
-    bands: Iterable[int | str] | None
-    nodata: float | None
-    area: Paths | None
-    bbox: Iterable[float] | None
-    resolution: float | None
-    overlap: float
-    tta: TtaName
     threshold: float | None
     class_thresholds: Iterable[str] | None
     high_threshold: float | None
@@ -162,6 +149,24 @@ class PredictKeywords(TypedDict, total=False):
     centerline_classes: Iterable[str] | None
     bridge_gaps: float
     separate: bool | None
+
+
+class PredictKeywords(DrawingKeywords, total=False):
+    """Optional keywords of `predict`."""
+
+    resume: bool
+    save_scores: bool
+    scores_dtype: ScoresDtype
+    save_classes: bool
+    checkpoint: PathLike | None
+    asset: str | None
+    bands: Iterable[int | str] | None
+    nodata: float | None
+    area: Paths | None
+    bbox: Iterable[float] | None
+    resolution: float | None
+    overlap: float
+    tta: TtaName
     batch_size: int | None
     workers: int
     device: DeviceName
@@ -173,28 +178,10 @@ class PredictKeywords(TypedDict, total=False):
     address: str | None
 
 
-class VectorizeKeywords(TypedDict, total=False):
+class VectorizeKeywords(DrawingKeywords, total=False):
     """Optional keywords of `vectorize`."""
 
-    out: PathLike | None
-    overwrite: bool
     model: PathLike | None
-    qgis_project: bool | None
-    license: str | None
-    threshold: float | None
-    class_thresholds: Iterable[str] | None
-    high_threshold: float | None
-    min_area: float
-    simplify: float
-    close_holes: float
-    despeckle: float
-    regularize: bool
-    regularize_classes: Iterable[str] | None
-    smooth: float
-    centerlines: bool
-    centerline_classes: Iterable[str] | None
-    bridge_gaps: float
-    separate: bool | None
 
 
 class DemoKeywords(TypedDict, total=False):

@@ -15,6 +15,7 @@ from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
 from geocobot.ground import degrees_of, geod_of
 from geocobot.steps import SCORE_SCALE
+from geocobot.tracing.measures import grid_to_crs
 
 COLUMNS = ("class_id", "class_name", "length_m", "width_m", "score")
 """Attributes of every line, in this order."""
@@ -54,7 +55,7 @@ def as_frame(
                 [line.score_sum / line.score_n / SCORE_SCALE for line in lines], dtype=float
             ),
         },
-        geometry=np.asarray(shapely.transform(geometry, lambda px: _to_crs(px, grid))),
+        geometry=np.asarray(shapely.transform(geometry, lambda px: grid_to_crs(px, grid))),
         crs=grid.crs,
     )
 
@@ -65,17 +66,10 @@ def _lengths_m(geometry: npt.NDArray[np.object_], grid: GeoGrid) -> npt.NDArray[
         return np.empty(0)
     dense = shapely.segmentize(geometry, _LONGEST_M / max(grid.ground_pixel_m))
     px, line = shapely.get_coordinates(dense, return_index=True)
-    xy = _to_crs(px, grid)
+    xy = grid_to_crs(px, grid)
     lon, lat = degrees_of(grid.crs, xy[:, 0], xy[:, 1])
     within = line[1:] == line[:-1]
     _, _, steps_m = geod_of(grid.crs).inv(lon[:-1], lat[:-1], lon[1:], lat[1:])
     lengths_m = np.zeros(len(geometry))
     np.add.at(lengths_m, line[1:][within], steps_m[within])
     return lengths_m
-
-
-def _to_crs(px: npt.NDArray[np.float64], grid: GeoGrid) -> npt.NDArray[np.float64]:
-    """Columns and rows to coordinates of the grid's CRS."""
-    x = grid.transform.a * px[:, 0] + grid.transform.c
-    y = grid.transform.e * px[:, 1] + grid.transform.f
-    return np.stack([x, y], axis=1)

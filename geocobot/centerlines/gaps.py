@@ -12,10 +12,10 @@ from scipy.spatial import KDTree
 
 from geocobot.centerlines.lines import Line, shortened
 from geocobot.centerlines.network import Network
-from geocobot.centerlines.sizes import RowSizes
 from geocobot.centerlines.thinning import MAX_HALF_WIDTH_PX
 from geocobot.classes import ClassSpec
 from geocobot.steps import NODATA, SCORE_SCALE
+from geocobot.tracing.pixel_sizes import RowSizes
 
 SUPPORT = 0.5
 """A gap is bridged where the mean score along it is at least this share of the threshold."""

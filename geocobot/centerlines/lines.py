@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from geocobot.centerlines.joining import Chain
 from geocobot.centerlines.sections import Sections
-from geocobot.centerlines.sizes import RowSizes
+from geocobot.tracing.pixel_sizes import RowSizes
 
 _SIGMA_PER_RADIUS = 0.35
 _LEAST_SIGMA_PX, _MOST_SIGMA_PX = 1.0, 12.0

@@ -8,8 +8,8 @@ import numpy as np
 
 from geocobot.centerlines.lines import Line
 from geocobot.centerlines.network import Network
-from geocobot.centerlines.sizes import RowSizes
 from geocobot.tracing.components import connected
+from geocobot.tracing.pixel_sizes import RowSizes
 
 _SPUR_WIDTHS = 1.0
 """A spur shorter than so many widths of the class where it branches off is pruned."""

@@ -11,7 +11,7 @@ import shapely
 
 from geocobot.centerlines.lines import Line, shortened
 from geocobot.centerlines.network import Network, Node
-from geocobot.centerlines.sizes import RowSizes
+from geocobot.tracing.pixel_sizes import RowSizes
 
 GRID_PX = 2.0**-10
 """All coordinates are multiples of this, so that lines that meet share their node exactly."""

@@ -19,12 +19,12 @@ from geocobot.centerlines.paths import TANGENT_PX, Paths, follow, tangents
 from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions, prune_spurs
 from geocobot.centerlines.sections import measure_sections
 from geocobot.centerlines.shaping import shape_lines
-from geocobot.centerlines.sizes import RowSizes
 from geocobot.centerlines.thinning import REACH_PX, thin
 from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
 from geocobot.steps import SCORE_SCALE
 from geocobot.tracing.block import Block
+from geocobot.tracing.pixel_sizes import RowSizes
 
 _PIXELS_AT_ONCE = 2**24
 _LEAST_ROWS, _MOST_ROWS = 256, 2048

@@ -16,9 +16,9 @@ from geocobot.errors import BandError
 from geocobot.grid import GeoGrid
 from geocobot.io.class_file import class_names, color_table, read_class_file
 from geocobot.io.opening import check_path, look_at
+from geocobot.io.raster_writer import BLOCK_PX
 from geocobot.io.scene import Scene
 from geocobot.io.score_file import are_steps, score_bands
-from geocobot.io.scores import BLOCK_PX
 from geocobot.tiling import ClassStrip
 
 _MOST_UNNAMED = 100

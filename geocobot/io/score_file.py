@@ -14,9 +14,9 @@ from geocobot.classes import MAX_CLASSES, ClassSpec, name_classes
 from geocobot.errors import BandError
 from geocobot.grid import GeoGrid
 from geocobot.io.opening import check_path, look_at
+from geocobot.io.raster_writer import BLOCK_PX
 from geocobot.io.scene import Scene
 from geocobot.io.scores import (
-    BLOCK_PX,
     CLASS_TAG,
     COLOR_TAG,
     INTERIOR_NAME,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from geocobot.classes import BACKGROUND, IGNORE
 from geocobot.grid import GeoGrid
 from geocobot.tracing.components import Components
-from geocobot.tracing.pixel_areas import most_rows, row_areas_m2
+from geocobot.tracing.pixel_sizes import RowSizes
 
 MAX_HOLE_ROWS = 1024
 """A hole higher than this is not filled, which bounds the rows that have to be looked ahead."""
@@ -33,12 +34,17 @@ class HoleFilling:
     grid: GeoGrid
     max_m2: float
 
+    @cached_property
+    def _sizes(self) -> RowSizes:
+        """Of the grid's pixels."""
+        return RowSizes(self.grid)
+
     @property
     def rows_ahead(self) -> int:
         """Rows below a block that have to be known, so that each of its holes is seen whole."""
         if self.max_m2 <= 0:
             return 0
-        return min(most_rows(self.grid, self.max_m2), MAX_HOLE_ROWS) + 2
+        return min(self._sizes.most_rows(self.max_m2), MAX_HOLE_ROWS) + 2
 
     def fill(
         self, labels: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8], row_off: int
@@ -58,7 +64,7 @@ class HoleFilling:
         stacked = np.concatenate([above, labels])
         components = Components.of(stacked)
         height, width = stacked.shape
-        row_m2 = row_areas_m2(self.grid, row_off - len(above) + np.arange(height))
+        row_m2 = self._sizes.areas_m2(row_off - len(above) + np.arange(height))
         area_m2 = components.total(np.broadcast_to(row_m2[:, None], stacked.shape))
         first_row = components.first_px // width
         small = (

@@ -46,6 +46,7 @@ WIDE_PX = 50_000
 _BLOCK_PX = 2**21
 _LOW_BLOCK_ROWS = 64
 """Where their height changes nothing, blocks have so many pixels, and no fewer rows."""
+
 LEAST_MARGIN_ROWS = 32
 """Rows of its neighbors that a block is cut into objects with; or a quarter of its own."""
 
@@ -84,7 +85,7 @@ class CleanOptions:
     square_classes: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
-        """Refuse negative measures."""
+        """Refuse negative measures, and NaN."""
         for option in fields(self):
             value = getattr(self, option.name)
             if isinstance(value, float | int) and not value >= 0:
@@ -112,8 +113,9 @@ def polygonize(
 
     Pixels of one class that share an edge make one polygon; without cleaning the polygons are
     those of `rasterio.features.shapes` with connectivity 4, plus vertices where three labels
-    meet. They never overlap, and neighbours share their borders. Memory holds one block of rows
-    (and the rows that `close_holes_m2` has to look ahead) and the polygons that go on below it.
+    meet. They never overlap, and neighbours share their borders. Memory holds some blocks of rows
+    (and the rows that `close_holes_m2` and `despeckle_m2` have to know beside them) and the
+    polygons that go on below.
 
     Args:
         strips: scores or classes, top to bottom, of any height.

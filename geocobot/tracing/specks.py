@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from geocobot.classes import BACKGROUND, IGNORE
 from geocobot.grid import GeoGrid
 from geocobot.tracing.components import Components
-from geocobot.tracing.pixel_areas import most_rows, row_areas_m2
+from geocobot.tracing.pixel_sizes import RowSizes
 
 MAX_SPECK_ROWS = 128
 """A patch higher than this is no speck, which bounds the rows that have to be known around it."""
@@ -35,12 +36,17 @@ class SpeckRemoval:
     grid: GeoGrid
     max_m2: float
 
+    @cached_property
+    def _sizes(self) -> RowSizes:
+        """Of the grid's pixels."""
+        return RowSizes(self.grid)
+
     @property
     def reach(self) -> int:
         """Rows above and below a row that decide it: those of a speck and of its neighbor."""
         if self.max_m2 <= 0:
             return 0
-        return 2 * (min(most_rows(self.grid, self.max_m2), MAX_SPECK_ROWS) + 1)
+        return 2 * (min(self._sizes.most_rows(self.max_m2), MAX_SPECK_ROWS) + 1)
 
     def removed(self, labels: npt.NDArray[np.uint8], row_off: int) -> npt.NDArray[np.uint8]:
         """The class raster without specks.
@@ -75,7 +81,7 @@ class SpeckRemoval:
     ) -> npt.NDArray[np.bool_]:
         """Which components (N,) are specks; none that may go on above or below the rows."""
         height = shape[0]
-        row_m2 = row_areas_m2(self.grid, row_off + np.arange(height))
+        row_m2 = self._sizes.areas_m2(row_off + np.arange(height))
         area_m2 = components.total(np.broadcast_to(row_m2[:, None], shape))
         _, first, _, last = components.bounds().T
         is_whole = (first > 0) | (row_off == 0)

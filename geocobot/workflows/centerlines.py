@@ -8,6 +8,7 @@ from geocobot.centerlines.trace import LineOptions
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions, VectorizeOptions
 from geocobot.errors import ConfigError
+from geocobot.workflows.class_names import class_numbers
 
 
 def line_options(
@@ -22,20 +23,11 @@ def line_options(
     Raises:
         ConfigError: they say how centerlines are drawn, and none are; or name an unknown class.
     """
-    named = options.centerline_classes
     if not options.centerlines:
         _refuse_without(options)
         return None
-    numbers = {spec.name: spec.number for spec in classes}
-    if named is not None and (unknown := [name for name in named if name not in numbers]):
-        raise ConfigError(
-            "--centerline-classes",
-            f"names {', '.join(unknown)}",
-            f"The classes are {', '.join(numbers)}",
-            "Name some of these, or leave it out for all",
-        )
     return LineOptions(
-        class_numbers=None if named is None else frozenset(numbers[name] for name in named),
+        class_numbers=class_numbers("--centerline-classes", options.centerline_classes, classes),
         bridge_gaps_m=options.bridge_gaps,
         simplify_m=options.simplify,
         min_area_m2=options.min_area,

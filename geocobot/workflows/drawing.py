@@ -15,6 +15,7 @@ from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.tracing.squaring import SquaringTally
 from geocobot.workflows.centerlines import line_options
+from geocobot.workflows.class_names import class_numbers
 from geocobot.workflows.mapped import ClassTotal, Tally, describe_squaring
 from geocobot.workflows.open_targets import OpenTargets
 
@@ -97,35 +98,28 @@ def check_drawing(options: PredictOptions | VectorizeOptions, classes: Sequence[
             is said how and not that they are.
     """
     line_options(options, classes)
-    chosen = options.regularize_classes
-    if chosen is None:
-        return
-    if not options.regularize:
-        raise ConfigError(
-            "--regularize-classes",
-            f"names {', '.join(chosen)}, and nothing is squared",
-            "It says which classes --regularize squares",
-            "Add --regularize, or leave it out",
-        )
-    names = [spec.name for spec in classes]
-    unknown = [name for name in chosen if name not in names]
-    if unknown:
-        raise ConfigError(
-            "--regularize-classes",
-            f"names {', '.join(unknown)}",
-            f"The classes are {', '.join(names)}",
-            "Correct the name, or leave it out to square all",
-        )
+    _squared_classes(options, classes)
 
 
 def _squared_classes(
     options: PredictOptions | VectorizeOptions, classes: Sequence[ClassSpec]
 ) -> frozenset[int]:
-    """Numbers of the classes whose outlines are squared."""
-    if not options.regularize:
-        return frozenset()
-    chosen = options.regularize_classes
-    return frozenset(spec.number for spec in classes if chosen is None or spec.name in chosen)
+    """Numbers of the classes whose outlines are squared.
+
+    Raises:
+        ConfigError: one is not there, or classes are named and nothing is squared.
+    """
+    named = options.regularize_classes
+    if options.regularize:
+        return class_numbers("--regularize-classes", named, classes)
+    if named is not None:
+        raise ConfigError(
+            "--regularize-classes",
+            f"names {', '.join(named)}, and nothing is squared",
+            "It says which classes --regularize squares",
+            "Add --regularize, or leave it out",
+        )
+    return frozenset()
 
 
 def tell_if_empty(name: str, totals: Sequence[ClassTotal]) -> None:

@@ -11,8 +11,9 @@ from pyproj import CRS
 from geocobot.classes import ClassSpec
 from geocobot.errors import BandError, CrsError, MissingFileError, UnreadableFileError
 from geocobot.grid import GeoGrid
+from geocobot.io.raster_writer import BLOCK_PX
 from geocobot.io.score_file import ScoreFile
-from geocobot.io.scores import BLOCK_PX, ScoreWriter
+from geocobot.io.scores import ScoreWriter
 from geocobot.tiling import Strip
 
 CLASSES = (ClassSpec(3, "roads", "#112233", 0.41), ClassSpec(7, "roofs", "#445566", 0.62))

@@ -31,6 +31,14 @@ class RowSizes:
         """The shortest side of a pixel."""
         return float(min(self._x_m.min(), self._y_m.min()))
 
+    def areas_m2(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Ground area (N,) of a pixel in each of these rows, in square metres."""
+        return np.asarray(self.at(rows.astype(np.float64) + 0.5).prod(axis=-1))
+
+    def most_rows(self, area_m2: float) -> int:
+        """Rows that a 4-connected patch smaller than this can reach across at most."""
+        return int(area_m2 / (self._x_m * self._y_m).min()) + 1
+
     def at(self, y: float | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Width and height (..., 2) of pixels at these rows."""
         rows = np.asarray(y)
