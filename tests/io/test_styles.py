@@ -64,8 +64,12 @@ def test_grades_of_scores_cover_0_to_1_without_gap_or_overlap(thresholds):
 def test_centerlines_are_drawn_as_wide_as_they_are_on_the_ground():
     root = ET.fromstring(centerline_qml(CLASSES))
     assert root.findtext("layerGeometryType") == "1"
-    band, line = root.find(".//symbol[@name='1']").iter("layer")
-    assert options(band, "line_color") == ["86,180,233,96"]
+    band, casing, line = root.find(".//symbol[@name='1']").iter("layer")
+    assert options(band, "line_color") == ["86,180,233,48"]
+    assert options(casing, "line_color") == ["255,255,255,255"]
+    # All bands of a layer are drawn before the first line of it.
+    assert root.find("renderer-v2").get("symbollevels") == "1"
+    assert [layer.get("pass") for layer in (band, casing, line)] == ["0", "1", "2"]
     assert options(band, "line_width_unit") == ["RenderMetersInMapUnits"]
     assert options(band, "field") == ["width_m"]
     assert options(line, "line_width_unit") == ["MM"]

@@ -13,7 +13,9 @@ SEE_THROUGH, NEARLY_OPAQUE = 96, 200
 
 _OUTLINE_SHADE = 0.65
 _OUTLINE_MM = 0.4
-_LINE_MM = 0.5
+_LINE_MM, _CASING_MM = 0.5, 1.0
+_WHITE = (255, 255, 255)
+_BAND_ALPHA = 48  # polygons that lie below show the same
 
 
 def fill_symbol(name: str, rgb: Rgb, alpha: int = SEE_THROUGH) -> Element:
@@ -41,7 +43,9 @@ def fill_symbol(name: str, rgb: Rgb, alpha: int = SEE_THROUGH) -> Element:
 
 
 def line_symbol(name: str, rgb: Rgb, width_field: str) -> Element:
-    """A thin line in a see-through band that is as wide on the ground as a field says.
+    """A thin line, cased in white, in a faint band as wide on the ground as a field says.
+
+    Bands, casings and lines are of one pass each, so that no band of a layer lies on a line of it.
 
     Args:
         name: by which the renderer finds it.
@@ -49,12 +53,15 @@ def line_symbol(name: str, rgb: Rgb, width_field: str) -> Element:
         width_field: attribute with metres; where it is empty, the thin line is drawn alone.
     """
     symbol = _symbol("line", name)
-    band = _layer(symbol, "SimpleLine")
+    band = _layer(symbol, "SimpleLine", 0)
     # Metres on the ground, not in map units: a map may be in degrees.
-    add_options(band, _stroke(_color(rgb, SEE_THROUGH), "0", "RenderMetersInMapUnits", "flat"))
+    add_options(band, _stroke(_color(rgb, _BAND_ALPHA), "0", "RenderMetersInMapUnits", "flat"))
     _set_by_field(band, "outlineWidth", width_field)
-    line = _layer(symbol, "SimpleLine")
-    add_options(line, _stroke(_color(_darker(rgb), 255), str(_LINE_MM), "MM", "round"))
+    for number, (color, width_mm) in enumerate(
+        ((_WHITE, _CASING_MM), (_darker(rgb), _LINE_MM)), start=1
+    ):
+        line = _layer(symbol, "SimpleLine", number)
+        add_options(line, _stroke(_color(color, 255), str(width_mm), "MM", "round"))
     return symbol
 
 
@@ -63,9 +70,11 @@ def _symbol(kind: str, name: str) -> Element:
     return Element("symbol", type=kind, name=name, alpha="1", clip_to_extent="1")
 
 
-def _layer(symbol: Element, kind: str) -> Element:
-    """A new layer on top of those that a symbol has."""
-    return SubElement(symbol, "layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})
+def _layer(symbol: Element, kind: str, drawn_in: int = 0) -> Element:
+    """A new layer on top of those that a symbol has, drawn in one of the renderer's passes."""
+    return SubElement(
+        symbol, "layer", {"class": kind, "enabled": "1", "locked": "0", "pass": str(drawn_in)}
+    )
 
 
 def _stroke(color: str, width: str, unit: str, cap: str) -> tuple[tuple[str, str], ...]:

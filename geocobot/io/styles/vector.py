@@ -164,7 +164,7 @@ def _renderer(root: Element, kind: str, attribute: str) -> Element:
         "renderer-v2",
         type=kind,
         attr=attribute,
-        symbollevels="0",
+        symbollevels="1",  # passes of symbol layers count; most have one
         enableorderby="0",
         forceraster="0",
     )
