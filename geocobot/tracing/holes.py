@@ -75,7 +75,7 @@ class HoleFilling:
         low, high = _bordering_classes(stacked, components, small)
         fills = small & (low == high) & (low != IGNORE)
         new_class = np.where(fills, low, components.class_number).astype(np.uint8)
-        filled = new_class[components.component_of_run][components.run_of]
+        filled = components.raster(new_class)
         labels[:] = filled[len(above) :]
 
 
@@ -94,7 +94,7 @@ def _bordering_classes(
     The edge of the raster counts as `IGNORE`.
     """
     framed = np.pad(labels, 1, constant_values=IGNORE)
-    flat = np.flatnonzero(chosen[components.component_of_run][components.run_of])
+    flat = np.flatnonzero(components.raster(chosen))
     component = components.at(flat)
     low = np.full(len(components), IGNORE, dtype=np.uint8)
     high = np.zeros(len(components), dtype=np.uint8)

@@ -73,7 +73,7 @@ class SpeckRemoval:
         last = np.append(owner[order][1:] != owner[order][:-1], True)[: order.size]
         winner = order[last]
         becomes[owner[winner]] = class_number[winner]
-        cleaned: npt.NDArray[np.uint8] = becomes[components.component_of_run][components.run_of]
+        cleaned: npt.NDArray[np.uint8] = components.raster(becomes)
         return cleaned
 
     def _small(
@@ -97,7 +97,7 @@ def _borders(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Pixels' edges between specks and what has data and is none: (E,) specks, (E,) neighbors."""
     width = shape[1]
-    flat = np.flatnonzero(small[components.component_of_run][components.run_of])
+    flat = np.flatnonzero(components.raster(small))
     own = components.at(flat)
     row, col = np.divmod(flat, width)
     specks, neighbors = [], []

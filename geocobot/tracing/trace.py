@@ -120,10 +120,10 @@ def _sort_scores(
     """The scores of a block's pieces; `number` says which piece a component is."""
     if block.steps is None:
         return None
-    is_piece = block.classes > 0
-    run = components.run_of[2:-2, 1:-1][is_piece]
     piece_of_run = number[components.component_of_run]
-    return SortedScores.of(piece_of_run[run], block.steps[is_piece], n_pieces)
+    is_inside = piece_of_run >= 0
+    piece = np.repeat(piece_of_run[is_inside], components.run_lengths()[is_inside])
+    return SortedScores.of(piece, block.steps[block.classes > 0], n_pieces)
 
 
 def _trace(

@@ -85,19 +85,19 @@ def cut_regions(
     counts = (insides.class_number > 0) & (
         (insides.pixels() >= rule.least_px) | _at_rows(insides, classes.shape, open_rows)
     )
-    inside &= counts[insides.component_of_run][insides.run_of]
+    inside &= insides.raster(counts)
     region_of = regions.at(insides.first_px)
     n_insides = np.bincount(region_of[counts], minlength=len(regions))
 
     filled = regions.class_number > 0
     number = np.where(filled, np.cumsum(filled), 0).astype(np.uint32)
-    labels = number[regions.component_of_run][regions.run_of]
+    labels = regions.raster(number)
     own = np.where(counts, int(filled.sum()) + np.cumsum(counts), 0).astype(np.int32)
-    for region, crop in _crops(regions, n_insides > 1):
-        within = regions.component_of_run[regions.run_of[crop]] == region
-        seeds = np.where(
-            within & inside[crop], own[insides.component_of_run[insides.run_of[crop]]], 0
-        )
+    is_cut = n_insides > 1
+    seeds_of = insides.raster(own) if is_cut.any() else np.empty(0, np.int32)
+    for region, crop in _crops(regions, is_cut):
+        within = labels[crop] == number[region]
+        seeds = np.where(within & inside[crop], seeds_of[crop], 0)
         labels[crop][within] = _flood(interior[crop], seeds, within)[within]
 
     has_inside = np.zeros(1 + int(filled.sum() + counts.sum()), dtype=np.bool_)

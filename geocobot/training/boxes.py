@@ -95,7 +95,7 @@ def find_objects(label: Tensor) -> Objects:
         image.append(np.full(kept.size, position))
         plane.append(number[kept].astype(np.int64) - 1)
         component.append(kept)
-        maps.append(found.component_of_run[found.run_of])
+        maps.append(found.raster(np.arange(len(found))))
     return Objects(
         Boxes(*(torch.from_numpy(np.concatenate(part)) for part in (corners, image, plane))),
         torch.from_numpy(np.concatenate(component)),

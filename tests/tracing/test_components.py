@@ -33,7 +33,7 @@ def flood(labels: np.ndarray) -> np.ndarray:
 def test_components_equal_a_flood_fill(labels):
     components = Components.of(labels)
     expected = flood(labels)
-    found = components.component_of_run[components.run_of]
+    found = components.raster(np.arange(len(components)))
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(components.pixels(), np.bincount(expected.ravel()))
     weights = np.arange(labels.size, dtype=np.float64).reshape(labels.shape)
