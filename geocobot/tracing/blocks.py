@@ -48,7 +48,7 @@ def recut(
     """
     ahead = max(1, filling.rows_ahead)
     row_off = 0
-    last_row = np.empty((0, grid.width), dtype=np.uint8)
+    last_row = no_rows = np.empty((0, grid.width), dtype=np.uint8)
     arrived: list[_Rows] = []
     classified = _classified(strips, grid, classes, separate=separate)
     if specks is not None and specks.max_m2 > 0:
@@ -56,12 +56,13 @@ def recut(
     for rows_in, is_end in classified:
         arrived.append(rows_in)
         while (n := sum(r.height for r in arrived)) and (is_end or n >= rows + ahead):
-            waiting = _Rows.stack(arrived)
-            filling.fill(waiting.labels, last_row, row_off)
-            done, rest = waiting.split(min(rows, n))
-            yield done.as_block(row_off, last_row, rest.labels[:1], classes)
-            arrived = [rest]
-            last_row = done.labels[-1:]
+            if filling.max_m2 > 0:
+                arrived = [_Rows.stack(arrived)]
+                filling.fill(arrived[0].labels, last_row, row_off)
+            done, arrived = _first_rows(arrived, min(rows, n))
+            below = arrived[0].labels[:1] if arrived else no_rows
+            yield done.as_block(row_off, last_row, below, classes)
+            last_row = done.labels[-1:].copy()
             row_off += done.height
 
 
@@ -85,11 +86,14 @@ class _Rows:
         return len(self.labels)
 
     def split(self, rows: int) -> tuple[_Rows, _Rows]:
-        """The first rows, and the others as a copy that keeps nothing else in memory."""
-        labels, rest = self.labels[:rows], self.labels[rows:].copy()
+        """The first rows and the others, in the same memory."""
+        above, below = slice(rows), slice(rows, None)
         if self.steps is None:
-            return _Rows(labels, None), _Rows(rest, None)
-        return _Rows(labels, self.steps[:, :rows]), _Rows(rest, self.steps[:, rows:].copy())
+            return _Rows(self.labels[above], None), _Rows(self.labels[below], None)
+        return (
+            _Rows(self.labels[above], self.steps[:, above]),
+            _Rows(self.labels[below], self.steps[:, below]),
+        )
 
     def as_block(
         self,
@@ -111,6 +115,20 @@ class _Rows:
             None if self.steps is None else self.steps[:n_classes],
             None if self.steps is None or len(self.steps) == n_classes else self.steps[-1],
         )
+
+
+def _first_rows(parts: Sequence[_Rows], rows: int) -> tuple[_Rows, list[_Rows]]:
+    """So many rows, copied only where they come from several parts, and what is left."""
+    rest = list(parts)
+    first: list[_Rows] = []
+    while rows:
+        part = rest.pop(0)
+        done, left = part.split(min(rows, part.height))
+        first.append(done)
+        rows -= done.height
+        if left.height:
+            rest.insert(0, left)
+    return first[0] if len(first) == 1 else _Rows.stack(first), rest
 
 
 def _without_specks(
