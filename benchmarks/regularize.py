@@ -8,7 +8,8 @@ Usage: python benchmarks/regularize.py [--data ../shared/data] [--pixel 0.3 0.5]
 
 True footprints: every one above 8 m2 of four scenes is rasterized in UTM, traced and simplified by
 0.5 m as by default, and once more squared. Compared are those with a polygon of their own.
-`rio_buildings` took no part in choosing any constant. City: rectangles and Ls at random angles on 9,856 x 9,856 px of 0.3 m.
+`rio_buildings` took no part in choosing any constant. City: rectangles and Ls at random angles on
+9,856 x 9,856 px of 0.3 m.
 """
 
 from __future__ import annotations
