@@ -84,7 +84,7 @@ class EvaluateOptions:
 
     block_size: float | None = option(
         "Side on the ground, in metres, of the blocks that are drawn for the intervals; default "
-        "such that there are about 100.",
+        "such that there are about 36.",
         None,
         group="Intervals",
         least=1e-9,

@@ -22,7 +22,9 @@ LEVEL = 0.95
 MAX_BLOCKS = 10_000
 """More would take memory and time and tell nothing more."""
 
-_WANTED_BLOCKS = 100
+# On real scenes intervals grow with the blocks up to tens of metres: errors are alike that far, and
+# smaller blocks promise too much. Fewer blocks than these would be too few to draw from.
+_WANTED_BLOCKS = 36
 _LEAST_PX = 32
 _AT_ONCE = 100
 
@@ -48,13 +50,19 @@ class BlockPlan:
         Args:
             window: what is judged.
             pixel_m: width and height of a pixel on the ground.
-            side_m: side of a block; default such that there are about 100, of 32 px at least.
+            side_m: side of a block; default such that there are about 36 of one size, of 32 px at
+                least.
         """
-        x_m, y_m = pixel_m
-        wanted_m = math.sqrt(window.height * y_m * window.width * x_m / _WANTED_BLOCKS)
-        least_px = _LEAST_PX if side_m is None else 1
-        side = wanted_m if side_m is None else side_m
-        height, width = (max(least_px, round(side / m)) for m in (y_m, x_m))
+        lengths_px, pixels_m = (int(window.height), int(window.width)), pixel_m[::-1]
+        if side_m is not None:
+            height, width = (max(1, round(side_m / m)) for m in pixels_m)
+            return cls(window, (height, width))
+        area_m2 = math.prod(n * m for n, m in zip(lengths_px, pixels_m, strict=True))
+        wanted_m = math.sqrt(area_m2 / _WANTED_BLOCKS)
+        height, width = (
+            -(-n // max(1, min(round(n * m / wanted_m), n // _LEAST_PX)))
+            for n, m in zip(lengths_px, pixels_m, strict=True)
+        )
         return cls(window, (height, width))
 
     @property

@@ -15,7 +15,7 @@ from geocobot.grid import GeoGrid
 from geocobot.io.burnt import BurntShapes
 from geocobot.io.crs import crs_label, is_on_earth
 from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
-from geocobot.io.values import named_features, sorted_names
+from geocobot.io.values import named_features, refuse_too_many, sorted_names
 from geocobot.io.vectors import VectorSource, read_vector
 
 _OWN_FIELD = "class_name"
@@ -74,6 +74,7 @@ def read_mapped_polygons(path: str, layer: str | None, class_field: str | None) 
 
     Raises:
         CrsError: it has no CRS.
+        FieldError: there are too many classes.
         GeometryError: there are lines or points in it.
         GeocobotError: whatever `read_vector` and `named_features` find.
     """
@@ -98,7 +99,9 @@ def read_mapped_polygons(path: str, layer: str | None, class_field: str | None) 
     polygons = gpd.GeoDataFrame(
         {"class_name": names, "reach_m": 0.0}, geometry=parts.geometry.to_numpy(), crs=parts.crs
     )
-    return MappedPolygons(polygons, path, tuple(sorted_names(names)))
+    classes = sorted_names(names)
+    refuse_too_many(classes, path, "Choose another --pred-class-field, or group the values first")
+    return MappedPolygons(polygons, path, tuple(classes))
 
 
 def _read(path: str, layer: str | None, class_field: str | None) -> gpd.GeoDataFrame:

@@ -22,7 +22,7 @@ from geocobot.workflows.judged import Judged, open_judged
 
 _LOG = logging.getLogger("geocobot.workflows")
 
-METRICS_NAME, CONFIG_NAME = "metrics.json", "config.yaml"
+FIGURES_NAME, OPTIONS_NAME = "evaluation.json", "options.yaml"
 
 _FEW_BLOCKS = 20
 
@@ -42,7 +42,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     started = time.perf_counter()
     check_limits(options)
     if options.out is not None:
-        check_output_folder(options.out, options.overwrite)
+        check_output_folder(options.out, options.overwrite, FIGURES_NAME)
     judged = open_judged(options)
     pixels, unpredicted_px = _judge_pixels(judged, options, progress or SilentProgress())
     result = EvaluateResult(
@@ -146,10 +146,10 @@ def _write(result: EvaluateResult, options: EvaluateOptions, folder: Path) -> Ev
     Raises:
         OutputError: it cannot be written.
     """
-    metrics, config = folder / METRICS_NAME, folder / CONFIG_NAME
-    result = replace(result, folder=folder, metrics=metrics, config=config)
+    figures, config = folder / FIGURES_NAME, folder / OPTIONS_NAME
+    result = replace(result, folder=folder, figures=figures, config=config)
     text = json.dumps(asdict(result), indent=1, default=str, ensure_ascii=False, allow_nan=False)
-    with new_folder(folder, overwrite=options.overwrite) as temporary:
-        write_text(temporary / METRICS_NAME, without_secrets(text), metrics)
-        write_text(temporary / CONFIG_NAME, to_yaml(options), config)
+    with new_folder(folder, overwrite=options.overwrite, marker=FIGURES_NAME) as temporary:
+        write_text(temporary / FIGURES_NAME, without_secrets(text), figures)
+        write_text(temporary / OPTIONS_NAME, to_yaml(options), config)
     return result

@@ -40,7 +40,7 @@ class EvaluateResult:
             that there is data, else not judged.
         objects: figures of objects and lines, where there are any.
         folder: of the evaluation, where one was asked for.
-        metrics: JSON with all of this, in the folder.
+        figures: JSON with all of this, in the folder.
         config: the options that gave it, in the folder.
         seconds: wall time.
     """
@@ -56,7 +56,7 @@ class EvaluateResult:
     unpredicted_px: int
     objects: Part | None = None
     folder: Path | None = None
-    metrics: Path | None = None
+    figures: Path | None = None
     config: Path | None = None
     seconds: float = 0.0
 
@@ -164,8 +164,8 @@ def _score_lines(report: PixelReport, classes: Sequence[ClassSpec]) -> list[str]
     """What the scores tell."""
     if not report.curves:
         return []
-    heads = ["average precision", "threshold", "best", "IoU there", "F1 there"]
-    rows = [["Scores", *heads, "calibration error", "temperature", "error with it"]]
+    heads = ["avg. precision", "threshold", "best", "IoU there", "F1 there"]
+    rows = [["Scores", *heads, "ECE", "temperature", "ECE with it"]]
     rows += [
         [
             curve.name,
@@ -203,4 +203,4 @@ def _with_interval(value: float | None, interval: Interval | None) -> str:
     """A share with its interval."""
     if interval is None:
         return _share(value)
-    return f"{_share(value)} ({interval.low:.3f} to {interval.high:.3f})"
+    return f"{_share(value)} ({interval.low:.3f}-{interval.high:.3f})"

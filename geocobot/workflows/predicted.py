@@ -256,21 +256,22 @@ def _scene_of_polygons(options: EvaluateOptions) -> tuple[Scene, bool]:
 
 
 def _recorded_scene(options: EvaluateOptions) -> Scene | None:
-    """The scene that the options beside a map of geocobot's name; None where they name none."""
+    """The scene, or the scores, that the options beside polygons of geocobot's name, or None."""
     vector = Path(options.pred)
     record = vector.with_name(f"{vector.stem}_options.yaml")
     try:
         said = read_yaml(record)
     except GeocobotError:
         return None
-    named = said.get("raster")
-    if not isinstance(named, list) or len(named) != 1:
+    named = said.get("scores") or said.get("raster")
+    if isinstance(named, list) and len(named) == 1:
+        named = named[0]
+    if not isinstance(named, str):
         return None
-    places = [Path(str(named[0])), vector.parent / Path(str(named[0])).name]
+    places = (Path(named), vector.parent / Path(named).name)
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         return None
-    nodata = options.nodata if options.nodata is not None else said.get("nodata")
     _LOG.info("%s is judged in the pixels of %s, as %s says.", vector.name, found, record.name)
     if options.area is None and (said.get("area") or said.get("bbox")):
         _LOG.warning(
@@ -280,6 +281,9 @@ def _recorded_scene(options: EvaluateOptions) -> Scene | None:
             found.name,
             record.name,
         )
+    if "scores" in said:
+        return Scene.open(found, bands=(1,), is_imagery=False)
+    nodata = options.nodata if options.nodata is not None else said.get("nodata")
     return Scene.open(found, nodata=nodata)
 
 

@@ -48,10 +48,10 @@ def test_cells_cover_the_window_once(width, height, left, top, side):
     assert all(len({cols.start for _, cols in parts}) == 1 for parts in of_block.values())
 
 
-def test_blocks_are_square_on_the_ground_and_about_a_hundred():
+def test_blocks_are_square_on_the_ground_and_about_three_dozen():
     plan = BlockPlan.over(Window(0, 0, 4000, 8000), PIXEL_M)
-    assert plan.side_hw == (800, 400)
-    assert plan.size == 100
+    assert plan.side_hw == (1334, 667)
+    assert plan.shape == (6, 6)
 
 
 def test_small_scenes_have_fewer_blocks():
