@@ -11,7 +11,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#00
 """Told apart by those who see few colors (Okabe and Ito, 2008)."""
 
 _WIDTH, _HEIGHT = 440, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 42
 _LINE_PX = 18
 _MOST_TICKS = 6
 _MOST_POINTS = 400
@@ -74,6 +74,7 @@ def line_chart(
     x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
     marks: Sequence[Mark] = (),
+    whole_x: bool = False,
 ) -> str:
     """Draw lines.
 
@@ -84,6 +85,7 @@ def line_chart(
         x_range: first and last place; default that of the data.
         y_range: lowest and highest value; default that of the data.
         marks: points that stand out.
+        whole_x: whether places are whole numbers.
 
     Returns:
         SVG; empty where there is nothing to draw.
@@ -107,7 +109,7 @@ def line_chart(
     return "".join(
         [
             start,
-            *_grid(across, upwards, x_title, y_title),
+            *_grid(across, upwards, x_title, y_title, least_x=1.0 if whole_x else 0.0),
             *(_line(s, color, across, upwards) for s, color in drawn),
             *(_mark(mark, across, upwards) for mark in marks),
             *(_legend(drawn) if len(drawn) > 1 else ()),
@@ -128,10 +130,9 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _ticks(axis: _Axis) -> list[float]:
-    """Round values along an axis, few enough to be read."""
-    span = axis.high - axis.low
-    raw = span / _MOST_TICKS
+def _ticks(axis: _Axis, least: float = 0.0) -> list[float]:
+    """Round values along an axis, few enough to be read and no closer than `least`."""
+    raw = max((axis.high - axis.low) / _MOST_TICKS, least)
     power = 10 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
     first = math.ceil(axis.low / step - 1e-9)
@@ -139,7 +140,9 @@ def _ticks(axis: _Axis) -> list[float]:
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
-def _grid(across: _Axis, upwards: _Axis, x_title: str, y_title: str) -> list[str]:
+def _grid(
+    across: _Axis, upwards: _Axis, x_title: str, y_title: str, *, least_x: float
+) -> list[str]:
     """Lines, numbers and titles of both axes."""
     left, right, low, high = _LEFT, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM, _TOP
     parts = []
@@ -149,7 +152,7 @@ def _grid(across: _Axis, upwards: _Axis, x_title: str, y_title: str) -> list[str
             f'<path d="M{left},{y:.1f}H{right}" stroke="#e3e8ec"/>'
             f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
-    for value in _ticks(across):
+    for value in _ticks(across, least_x):
         x = across.at(value)
         parts.append(
             f'<path d="M{x:.1f},{low}V{low + 4}" stroke="#9aa7b2"/>'

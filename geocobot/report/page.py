@@ -30,6 +30,7 @@ table { border-collapse: collapse; }
 th, td { text-align: left; padding: 0.25rem 1.1rem 0.25rem 0; vertical-align: top; }
 thead th { border-bottom: 1px solid #9aa7b2; font-weight: 600; }
 tbody th { font-weight: 600; }
+td { overflow-wrap: anywhere; }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .finding { border-left: 5px solid; padding: 0.4rem 0.9rem; margin: 0.6rem 0; max-width: 46rem;
   overflow-wrap: anywhere; }
@@ -42,7 +43,7 @@ img, svg { max-width: 100%; height: auto; }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
 .charts figure { flex: 1 1 19rem; max-width: 30rem; margin: 0; }
 .swatch { display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.4em; }
-.swipe { position: relative; --cut: 50%; max-width: 100%; }
+.swipe { position: relative; --cut: 50%; max-width: 40rem; }
 .swipe img { display: block; width: 100%; }
 .swipe .over { position: absolute; inset: 0 0 auto 0; clip-path: inset(0 0 0 var(--cut)); }
 .swipe .edge { position: absolute; top: 0; bottom: 2rem; left: var(--cut); width: 2px;
