@@ -22,6 +22,9 @@ class Part(Protocol):
     def lines(self) -> list[str]:
         """The figures for people."""
 
+    def write(self, folder: Path) -> None:
+        """Write files of its own into the folder of the evaluation."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateResult:
