@@ -203,7 +203,7 @@ def test_a_labelled_area_and_boundaries_that_are_not_exact_are_left_out(
     by_area, by_labels = (
         geocobot.evaluate(**how, **{name: drawn}) for name in ("area", "labelled_area")
     )
-    assert by_area.pixels.scores == by_labels.pixels.scores
+    assert by_area.pixels == by_labels.pixels
     loose = geocobot.evaluate(**how, ignore_boundary=3)
     whole = geocobot.evaluate(**how)
     assert loose.pixels.scores.judged_px < whole.pixels.scores.judged_px
