@@ -102,7 +102,8 @@ CASES = {
     ),
     "polygons, and nothing that tells the pixels": Case(
         "map.gpkg has polygons, and nothing tells in which pixels to judge them. A map is compared "
-        "with labels pixel by pixel. Name the scene that was mapped with --raster.",
+        "with labels pixel by pixel. Name the scene that was mapped with --raster; several make "
+        "one with: gdalbuildvrt.",
         lambda kit: pair(kit.polygons(), kit.labels()),
     ),
     "polygons elsewhere": Case(
@@ -164,8 +165,8 @@ CASES = {
         lambda kit: pair(kit.numbers(), kit.labels("a"), "--threshold", 0.5),
     ),
     "blocks that are too many": Case(
-        "--block-size is 1 m, which makes 16,384 blocks. Up to 10,000 blocks are drawn from, each "
-        "larger than what is mapped. Choose larger blocks, or leave it out.",
+        "--block-size is 1 m, which makes 16,384 blocks. Up to 10,000 are drawn from, and each has "
+        "to be larger than the objects mapped. Choose larger blocks, or leave it out.",
         lambda kit: pair(kit.scores(), kit.labels(), "--block-size", 1),
     ),
 }

@@ -34,7 +34,7 @@ class BoundaryScore:
     Attributes:
         distance_px: how far from an outline pixels count.
         iou: intersection over union of the bands of the class's pixels within that distance of
-            another class (boundary IoU: Cheng et al., arXiv 2103.16562, eq. 2); None where neither
+            another class (boundary IoU: Cheng et al., arXiv 2103.16562); None where neither
             map has any.
         f1: harmonic mean of precision and recall; None where neither map has an outline.
         precision: share of the predicted outline within that distance of a true one; None without

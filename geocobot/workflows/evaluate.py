@@ -108,7 +108,8 @@ def _plan_blocks(judged: Judged, options: EvaluateOptions) -> BlockPlan:
         raise ConfigError(
             "--block-size",
             f"is {options.block_size:g} m, which makes {plan.size:,} blocks",
-            f"Up to {MAX_BLOCKS:,} blocks are drawn from, each larger than what is mapped",
+            f"Up to {MAX_BLOCKS:,} are drawn from, and each has to be larger than the objects "
+            "mapped",
             "Choose larger blocks, or leave it out",
         )
     return plan
@@ -152,4 +153,6 @@ def _write(result: EvaluateResult, options: EvaluateOptions, folder: Path) -> Ev
     with new_folder(folder, overwrite=options.overwrite, marker=FIGURES_NAME) as temporary:
         write_text(temporary / FIGURES_NAME, without_secrets(text), figures)
         write_text(temporary / OPTIONS_NAME, to_yaml(options), config)
+        if result.objects is not None:
+            result.objects.write(temporary)
     return result

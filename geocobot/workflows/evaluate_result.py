@@ -22,6 +22,9 @@ class Part(Protocol):
     def lines(self) -> list[str]:
         """The figures for people."""
 
+    def write(self, folder: Path) -> None:
+        """Write files of its own into the folder of the evaluation."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateResult:
@@ -127,7 +130,7 @@ def _interval_lines(report: PixelReport) -> list[str]:
         return []
     rows, cols = sure.block_px
     down_m, right_m = sure.block_m
-    size = f"{cols} x {rows} px ({right_m:.3g} x {down_m:.3g} m)"
+    size = f"{cols} x {rows} px ({_metres(right_m)} x {_metres(down_m)} m)"
     line = (
         f"  In brackets: {100 * sure.level:.0f} % intervals, {sure.resamples:,} bootstrap draws "
         f"of {sure.blocks} blocks of {size}"
@@ -192,6 +195,11 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
         cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join([name.ljust(widths[0] + 2), *cells]).rstrip())
     return lines
+
+
+def _metres(length_m: float) -> str:
+    """A length with three digits at least."""
+    return f"{length_m:.3g}" if length_m < 1000 else f"{length_m:,.0f}"
 
 
 def _share(value: float | None) -> str:

@@ -19,6 +19,7 @@ from geocobot.io.mapped_area import find_area, read_mapped_area
 from geocobot.io.misplaced import in_words
 from geocobot.io.placed import PlacedArea
 from geocobot.io.scene import Scene
+from geocobot.windows import intersect
 from geocobot.workflows.ground import read_chosen_labels
 from geocobot.workflows.matching import Matching, match_classes
 from geocobot.workflows.predicted import Predicted, open_predicted
@@ -59,7 +60,7 @@ class Judged:
         matching: of their classes.
         has_data: scene that says where there is data; None where the map alone does.
         area: what is judged; None for all of it.
-        window: the smallest one around that.
+        window: the smallest one around that, as far as labels are known there.
     """
 
     mapped: Predicted
@@ -125,6 +126,9 @@ def open_judged(options: EvaluateOptions) -> Judged:
     )
     truth = labels.on(scene.grid, scene.name)
     area, window = _place_area(options, scene)
+    known = None if truth.known is None else truth.known.around()
+    if known is not None:
+        window = intersect(window, known) or window
     return Judged(mapped, labels, truth, matching, has_data, area, window)
 
 

@@ -251,7 +251,7 @@ def _scene_of_polygons(options: EvaluateOptions) -> tuple[Scene, bool]:
         options.pred,
         "has polygons, and nothing tells in which pixels to judge them",
         "A map is compared with labels pixel by pixel",
-        "Name the scene that was mapped with --raster",
+        "Name the scene that was mapped with --raster; several make one with: gdalbuildvrt",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -203,7 +203,7 @@ def test_a_labelled_area_and_boundaries_that_are_not_exact_are_left_out(
     by_area, by_labels = (
         geocobot.evaluate(**how, **{name: drawn}) for name in ("area", "labelled_area")
     )
-    assert by_area.pixels.scores == by_labels.pixels.scores
+    assert by_area.pixels == by_labels.pixels
     loose = geocobot.evaluate(**how, ignore_boundary=3)
     whole = geocobot.evaluate(**how)
     assert loose.pixels.scores.judged_px < whole.pixels.scores.judged_px
@@ -283,6 +283,28 @@ def test_the_folder_holds_all_figures_and_the_options_that_gave_them(scores, lab
         geocobot.evaluate(**how)
     geocobot.evaluate(**how, overwrite=True)
     assert sorted(path.name for path in out.iterdir()) == ["evaluation.json", "options.yaml"]
+
+
+@dataclass(frozen=True)
+class Houses:
+    """A part beyond pixels."""
+
+    found: int
+
+    def lines(self):
+        return [f"Houses found: {self.found}"]
+
+    def write(self, folder):
+        (folder / "houses.txt").write_text(str(self.found))
+
+
+def test_parts_beyond_pixels_are_shown_and_written(scores, labels, tmp_path, monkeypatch):
+    monkeypatch.setattr("geocobot.workflows.evaluate._judge_objects", lambda judged: Houses(7))
+    out = tmp_path / "judged"
+    result = geocobot.evaluate(pred=scores, labels=labels, class_field="kind", out=out)
+    assert "Houses found: 7" in result.summary()
+    assert json.loads((out / "evaluation.json").read_text())["objects"] == {"found": 7}
+    assert (out / "houses.txt").read_text() == "7"
 
 
 def test_a_run_of_a_training_is_never_replaced(scores, labels, tmp_path):
