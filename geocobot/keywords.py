@@ -82,6 +82,7 @@ class TrainKeywords(InputKeywords, total=False):
     out: PathLike | None
     overwrite: bool
     resume: bool
+    report: bool
     base: BaseName
     start: StartName
     checkpoint: PathLike | None

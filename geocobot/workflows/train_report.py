@@ -17,8 +17,6 @@ from geocobot._version import __version__
 from geocobot.classes import ClassSpec
 from geocobot.config import TrainOptions
 from geocobot.data.split import Split
-from geocobot.evaluation.blocks import Interval
-from geocobot.evaluation.pixels import ClassScore
 from geocobot.inspection.sketch import Layer, block_layer, draw, label_layers, scene_layer
 from geocobot.inspection.sketch import legend as sketch_legend
 from geocobot.io.unfinished import write_text
@@ -44,7 +42,9 @@ from geocobot.workflows.quality import (
     example_figures,
     example_swipe,
     figures_table,
+    in_words,
     legend,
+    listed,
     score_charts,
 )
 from geocobot.workflows.validation import Verdict
@@ -101,8 +101,8 @@ def write_train_report(file: Path, found: TrainFacts, name: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    names = _listed([spec.name for spec in found.classes])
-    scenes = _listed([scene.name for scene in found.ground.scenes[:3]])
+    names = listed([spec.name for spec in found.classes])
+    scenes = listed([scene.name for scene in found.ground.scenes[:3]])
     more = len(found.ground.scenes) - 3
     title = f"{names.capitalize()} in {scenes}{f' and {more} more scenes' if more > 0 else ''}"
     examples = found.verdict.examples
@@ -124,7 +124,7 @@ def write_train_report(file: Path, found: TrainFacts, name: Path) -> None:
 
 def _lead(found: TrainFacts) -> str:
     """The question and the answer, and what to beware of."""
-    names = _listed([spec.name for spec in found.classes])
+    names = listed([spec.name for spec in found.classes])
     question = f"How well does this model find {names} where nobody has drawn them?"
     return "\n".join(
         [
@@ -147,31 +147,10 @@ def _answer(found: TrainFacts) -> list[str]:
         )
     ]
     for k, c in enumerate(scores.classes[:_MOST_LINES]):
-        if c.iou is None:
-            said.append(f"{c.name}: none there, so nothing is known.")
-            continue
-        said.append(_in_words(c, None if sure is None else sure.iou[k]))
+        said.append(in_words(c, None if sure is None else sure.iou[k]))
     if len(scores.classes) > _MOST_LINES and scores.mean_iou is not None:
         said.append(f"Mean IoU of all {len(scores.classes)} classes: {scores.mean_iou:.2f}.")
     return said
-
-
-def _in_words(score: ClassScore, interval: Interval | None) -> str:
-    """How well a class was found."""
-    found = (
-        "None is there"
-        if score.recall is None
-        else f"Of the {score.name}, {score.recall:.0%} was found"
-    )
-    true = (
-        "nothing was mapped"
-        if score.precision is None
-        else f"of what was mapped as {score.name}, {score.precision:.0%} is true"
-    )
-    like = ""
-    if interval is not None:
-        like = f"; other places like these would give {interval.low:.2f} to {interval.high:.2f}"
-    return f"{found}; {true} (IoU {score.iou:.2f}{like})."
 
 
 def _doubts(found: TrainFacts) -> list[str]:
@@ -277,9 +256,9 @@ def _data(found: TrainFacts) -> str:
         val_m2 += sum(block.width * block.height for block in split.val) * pixel_m2
     first = found.ground.scenes[0]
     rows = {
-        "Scenes": _listed([scene.name for scene in found.ground.scenes]),
+        "Scenes": listed([scene.name for scene in found.ground.scenes]),
         "Labels": found.ground.labels.name,
-        "Bands": _listed([str(band) for band in first.bands]),
+        "Bands": listed([str(band) for band in first.bands]),
         "Training area": _hectares(train_m2),
         "Validation blocks": f"{len(blocks)}, {_hectares(val_m2)}",
         "Gap between them": f"{found.splits[0].gap_px} px",
@@ -354,10 +333,3 @@ def _series(name: str, values: Mapping[int, float], color: str | None = None) ->
 def _hectares(m2: float) -> str:
     """An area for people."""
     return f"{m2 / 1e6:,.1f} km2" if m2 >= 1e7 else f"{m2 / 1e4:,.2f} ha"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
