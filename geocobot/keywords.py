@@ -156,6 +156,7 @@ class PredictKeywords(DrawingKeywords, total=False):
     """Optional keywords of `predict`."""
 
     resume: bool
+    report: bool
     save_scores: bool
     scores_dtype: ScoresDtype
     save_classes: bool

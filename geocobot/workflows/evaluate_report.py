@@ -24,6 +24,7 @@ from geocobot.report.page import (
     write_page,
 )
 from geocobot.report.pictures import embedded, image, swipe
+from geocobot.secrecy import without_secrets
 from geocobot.workflows.evaluate_result import EvaluateResult
 from geocobot.workflows.overview import FOUND, MISSED, WRONG, Overview, compared
 from geocobot.workflows.quality import (
@@ -83,7 +84,8 @@ def write_evaluate_report(
         Section("How it was made", _making(result) + folded("All options", code(options))),
     ]
     title = f"{names[:1].upper()}{names[1:]} in {result.prediction.name}"
-    write_text(file, write_page(title, _lead(result), sections), name)
+    page = write_page(title, _lead(result), sections)
+    write_text(file, without_secrets(page), name)
 
 
 def _lead(result: EvaluateResult) -> str:

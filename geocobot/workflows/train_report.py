@@ -34,9 +34,11 @@ from geocobot.report.page import (
     points,
     write_page,
 )
+from geocobot.secrecy import without_secrets
 from geocobot.settings import to_yaml
 from geocobot.training.fit import FitResult
 from geocobot.workflows.ground import Ground
+from geocobot.workflows.power import describe_energy, describe_machine
 from geocobot.workflows.quality import (
     confusion_table,
     example_figures,
@@ -51,9 +53,6 @@ from geocobot.workflows.validation import Verdict
 
 _FEW_BLOCKS = 20
 _MOST_LINES = 6
-_WATTS = {"cpu": 10.0, "cuda": 300.0}
-"""Of a busy core, and of a busy GPU: what servers draw, within a factor of two."""
-
 _STOPPED = {
     "epochs": "all epochs were done",
     "time": "the time was up",
@@ -119,7 +118,8 @@ def write_train_report(file: Path, found: TrainFacts, name: Path) -> None:
         Section("Limits", points(_limits(found))),
         Section("How it was made", _making(found)),
     ]
-    write_text(file, write_page(title, _lead(found), sections), name)
+    page = write_page(title, _lead(found), sections)
+    write_text(file, without_secrets(page), name)
 
 
 def _lead(found: TrainFacts) -> str:
@@ -277,32 +277,14 @@ def _making(found: TrainFacts) -> str:
         "Adapter": adapter if options.adapter == "none" else f"{adapter}, rank {options.rank}",
         "Weights": f"{found.trained:,} of {found.weights:,} were trained",
         "Thresholds": ", ".join(f"{c.name} {c.threshold:.2g}" for c in found.classes),
-        "Where": f"{_machine(compute)}, {compute.precision}",
+        "Where": describe_machine(compute),
         "Time": f"{found.seconds / 60:.1f} minutes",
-        "Energy": _energy(compute, options, found.seconds),
+        "Energy": describe_energy(compute, options.devices * options.nodes, found.seconds),
         "Versions": f"geocobot {__version__}, PyTorch {torch.__version__}, "
         f"Python {platform.python_version()}, {platform.system()}",
         "Checksum of the data": found.ground.fingerprint,
     }
     return facts(rows) + folded("All options", code(to_yaml(options)))
-
-
-def _machine(compute: Compute) -> str:
-    """What computed."""
-    if compute.device.type == "cuda":
-        return torch.cuda.get_device_name(compute.device)
-    threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'s' * (threads != 1)}"
-
-
-def _energy(compute: Compute, options: TrainOptions, seconds: float) -> str:
-    """What it took of power, roughly."""
-    kind = compute.device.type
-    units = options.devices * options.nodes * (1 if kind == "cuda" else torch.get_num_threads())
-    watts = _WATTS.get(kind, _WATTS["cpu"])
-    hours = seconds / 3600
-    what = "GPU" if kind == "cuda" else "core"
-    return f"about {units * watts * hours:.2g} Wh, at {watts:g} W per {what}"
 
 
 def _read_log(path: Path) -> list[dict[str, float]]:
