@@ -78,7 +78,7 @@ def cores(part: Shapes, rim_m: float, most: int) -> tuple[Shapes, Indices]:
     areas = shapely.area(part)[order]
     found: list[Shapes] = []
     owners: list[Indices] = []
-    edges = [*range(0, len(order), max(most, 1)), len(order)]
+    edges = [*range(0, len(order), max(10 * most, 1)), len(order)]
     for start, end in pairwise(edges):
         some = part[order[start:end]]
         inner = shapely.buffer(some, -rim_m, join_style="mitre")
@@ -88,7 +88,7 @@ def cores(part: Shapes, rim_m: float, most: int) -> tuple[Shapes, Indices]:
         owners.append(order[start:end][owner])
         sizes = np.sort(shapely.area(np.concatenate(found)))[::-1]
         # What comes is no larger than the polygon that it is part of.
-        if len(sizes) >= most and end < len(order) and sizes[most - 1] >= areas[end]:
+        if len(sizes) >= most and end < len(order) and sizes[most - 1] > areas[end]:
             break
     if not found:
         return np.empty(0, dtype=object), np.empty(0, dtype=np.int64)

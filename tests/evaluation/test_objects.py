@@ -302,7 +302,7 @@ def test_other_size_classes():
 
 
 def test_a_hole_counts_as_outside():
-    ring = shapely.box(0, 0, 10, 10) - shapely.box(2, 2, 8, 8)
+    ring = shapely.box(0, 0, 10, 10) - shapely.box(1, 1, 9, 9)
     truth = one_class((0, 0, 10, 10))
     predicted = replace(truth, polygons=np.array([ring], dtype=object))
     assert scored(predicted, truth).by_iou[0].found == 0
