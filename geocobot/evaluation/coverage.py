@@ -53,29 +53,29 @@ def covered_m(network: Network, other: Network, buffer_m: float) -> float:
     return total
 
 
-def find_gaps(network: Network, other: Network, buffer_m: float) -> Gaps:
+def find_gaps(network: Network, other: Network, reach_m: float) -> Gaps:
     """Where no line of another network goes along the edges of one.
 
     The other network is cut by a buffer around each edge. What hangs together in it covers the
     edge from where it begins to where it ends along it; what only crosses it covers nothing. What
-    comes as near as the buffer to an end of the edge reaches that end.
+    comes as near as that to an end of the edge reaches that end.
 
     Args:
         network: whose edges are looked at.
         other: what should go along them.
-        buffer_m: how far beside.
+        reach_m: how far beside.
     """
-    edge, piece = _pieces(network.edges, other.edges, buffer_m)
+    edge, piece = _pieces(network.edges, other.edges, reach_m)
     edge, start_m, end_m = _stretches(network.edges, edge, piece)
     lengths = network.lengths
-    along = end_m - start_m >= np.minimum(buffer_m, lengths[edge])
-    at_start, at_end = start_m <= buffer_m, end_m >= lengths[edge] - buffer_m
+    along = end_m - start_m >= np.minimum(reach_m, lengths[edge])
+    at_start, at_end = start_m <= reach_m, end_m >= lengths[edge] - reach_m
     start_m, end_m = np.where(at_start, 0.0, start_m), np.where(at_end, lengths[edge], end_m)
     kept = along | at_start | at_end
     return _between(edge[kept], start_m[kept], end_m[kept], lengths)
 
 
-def count_breaks(network: Network, other: Network, buffer_m: float) -> int:
+def count_breaks(network: Network, other: Network, reach_m: float) -> int:
     """How often a network is interrupted in another one.
 
     Gaps that meet where no line of the other network arrives are one. Such a gap between k
@@ -85,9 +85,9 @@ def count_breaks(network: Network, other: Network, buffer_m: float) -> int:
     Args:
         network: which is looked for.
         other: in which it is.
-        buffer_m: see `find_gaps`.
+        reach_m: see `find_gaps`.
     """
-    gaps = find_gaps(network, other, buffer_m)
+    gaps = find_gaps(network, other, reach_m)
     lengths = network.lengths[gaps.edge]
     at_start, at_end = gaps.start_m <= 0, gaps.end_m >= lengths
     arms = np.bincount(network.ends.ravel(), minlength=len(network.nodes))

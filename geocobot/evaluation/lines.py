@@ -19,8 +19,11 @@ from geocobot.evaluation.coverage import count_breaks, covered_m
 from geocobot.evaluation.ratios import mean, ratio
 from geocobot.evaluation.roads import JOIN_M, Lines, Network
 
-BUFFER_M = 3.0
-"""How far a line may lie beside the one that it is: half of the width of a narrow road."""
+BUFFER_M = 4.0
+"""How far a line may lie beside the one that it is: half of the width of a road."""
+
+_STILL_THERE = 2.0
+"""So many buffers aside, a line is not where it should be, but interrupts nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,8 @@ class LineOptions:
     """What counts as the same road.
 
     Attributes:
-        buffer_m: how far a line may lie beside the one that it is.
+        buffer_m: how far a line may lie beside the one that it is; up to twice as far it counts as
+            wrong, but breaks nothing.
         snap_m: how far a place may lie beside the one that it is, see `apls`.
         spacing_m: distance between places from which, and to which, paths lead.
         join_m: ends within so much of another line meet it.
@@ -151,8 +155,8 @@ def _score(name: str, predicted: Network, truth: Network, options: LineOptions) 
         predicted_m=predicted.length_m,
         found_m=covered_m(truth, predicted, buffer_m),
         right_m=covered_m(predicted, truth, buffer_m),
-        breaks=count_breaks(truth, predicted, buffer_m),
-        false_links=count_breaks(predicted, truth, buffer_m),
+        breaks=count_breaks(truth, predicted, _STILL_THERE * buffer_m),
+        false_links=count_breaks(predicted, truth, _STILL_THERE * buffer_m),
         apls=apls(predicted, truth, spacing_m=options.spacing_m, snap_m=options.snap_m),
     )
 

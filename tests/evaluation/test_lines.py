@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 
 from geocobot.classes import name_classes
 from geocobot.evaluation.coverage import count_breaks, covered_m
-from geocobot.evaluation.lines import LineOptions, RoadLines, score_lines
+from geocobot.evaluation.lines import BUFFER_M, LineOptions, RoadLines, score_lines
 from geocobot.evaluation.roads import Network
 
 CLASSES = name_classes(["road", "river"])
-BUFFER_M = 3.0
-
 points = st.tuples(st.integers(0, 120), st.integers(0, 120))
 drawings = st.lists(st.lists(points, min_size=2, max_size=4, unique=True), max_size=5)
 
@@ -41,8 +39,8 @@ def test_completeness_correctness_and_quality_by_hand():
     # 80 m lie 1 m beside the road; 50 m lie where there is none.
     predicted = [[(0, 1), (80, 1)], [(0, 50), (50, 50)]]
     score = scored(predicted, truth)
-    # Around the end of the mapped line the buffer reaches sqrt(3^2 - 1^2) m beyond it.
-    found_m = 80 + np.sqrt(8)
+    # Around the end of the mapped line the buffer reaches sqrt(4^2 - 1^2) m beyond it.
+    found_m = 80 + np.sqrt(15)
     assert score.truth_m == pytest.approx(100)
     assert score.predicted_m == pytest.approx(130)
     assert score.completeness == pytest.approx(found_m / 100, abs=1e-3)
@@ -51,7 +49,7 @@ def test_completeness_correctness_and_quality_by_hand():
 
 
 def test_the_buffer_decides():
-    truth, predicted = [[(0, 0), (100, 0)]], [[(0, 4), (100, 4)]]
+    truth, predicted = [[(0, 0), (100, 0)]], [[(0, 4.5), (100, 4.5)]]
     assert scored(predicted, truth).completeness == 0.0
     wide = LineOptions(buffer_m=5)
     assert scored(predicted, truth, options=wide).completeness == pytest.approx(1)
@@ -136,11 +134,18 @@ LADDER = [[(0, 0), (100, 0)], [(0, 40), (100, 40)], [(50, 0), (50, 40)]]
     ],
 )
 def test_breaks_by_hand(truth, predicted, breaks):
-    assert count_breaks(network(*truth), network(*predicted), BUFFER_M) == breaks
+    assert count_breaks(network(*truth), network(*predicted), 2 * BUFFER_M) == breaks
     score = scored(predicted, truth)
     assert score.breaks == breaks
     # A connection that is not there is a break of the truth along the map.
     assert scored(truth, predicted).false_links == breaks
+
+
+def test_a_road_that_leaves_the_buffer_for_a_while_is_not_interrupted():
+    aside = [[(0, 0), (40, 0), (50, 7), (60, 7), (70, 0), (100, 0)]]
+    score = scored(aside, [[(0, 0), (100, 0)]])
+    assert score.completeness < 0.9
+    assert (score.breaks, score.false_links) == (0, 0)
 
 
 def test_a_road_that_runs_a_little_beside_is_not_interrupted():
