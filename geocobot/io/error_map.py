@@ -9,9 +9,11 @@ from xml.etree.ElementTree import Element
 
 import geopandas as gpd
 import pyogrio
+from pyproj import CRS
 
 from geocobot.errors import OutputError
 from geocobot.io.output import new_file
+from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.styles import embed_styles
 from geocobot.io.styles.errors import (
     FALSE_RGB,
@@ -27,6 +29,14 @@ MISSED_LAYER = "false_negative"
 FALSE_LAYER = "false_positive"
 RIGHT_LAYER = "true_positive"
 """The layers of an error map, in the order in which QGIS lists them."""
+
+_LABELS = {
+    PLACES_LAYER: "look here first (number 1 is the largest error)",
+    MISSED_LAYER: "missed: labelled, not mapped",
+    FALSE_LAYER: "false: mapped, not labelled",
+    RIGHT_LAYER: "right: mapped and labelled",
+}
+_STYLE = "errors"
 
 _POLYGON_SCHEMA = {
     "class_id": "int64",
@@ -46,7 +56,6 @@ class _Described:
     geometry_type: str
     description: str
     schema: dict[str, str]
-    style: Element
 
 
 def write_error_map(
@@ -92,6 +101,26 @@ def write_error_map(
         _write(temporary, path, layers, moment)
 
 
+def error_map_layers(path: str | Path, crs: CRS) -> tuple[ProjectLayer, ...]:
+    """A written error map as layers of a QGIS project, the one on top first.
+
+    Args:
+        path: the GeoPackage.
+        crs: of its features.
+    """
+    return tuple(
+        ProjectLayer(
+            name.replace("_", " "),
+            str(path),
+            crs,
+            {_STYLE: style},
+            layer=name,
+            is_vector=True,
+        )
+        for name, style in _styles().items()
+    )
+
+
 def _described(
     right: gpd.GeoDataFrame,
     false: gpd.GeoDataFrame,
@@ -99,38 +128,40 @@ def _described(
     places: gpd.GeoDataFrame,
 ) -> tuple[_Described, ...]:
     """What is written, in order."""
+    text = (
+        "Places to look at first: the largest errors, rank 1 the largest. what: what is wrong "
+        "there, and how large it is; area_m2: on the ground."
+    )
+    outcomes = {MISSED_LAYER: missed, FALSE_LAYER: false, RIGHT_LAYER: right}
     return (
-        _Described(
-            PLACES_LAYER,
-            places,
-            "Point",
-            "Places to look at first: the largest errors, rank 1 the largest. what: what is wrong "
-            "there, and how large it is; area_m2: on the ground.",
-            _PLACE_SCHEMA,
-            place_style("look here first (number 1 is the largest error)", _PLACE_SCHEMA),
+        _Described(PLACES_LAYER, places, "Point", text, _PLACE_SCHEMA),
+        *(
+            _Described(
+                name,
+                frame,
+                "Polygon",
+                f"Polygons that are {_LABELS[name]}. area_m2: on the ground.",
+                _POLYGON_SCHEMA,
+            )
+            for name, frame in outcomes.items()
         ),
-        _polygons(MISSED_LAYER, missed, MISSED_RGB, "missed: labelled, not mapped"),
-        _polygons(FALSE_LAYER, false, FALSE_RGB, "false: mapped, not labelled"),
-        _polygons(RIGHT_LAYER, right, RIGHT_RGB, "right: mapped and labelled", is_error=False),
     )
 
 
-def _polygons(
-    name: str,
-    frame: gpd.GeoDataFrame,
-    rgb: tuple[int, int, int],
-    label: str,
-    *,
-    is_error: bool = True,
-) -> _Described:
-    """A layer of polygons."""
-    style = outcome_style(rgb, label, _POLYGON_SCHEMA, is_error=is_error)
-    text = f"What is {label}. area_m2: on the ground."
-    return _Described(name, frame, "Polygon", text, _POLYGON_SCHEMA, style)
+def _styles() -> dict[str, Element]:
+    """How the layers look in QGIS, the one on top first."""
+    colors = {MISSED_LAYER: MISSED_RGB, FALSE_LAYER: FALSE_RGB, RIGHT_LAYER: RIGHT_RGB}
+    return {PLACES_LAYER: place_style(_LABELS[PLACES_LAYER], tuple(_PLACE_SCHEMA))} | {
+        name: outcome_style(
+            rgb, _LABELS[name], tuple(_POLYGON_SCHEMA), is_error=name != RIGHT_LAYER
+        )
+        for name, rgb in colors.items()
+    }
 
 
 def _write(file: Path, path: Path, layers: tuple[_Described, ...], moment: datetime) -> None:
     """Write all layers into a file that will be called `path`."""
+    styles = _styles()
     with in_the_users_words(path), written_at(moment):
         for i, layer in enumerate(layers):
             frame = layer.frame.astype(layer.schema)
@@ -146,4 +177,4 @@ def _write(file: Path, path: Path, layers: tuple[_Described, ...], moment: datet
                 layer_options={"GEOMETRY_NAME": "geom", "DESCRIPTION": layer.description},
             )
         for layer in layers:
-            embed_styles(file, layer.name, {"errors": layer.style}, moment)
+            embed_styles(file, layer.name, {_STYLE: styles[layer.name]}, moment)

@@ -11,9 +11,10 @@ import geopandas as gpd
 import pyogrio
 import pytest
 import shapely
+from pyproj import CRS
 
 from geocobot.errors import OutputError
-from geocobot.io.error_map import write_error_map
+from geocobot.io.error_map import error_map_layers, write_error_map
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 LAYERS = ["look_here_first", "false_negative", "false_positive", "true_positive"]
@@ -62,12 +63,25 @@ def test_each_layer_has_its_style(tmp_path):
     assert (first.get("labelsEnabled"), first.findtext("layerGeometryType")) == ("1", "0")
     assert first.find("labeling/settings/text-style").get("fieldName") == "rank"
     assert "what" in first.findtext("mapTip")
+    assert {a.get("field") for a in first.iter("alias")} == {
+        *("rank", "what", "class_id", "class_name", "area_m2")
+    }
     labels = [roots[name].find(".//rule").get("label") for name in LAYERS]
     assert labels[1:] == [
         "missed: labelled, not mapped",
         "false: mapped, not labelled",
         "right: mapped and labelled",
     ]
+
+
+def test_layers_of_a_project(tmp_path):
+    path = tmp_path / "errors.gpkg"
+    shown = error_map_layers(path, CRS.from_epsg(32633))
+    assert [layer.layer for layer in shown] == LAYERS
+    elements = [layer.element(f"layer_000000000{i}", tmp_path) for i, layer in enumerate(shown)]
+    assert [e.get("geometry") for e in elements] == ["Point", "Polygon", "Polygon", "Polygon"]
+    assert [e.get("labelsEnabled") for e in elements] == ["1", "0", "0", "0"]
+    assert elements[1].findtext("datasource") == "./errors.gpkg|layername=false_negative"
 
 
 def test_empty_layers_are_there(tmp_path):
