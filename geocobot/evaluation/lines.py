@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import shapely
+from pyproj import CRS
 
 from geocobot.classes import ClassSpec
 from geocobot.evaluation.apls import SNAP_M, SPACING_M, Apls, apls
 from geocobot.evaluation.coverage import count_breaks, covered_m
+from geocobot.evaluation.plane import on_plane
 from geocobot.evaluation.ratios import mean, ratio
 from geocobot.evaluation.roads import JOIN_M, Lines, Network
 
@@ -55,6 +58,23 @@ class RoadLines:
 
     lines: Lines
     classes: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, frame: gpd.GeoDataFrame, plane: CRS, name: str) -> RoadLines:
+        """Take the lines of features.
+
+        Args:
+            frame: single parts with the column class_id, in their own CRS; polygons and points
+                among them are no lines.
+            plane: see `plane_around`.
+            name: of the file, for messages.
+
+        Raises:
+            CrsError: nothing leads from their CRS to the plane.
+        """
+        placed = on_plane(frame, plane, name).explode(ignore_index=True)
+        placed = placed[placed.geom_type == "LineString"]
+        return cls(placed.geometry.to_numpy(), placed["class_id"].to_numpy(np.int64))
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import shapely
+from pyproj import CRS
 
 from geocobot.classes import ClassSpec
 from geocobot.evaluation.matching import Overlaps, Shapes, match
@@ -20,6 +22,8 @@ from geocobot.evaluation.object_scores import (
     PanopticScore,
     SizeScore,
 )
+from geocobot.evaluation.overlay import polygonal
+from geocobot.evaluation.plane import on_plane
 from geocobot.evaluation.precision import average_precision
 from geocobot.evaluation.ratios import mean, ratio
 
@@ -46,6 +50,26 @@ class Objects:
     polygons: Shapes
     classes: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, frame: gpd.GeoDataFrame, plane: CRS, name: str) -> Objects:
+        """Take the polygons of features.
+
+        Args:
+            frame: single parts with the column class_id and, of a map, score, in their own CRS;
+                lines and points among them are no objects.
+            plane: see `plane_around`.
+            name: of the file, for messages.
+
+        Raises:
+            CrsError: nothing leads from their CRS to the plane.
+        """
+        placed = on_plane(frame, plane, name).explode(ignore_index=True)
+        placed = placed[placed.geom_type == "Polygon"]
+        scores = placed["score"].to_numpy(np.float64) if "score" in placed else None
+        if scores is not None and not np.isfinite(scores).all():
+            scores = None
+        return cls(placed.geometry.to_numpy(), placed["class_id"].to_numpy(np.int64), scores)
 
     def __len__(self) -> int:
         """Number of objects."""
@@ -122,7 +146,7 @@ def _cut(objects: Objects, area: shapely.Geometry | None) -> _Cut:
     polygons = objects.polygons.copy()
     cut = ~shapely.contains_properly(area, polygons)
     before = shapely.area(polygons)
-    polygons[cut] = shapely.intersection(polygons[cut], area)
+    polygons[cut] = polygonal(shapely.intersection(polygons[cut], area))
     share = shapely.area(polygons) / before
     reached = share > 0
     kept = Objects(polygons, objects.classes, objects.scores).taken(reached)

@@ -6,6 +6,7 @@ import contextlib
 import io
 from dataclasses import replace
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
@@ -21,6 +22,7 @@ from torchmetrics.detection import PanopticQuality
 from geocobot.classes import name_classes
 from geocobot.evaluation.matching import Overlaps, match
 from geocobot.evaluation.objects import IOU_THRESHOLDS, Objects, score_objects
+from geocobot.evaluation.plane import plane_around
 
 CLASSES = name_classes(["roof", "tree"])
 SIDE = 64
@@ -117,6 +119,35 @@ def test_what_matches_an_object_that_is_not_judged_is_not_judged_either():
     for a, b in ((predicted, truth), (truth, predicted)):
         half = score_objects(a, b, CLASSES[:1], area=area).classes[0].by_iou[0]
         assert (half.found, half.false, half.missed) == (0, 0, 0)
+
+
+def test_a_side_that_lies_on_the_border_of_the_judged_area_is_no_trouble():
+    # One arm reaches into the area, another one only touches it.
+    fork = shapely.union_all(
+        [shapely.box(10, 0, 14, 20), shapely.box(8, 0, 11, 5), shapely.box(10, 15, 14, 20)]
+    )
+    touching = shapely.union_all([fork, shapely.box(14, 0, 20, 20)])
+    predicted = Objects(np.array([touching], dtype=object), np.array([1]))
+    scores = score_objects(predicted, predicted, CLASSES[:1], area=shapely.box(0, 0, 10, 30))
+    assert scores.left_out == (1, 1)
+    wide = score_objects(predicted, predicted, CLASSES[:1], area=shapely.box(0, 0, 19, 30))
+    assert wide.classes[0].by_iou[0].f1 == 1
+
+
+def test_features_become_objects():
+    shapes = [
+        shapely.MultiPolygon([shapely.box(0, 0, 5, 5), shapely.box(9, 9, 12, 12)]),
+        shapely.LineString([(0, 0), (9, 9)]),
+    ]
+    frame = gpd.GeoDataFrame({"class_id": [2, 1], "score": [0.5, 0.7]}, geometry=shapes, crs=32633)
+    frame.geometry = frame.translate(500_000, 5_000_000)
+    found = Objects.of(frame, plane_around([frame]), "x.gpkg")
+    assert found.classes.tolist() == [2, 2]
+    assert found.scores.tolist() == [0.5, 0.5]
+    # A metre of UTM's middle meridian is 0.9996 m on the map.
+    assert shapely.area(found.polygons) == pytest.approx([25 / 0.9996**2, 9 / 0.9996**2], rel=1e-5)
+    assert Objects.of(frame.assign(score=np.nan), plane_around([frame]), "x").scores is None
+    assert Objects.of(frame[["class_id", "geometry"]], plane_around([frame]), "x").scores is None
 
 
 def test_classes_are_apart():
