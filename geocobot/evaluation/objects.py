@@ -22,7 +22,6 @@ from geocobot.evaluation.object_scores import (
     PanopticScore,
     SizeScore,
 )
-from geocobot.evaluation.overlay import polygonal
 from geocobot.evaluation.plane import on_plane
 from geocobot.evaluation.precision import average_precision
 from geocobot.evaluation.ratios import mean, ratio
@@ -146,7 +145,7 @@ def _cut(objects: Objects, area: shapely.Geometry | None) -> _Cut:
     polygons = objects.polygons.copy()
     cut = ~shapely.contains_properly(area, polygons)
     before = shapely.area(polygons)
-    polygons[cut] = polygonal(shapely.intersection(polygons[cut], area))
+    polygons[cut] = shapely.intersection(polygons[cut], area)
     share = shapely.area(polygons) / before
     reached = share > 0
     kept = Objects(polygons, objects.classes, objects.scores).taken(reached)

@@ -39,16 +39,6 @@ def polygon_parts(shapes: Shapes) -> tuple[Shapes, Indices]:
     return parts[kept], owner[kept]
 
 
-def polygonal(shapes: Shapes) -> Shapes:
-    """Shapes without the lines and points that a cut leaves beside their polygons; maybe empty."""
-    found = shapes.copy()
-    mixed = shapely.get_type_id(shapes) == shapely.GeometryType.GEOMETRYCOLLECTION
-    for i in np.flatnonzero(mixed).tolist():
-        parts, _ = polygon_parts(shapes[i : i + 1])
-        found[i] = shapely.union_all(parts)
-    return found
-
-
 def covered_by_class(
     parts: Shapes, polygons: Shapes, classes: npt.NDArray[np.int64], numbers: Indices
 ) -> npt.NDArray[np.float64]:
