@@ -93,24 +93,20 @@ def _similarity(
     snapped, is_there = control.snapped(target, snap_m)
     own, own_at = _graph(source, control)
     other, other_at = _graph(target, snapped)
+    rank = np.cumsum(is_there) - 1  # of each place among those that are there
     total, count = 0.0, 0
     for some in _sources(control):
         lengths = dijkstra(own, directed=False, indices=own_at[some])[:, own_at]
-        rows, found = np.full(len(control.edge), np.inf), is_there[some]
-        mapped = np.tile(rows, (len(some), 1))
+        mapped, found = np.full(lengths.shape, np.inf), is_there[some]
         if found.any():
-            among = dijkstra(other, directed=False, indices=other_at[_rank(is_there)[some[found]]])
-            mapped[np.ix_(found, is_there)] = among[:, other_at]
+            start = other_at[rank[some[found]]]
+            among = dijkstra(other, directed=False, indices=start)[:, other_at]
+            mapped[np.ix_(found, is_there)] = among
         compared = np.isfinite(lengths) & (lengths >= LEAST_PATH_M)
         difference = np.abs(mapped[compared] - lengths[compared]) / lengths[compared]
         total += float(np.minimum(difference, 1.0).sum())
         count += int(compared.sum())
     return (1 - total / count if count else None), count
-
-
-def _rank(chosen: npt.NDArray[np.bool_]) -> Indices:
-    """Number of each chosen one among the chosen."""
-    return np.asarray(np.cumsum(chosen) - 1)
 
 
 def _sources(control: _Places) -> Iterator[Indices]:

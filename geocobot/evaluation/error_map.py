@@ -68,7 +68,9 @@ class _Words:
 
 
 _MISSED = _Words("{name} missed", "part of {name} missed", "{name} mapped as {other}")
-_FALSE = _Words("{name} that is not there", "{name} mapped too large", "{other} mapped as {name}")
+_FALSE = _Words(
+    "{name} that is not there", "{name} mapped beyond its label", "{other} mapped as {name}"
+)
 
 
 def map_errors(

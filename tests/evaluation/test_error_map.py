@@ -49,7 +49,7 @@ def test_by_hand():
         ("tree mapped as roof", 100),
     ]
     assert said(found.false) == [
-        ("roof mapped too large", 20),
+        ("roof mapped beyond its label", 20),
         ("tree mapped as roof", 100),
         ("tree that is not there", 36),
     ]
@@ -64,7 +64,7 @@ def test_the_largest_errors_come_first_and_what_was_mixed_up_comes_once():
         "roof missed: 100 m²",
         "part of roof missed: 40 m²",
         "tree that is not there: 36 m²",
-        "roof mapped too large: 20 m²",
+        "roof mapped beyond its label: 20 m²",
     ]
     assert set(places.geom_type) == {"Point"}
     assert places.geometry.iloc[0].within(shapely.box(40, 0, 50, 10))
@@ -75,11 +75,11 @@ def test_outlines_that_differ_a_little_are_no_place_to_look_at():
     wider = [((0, 0, 20, 11), 1)]
     truth = [((0, 0, 20, 10), 1)]
     assert mapped(wider, truth, rim_m=0.4).places["what"].tolist() == [
-        "roof mapped too large: 20 m²"
+        "roof mapped beyond its label: 20 m²"
     ]
     narrow = mapped(wider, truth, rim_m=0.6)
     assert narrow.places.empty
-    assert said(narrow.false) == [("roof mapped too large", 20)]
+    assert said(narrow.false) == [("roof mapped beyond its label", 20)]
 
 
 def test_small_areas_keep_a_digit():
