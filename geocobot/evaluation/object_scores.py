@@ -118,12 +118,14 @@ class ObjectScores:
         mean_f1: mean F1 at an overlap of a half, of the classes that have one.
         mean_f1_by_iou: likewise of the means over all overlaps.
         mean_pq: mean panoptic quality, of the classes that have one.
-        left_out: labelled and mapped objects that were not judged, because less than half of each
-            lies in the judged area.
+        truth_left_out: labelled objects that were not judged, because less than half of each lies
+            in the judged area.
+        predicted_left_out: mapped objects, likewise.
     """
 
     classes: tuple[ObjectClassScores, ...]
     mean_f1: float | None
     mean_f1_by_iou: float | None
     mean_pq: float | None
-    left_out: tuple[int, int]
+    truth_left_out: int
+    predicted_left_out: int

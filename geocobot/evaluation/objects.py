@@ -102,25 +102,23 @@ def score_objects(
         size_edges_m2: where size classes begin and end, ascending.
     """
     inside = _cut(predicted, area), _cut(truth, area)
-    parts = []
-    left_out = np.zeros(2, dtype=np.int64)
-    for spec in classes:
-        pair = _ClassPair(*(objects.of(spec.number) for objects in inside))
-        left_out += (int(pair.predicted.is_partial.sum()), int(pair.truth.is_partial.sum()))
-        parts.append(
-            ObjectClassScores(
-                name=spec.name,
-                by_iou=tuple(pair.detection(iou) for iou in IOU_THRESHOLDS),
-                panoptic=pair.panoptic(),
-                sizes=pair.sizes(size_edges_m2),
-            )
+    pairs = [_ClassPair(*(side.of(spec.number) for side in inside)) for spec in classes]
+    parts = [
+        ObjectClassScores(
+            name=spec.name,
+            by_iou=tuple(pair.detection(iou) for iou in IOU_THRESHOLDS),
+            panoptic=pair.panoptic(),
+            sizes=pair.sizes(size_edges_m2),
         )
+        for spec, pair in zip(classes, pairs, strict=True)
+    ]
     return ObjectScores(
         classes=tuple(parts),
         mean_f1=mean(p.by_iou[0].f1 for p in parts),
         mean_f1_by_iou=mean(mean(d.f1 for d in p.by_iou) for p in parts),
         mean_pq=mean(p.panoptic.pq for p in parts),
-        left_out=(int(left_out[1]), int(left_out[0])),
+        truth_left_out=sum(int(pair.truth.is_partial.sum()) for pair in pairs),
+        predicted_left_out=sum(int(pair.predicted.is_partial.sum()) for pair in pairs),
     )
 
 

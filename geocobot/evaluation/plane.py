@@ -22,7 +22,7 @@ Shapes = npt.NDArray[np.object_]
 def plane_around(frames: Iterable[gpd.GeoDataFrame]) -> CRS:
     """An equal-area projection in metres in the middle of features, on the datum of the first.
 
-    Areas are exact everywhere; lengths 100 km away from the middle are off by 0.01 %.
+    Areas are exact everywhere; lengths 100 km away from the middle are off by less than 0.01 %.
 
     Args:
         frames: features, each frame in its own CRS, which is tied to the earth.

@@ -110,7 +110,7 @@ def test_what_lies_outside_of_the_judged_area_is_cut_off_both():
     scores = score_objects(predicted, truth, CLASSES[:1], area=area)
     half = scores.classes[0].by_iou[-1]
     assert (half.found, half.false, half.missed) == (1, 0, 0)
-    assert scores.left_out == (1, 0)
+    assert (scores.truth_left_out, scores.predicted_left_out) == (1, 0)
 
 
 def test_what_matches_an_object_that_is_not_judged_is_not_judged_either():
@@ -129,7 +129,7 @@ def test_a_side_that_lies_on_the_border_of_the_judged_area_is_no_trouble():
     touching = shapely.union_all([fork, shapely.box(14, 0, 20, 20)])
     predicted = Objects(np.array([touching], dtype=object), np.array([1]))
     scores = score_objects(predicted, predicted, CLASSES[:1], area=shapely.box(0, 0, 10, 30))
-    assert scores.left_out == (1, 1)
+    assert (scores.truth_left_out, scores.predicted_left_out) == (1, 1)
     wide = score_objects(predicted, predicted, CLASSES[:1], area=shapely.box(0, 0, 19, 30))
     assert wide.classes[0].by_iou[0].f1 == 1
 
