@@ -194,6 +194,7 @@ class EvaluateKeywords(TypedDict, total=False):
     out: PathLike | None
     overwrite: bool
     objects: bool
+    min_area: float
     labels_layer: str | None
     labels_crs: str | None
     line_width: float | None

@@ -46,6 +46,12 @@ class EvaluateOptions:
         flag="--objects/--no-objects",
     )
 
+    min_area: float = option(
+        "Of a raster, patches smaller than this are no objects, in square metres.",
+        10.0,
+        least=0,
+    )
+
     labels_layer: str | None = repeated(InputOptions, "labels_layer")
     labels_crs: str | None = repeated(InputOptions, "labels_crs")
     line_width: float | None = repeated(InputOptions, "line_width")

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pyogrio
 import shapely
+from pyogrio.errors import DataSourceError
 
 from geocobot.errors import CrsError, FieldError, GeometryError, OverlapError
 from geocobot.grid import GeoGrid
 from geocobot.io.burnt import BurntShapes
+from geocobot.io.centerlines import centerlines_layer
 from geocobot.io.crs import crs_label, is_on_earth
 from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
+from geocobot.io.styles import geopackage_layer
 from geocobot.io.values import named_features, refuse_too_many, sorted_names
 from geocobot.io.vectors import VectorSource, read_vector
 
@@ -78,7 +82,7 @@ def read_mapped_polygons(path: str, layer: str | None, class_field: str | None) 
         GeometryError: there are lines or points in it.
         GeocobotError: whatever `read_vector` and `named_features` find.
     """
-    frame = _read(path, layer, class_field)
+    frame = _read(path, layer or _own_layer(path), class_field)
     if frame.crs is None or not is_on_earth(frame.crs):
         raise CrsError(
             path,
@@ -102,6 +106,18 @@ def read_mapped_polygons(path: str, layer: str | None, class_field: str | None) 
     classes = sorted_names(names)
     refuse_too_many(classes, path, "Choose another --pred-class-field, or group the values first")
     return MappedPolygons(polygons, path, tuple(classes))
+
+
+def _own_layer(path: str) -> str | None:
+    """The polygons in a GeoPackage that `PolygonWriter` wrote with centerlines beside them."""
+    if Path(path).suffix.lower() != ".gpkg" or not Path(path).is_file():
+        return None
+    try:
+        names = set(pyogrio.list_layers(path)[:, 0].tolist())
+    except DataSourceError:
+        return None
+    own = geopackage_layer(Path(path).stem)
+    return own if {own, centerlines_layer(path)} <= names else None
 
 
 def _read(path: str, layer: str | None, class_field: str | None) -> gpd.GeoDataFrame:

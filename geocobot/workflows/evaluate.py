@@ -18,8 +18,9 @@ from geocobot.evaluation.blocks import MAX_BLOCKS, BlockPlan
 from geocobot.evaluation.error_map import ErrorMap
 from geocobot.evaluation.judge import PixelJudge, PixelReport
 from geocobot.evaluation.numbers import as_numbers
-from geocobot.io.error_map import write_error_map
+from geocobot.io.error_map import error_map_layers, write_error_map
 from geocobot.io.output import check_output_folder, new_folder
+from geocobot.io.qgis.project import Project
 from geocobot.io.quicklook import Sampling, quicklook
 from geocobot.io.unfinished import write_text
 from geocobot.progress import Progress, SilentProgress
@@ -29,12 +30,14 @@ from geocobot.workflows.evaluate_report import Pictures, write_evaluate_report
 from geocobot.workflows.evaluate_result import EvaluateResult
 from geocobot.workflows.judged import Judged, open_judged
 from geocobot.workflows.judged_objects import compare_objects
+from geocobot.workflows.moment import moment_now
 from geocobot.workflows.overview import Overview
+from geocobot.workflows.project import scene_layers
 
 _LOG = logging.getLogger("geocobot.workflows")
 
 FIGURES_NAME, OPTIONS_NAME, REPORT_NAME = "evaluation.json", "options.yaml", "report.html"
-ERRORS_NAME = "errors.gpkg"
+ERRORS_NAME, PROJECT_NAME = "errors.gpkg", "errors.qgz"
 
 _FEW_BLOCKS = 20
 
@@ -60,7 +63,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     pixels, unpredicted_px = _judge_pixels(
         judged, options, progress or SilentProgress(), (truth, prediction)
     )
-    compared = compare_objects(judged) if options.objects else None
+    compared = compare_objects(judged, options.min_area) if options.objects else None
     result = EvaluateResult(
         prediction=Path(options.pred),
         kind=judged.mapped.kind,
@@ -79,7 +82,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         return result
     pictures = Pictures(truth, prediction, _picture(judged, truth.sampling))
     errors = None if compared is None else compared.errors
-    return _write(result, pictures, errors, options, Path(options.out))
+    return _write(result, judged, pictures, errors, options)
 
 
 def _picture(judged: Judged, sampling: Sampling) -> npt.NDArray[np.uint8] | None:
@@ -174,16 +177,18 @@ def _tell_of_doubts(result: EvaluateResult, judged: Judged) -> None:
 
 def _write(
     result: EvaluateResult,
+    judged: Judged,
     pictures: Pictures,
     errors: ErrorMap | None,
     options: EvaluateOptions,
-    folder: Path,
 ) -> EvaluateResult:
     """Write the folder.
 
     Raises:
         OutputError: it cannot be written.
     """
+    assert options.out is not None
+    folder = Path(options.out)
     figures, config, report = (folder / n for n in (FIGURES_NAME, OPTIONS_NAME, REPORT_NAME))
     error_map = folder / ERRORS_NAME
     result = replace(
@@ -210,4 +215,10 @@ def _write(
                 places=errors.places,
                 unfinished=temporary / ERRORS_NAME,
             )
+            project = folder / PROJECT_NAME
+            layers = error_map_layers(error_map, judged.grid.crs)
+            shown = [] if judged.has_data is None else scene_layers([judged.has_data])
+            Project(
+                result.prediction.stem, [*layers, *shown], judged.grid.crs, judged.grid.bounds
+            ).write(temporary / PROJECT_NAME, project, moment_now())
     return result

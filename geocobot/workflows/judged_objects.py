@@ -44,7 +44,7 @@ class Comparison:
     errors: ErrorMap
 
 
-def compare_objects(judged: Judged) -> Comparison | None:
+def compare_objects(judged: Judged, min_area_m2: float) -> Comparison | None:
     """Compare objects and lines; memory holds all of them, and each row is read four times.
 
     Objects are those of the map's file where it holds polygons, else traced from its pixels;
@@ -53,6 +53,7 @@ def compare_objects(judged: Judged) -> Comparison | None:
 
     Args:
         judged: map and labels, placed on each other.
+        min_area_m2: objects traced from the map's pixels are no smaller.
 
     Returns:
         None where neither side has an object.
@@ -64,21 +65,21 @@ def compare_objects(judged: Judged) -> Comparison | None:
         return None
     plane = plane_around(frames)
     area = _judged_area(judged, plane)
-    is_drawn = isinstance(judged.labels, FeatureLabels)
-    flat = _flat_classes(judged.labels) if isinstance(judged.labels, FeatureLabels) else classes
+    flat, truth = classes, labelled
+    labels = judged.labels
+    if isinstance(labels, FeatureLabels):
+        flat, truth = _flat_classes(labels), _features(labels)
     objects = None
     if flat:
         objects = score_objects(
-            Objects.of(_map_polygons(judged, mapped), plane, judged.mapped.path),
-            Objects.of(
-                _features(judged.labels) if is_drawn else labelled, plane, judged.labels.name
-            ),
+            Objects.of(_map_polygons(judged, mapped, min_area_m2), plane, judged.mapped.path),
+            Objects.of(truth, plane, labels.name),
             flat,
             area=area,
         )
     errors = map_errors(
         Objects.of(mapped, plane, judged.mapped.path),
-        Objects.of(labelled, plane, judged.labels.name),
+        Objects.of(labelled, plane, labels.name),
         classes,
         plane,
         judged.grid.crs,
@@ -130,10 +131,10 @@ def _features(labels: FeatureLabels) -> gpd.GeoDataFrame:
     )
 
 
-def _map_polygons(judged: Judged, traced: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+def _map_polygons(judged: Judged, traced: gpd.GeoDataFrame, min_area_m2: float) -> gpd.GeoDataFrame:
     """The map's own polygons, by the class numbers of the labels, else the traced ones."""
     if not isinstance(judged.mapped, PredictedPolygons):
-        return traced
+        return traced[traced["area_m2"] >= min_area_m2] if len(traced) else traced
     return _numbered(judged.mapped.polygons.frame, judged)
 
 

@@ -14,6 +14,7 @@ import shapely
 from affine import Affine
 from pyproj import CRS
 from rasterio.features import rasterize
+from shapely import LineString
 from sklearn.metrics import average_precision_score, confusion_matrix, jaccard_score
 from typer.testing import CliRunner
 
@@ -283,7 +284,7 @@ def test_the_folder_holds_all_figures_and_the_options_that_gave_them(scores, lab
     with pytest.raises(OutputError, match="judged exists already"):
         geocobot.evaluate(**how)
     geocobot.evaluate(**how, overwrite=True)
-    names = ["errors.gpkg", "evaluation.json", "options.yaml", "report.html"]
+    names = ["errors.gpkg", "errors.qgz", "evaluation.json", "options.yaml", "report.html"]
     assert sorted(path.name for path in out.iterdir()) == names
 
 
@@ -325,7 +326,7 @@ def test_objects_are_left_alone_where_nobody_wants_them(scores, labels, tmp_path
 
 
 def test_touching_objects_of_a_file_stay_two(labels_factory, scene_factory, tmp_path):
-    roofs = [at(20, 20), at(60, 20), at(20, 120)]
+    roofs = [at(20, 20), at(60, 20, width=20), at(20, 120)]
     with ClassWriter(tmp_path / "classes.tif", GRID, CLASSES[:1]) as sink:
         sink.write(0, rasterize(roofs, SHAPE, transform=GRID.transform, dtype="uint8"))
     truth = labels_factory(roofs)
@@ -336,6 +337,48 @@ def test_touching_objects_of_a_file_stay_two(labels_factory, scene_factory, tmp_
     merged = geocobot.evaluate(pred=tmp_path / "classes.tif", labels=truth)
     merged = merged.objects.objects.classes[0].by_iou[0]
     assert (merged.found, merged.false, merged.missed) == (2, 0, 1)
+
+
+def test_specks_of_a_raster_are_no_objects(labels_factory, tmp_path):
+    roofs = [at(20, 20), at(100, 20)]
+    specks = [at(10 + 8 * k, 200, 2, 2) for k in range(20)]
+    mapped = rasterize(roofs + specks, SHAPE, transform=GRID.transform, dtype="uint8")
+    with ClassWriter(tmp_path / "classes.tif", GRID, CLASSES[:1]) as sink:
+        sink.write(0, mapped)
+    how = {"pred": tmp_path / "classes.tif", "labels": labels_factory(roofs)}
+    for min_area, false in ((10.0, 0), (0.0, 20)):
+        result = geocobot.evaluate(**how, min_area=min_area)
+        half = result.objects.objects.classes[0].by_iou[0]
+        assert (half.found, half.false, half.missed) == (2, false, 0)
+
+
+def test_lines_are_compared_where_centerlines_lie_beside_the_map(labels_factory, tmp_path):
+    roads = [
+        LineString([(WEST, NORTH - 65 - 80 * n), (WEST + 220, NORTH - 65 - 80 * n)])
+        for n in range(4)
+    ]
+    labels = labels_factory(roads, name="roads.gpkg")
+    steps = np.full((1, *SHAPE), 10, np.uint8)
+    for n in range(3):
+        steps[0, 61 + 80 * n : 70 + 80 * n] = 250
+    with ScoreWriter(tmp_path / "scores.tif", GRID, CLASSES[:1]) as sink:
+        sink.write(Strip(0, steps))
+    geocobot.vectorize(
+        scores=tmp_path / "scores.tif", out=tmp_path / "map.gpkg", centerlines=True, simplify=0
+    )
+    result = geocobot.evaluate(
+        pred=tmp_path / "map.gpkg",
+        labels=labels,
+        raster=tmp_path / "scores.tif",
+        line_width=9.0,
+        out=tmp_path / "judged",
+    )
+    assert result.objects.objects is None
+    (found,) = result.objects.lines.classes
+    assert found.completeness == pytest.approx(0.75, abs=0.03)
+    assert found.correctness == pytest.approx(1.0, abs=0.01)
+    assert "completeness" in result.summary()
+    assert "completeness" in result.report.read_text("utf-8")
 
 
 def test_a_run_of_a_training_is_never_replaced(scores, labels, tmp_path):
