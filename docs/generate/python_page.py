@@ -22,7 +22,7 @@ INTRODUCTION = """# Python
 ```python
 import geocobot
 
-geocobot.check(raster="scene.tif", labels="roads.shp").summary()
+print(geocobot.check(raster="scene.tif", labels="roads.shp").summary())
 trained = geocobot.train(raster="scene.tif", labels="roads.shp", line_width=8)
 mapped = geocobot.predict(raster="big.tif", model=trained.model)
 ```
@@ -120,9 +120,12 @@ def _sections(documented: Any) -> list[Any]:
 
 
 def _short(signature: inspect.Signature) -> str:
-    """The parameters that have to be given, and that there are more."""
-    needed = [p.name for p in signature.parameters.values() if p.default is p.empty]
-    return ", ".join(["*", *needed, "..."])
+    """The parameters that have to be given, and that there are more, if there are."""
+    parameters = signature.parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty]
+    keywords = ["*"] if any(p.kind is p.KEYWORD_ONLY for p in parameters) else []
+    more = ["..."] if len(needed) < len(parameters) else []
+    return ", ".join([*keywords, *needed, *more])
 
 
 def _code(text: str) -> list[str]:
