@@ -15,12 +15,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from geocobot._version import __version__
-from geocobot.api import check, demo, predict, train, vectorize
+from geocobot.api import check, demo, evaluate, predict, train, vectorize
 
 if TYPE_CHECKING:
     from geocobot.config import (
         CheckOptions,
         DemoOptions,
+        EvaluateOptions,
         PredictOptions,
         ShowOptions,
         TrainOptions,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from geocobot.workflows.catalog import Catalog, list_models
     from geocobot.workflows.check import CheckResult
     from geocobot.workflows.demo import DemoResult
+    from geocobot.workflows.evaluate_result import EvaluateResult
     from geocobot.workflows.info import Info, collect_info
     from geocobot.workflows.predict import PredictResult
     from geocobot.workflows.shown_model import ShownModel, show_model
@@ -42,6 +44,8 @@ __all__ = [
     "CheckResult",
     "DemoOptions",
     "DemoResult",
+    "EvaluateOptions",
+    "EvaluateResult",
     "GeocobotError",
     "Info",
     "PredictOptions",
@@ -56,6 +60,7 @@ __all__ = [
     "check",
     "collect_info",
     "demo",
+    "evaluate",
     "list_models",
     "predict",
     "show_model",
@@ -69,6 +74,8 @@ _HOMES = {
     "CheckResult": "geocobot.workflows.check",
     "DemoOptions": "geocobot.config",
     "DemoResult": "geocobot.workflows.demo",
+    "EvaluateOptions": "geocobot.config",
+    "EvaluateResult": "geocobot.workflows.evaluate_result",
     "GeocobotError": "geocobot.errors",
     "Info": "geocobot.workflows.info",
     "PredictOptions": "geocobot.config",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from geocobot.config import (
     CheckOptions,
     DemoOptions,
+    EvaluateOptions,
     PredictOptions,
     TrainOptions,
     VectorizeOptions,
@@ -21,6 +22,7 @@ from geocobot.config import (
 from geocobot.keywords import (
     CheckKeywords,
     DemoKeywords,
+    EvaluateKeywords,
     PathLike,
     Paths,
     PredictKeywords,
@@ -33,6 +35,7 @@ from geocobot.settings import make_options
 if TYPE_CHECKING:
     from geocobot.workflows.check import CheckResult
     from geocobot.workflows.demo import DemoResult
+    from geocobot.workflows.evaluate_result import EvaluateResult
     from geocobot.workflows.predict import PredictResult
     from geocobot.workflows.train_result import TrainResult
     from geocobot.workflows.vectorize import VectorizeResult
@@ -175,6 +178,33 @@ def vectorize(
     from geocobot.workflows import vectorize as workflow
 
     return workflow.vectorize(checked, progress or SilentProgress())
+
+
+@_takes(EvaluateOptions)
+def evaluate(
+    *,
+    pred: PathLike,
+    labels: Paths,
+    progress: Progress | None = None,
+    **options: Unpack[EvaluateKeywords],
+) -> EvaluateResult:
+    """Say how good a map is, against labels.
+
+    Args:
+        {options}
+        progress: is told how far the work is; default nobody.
+
+    Returns:
+        All figures, with intervals.
+
+    Raises:
+        GeocobotError: an option or a file is not as needed; the message says what to do.
+    """
+    values = {"pred": pred, "labels": labels, **options}
+    checked = make_options(EvaluateOptions, _plain(values), "geocobot.evaluate")
+    from geocobot.workflows import evaluate as workflow
+
+    return workflow.evaluate(checked, progress or SilentProgress())
 
 
 @_takes(DemoOptions)

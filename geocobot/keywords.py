@@ -184,6 +184,32 @@ class VectorizeKeywords(DrawingKeywords, total=False):
     model: PathLike | None
 
 
+class EvaluateKeywords(TypedDict, total=False):
+    """Optional keywords of `evaluate`."""
+
+    raster: PathLike | None
+    area: Paths | None
+    out: PathLike | None
+    overwrite: bool
+    labels_layer: str | None
+    labels_crs: str | None
+    line_width: float | None
+    width_field: str | None
+    point_radius: float | None
+    class_field: str | None
+    classes: Iterable[str] | None
+    where: str | None
+    labelled_area: Paths | None
+    ignore_boundary: int
+    pred_layer: str | None
+    pred_class_field: str | None
+    threshold: float | None
+    class_thresholds: Iterable[str] | None
+    nodata: float | None
+    block_size: float | None
+    seed: int
+
+
 class DemoKeywords(TypedDict, total=False):
     """Optional keywords of `demo`."""
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from geocobot.config import (
     CheckOptions,
     DemoOptions,
+    EvaluateOptions,
     PredictOptions,
     PretrainOptions,
     ShowOptions,
@@ -27,6 +28,7 @@ Options = TypeVar(
     PredictOptions,
     CheckOptions,
     DemoOptions,
+    EvaluateOptions,
     ShowOptions,
     PretrainOptions,
     VectorizeOptions,
@@ -37,6 +39,7 @@ AnyOptions: TypeAlias = (
     | PredictOptions
     | CheckOptions
     | DemoOptions
+    | EvaluateOptions
     | ShowOptions
     | PretrainOptions
     | VectorizeOptions

@@ -25,6 +25,7 @@ from geocobot import api
 from geocobot.config import (
     CheckOptions,
     DemoOptions,
+    EvaluateOptions,
     PredictOptions,
     TrainOptions,
     VectorizeOptions,
@@ -41,6 +42,7 @@ FUNCTIONS = [
     (api.check, CheckOptions, api.CheckKeywords),
     (api.predict, PredictOptions, api.PredictKeywords),
     (api.vectorize, VectorizeOptions, api.VectorizeKeywords),
+    (api.evaluate, EvaluateOptions, api.EvaluateKeywords),
     (api.demo, DemoOptions, api.DemoKeywords),
 ]
 # Wanted by other packages, which do not ask for them themselves.

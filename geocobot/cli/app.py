@@ -9,6 +9,7 @@ import typer
 from geocobot._version import __version__
 from geocobot.cli.check import check
 from geocobot.cli.demo import demo
+from geocobot.cli.evaluate import evaluate
 from geocobot.cli.info import info
 from geocobot.cli.models import list_models, show_model
 from geocobot.cli.options import command, command_with_options
@@ -19,6 +20,7 @@ from geocobot.cli.vectorize import vectorize
 from geocobot.config import (
     CheckOptions,
     DemoOptions,
+    EvaluateOptions,
     PredictOptions,
     PretrainOptions,
     ShowOptions,
@@ -55,6 +57,7 @@ def _root(
 app.command("train", help=train.__doc__)(command_with_options(TrainOptions, train))
 app.command("predict", help=predict.__doc__)(command_with_options(PredictOptions, predict))
 app.command("vectorize", help=vectorize.__doc__)(command_with_options(VectorizeOptions, vectorize))
+app.command("evaluate", help=evaluate.__doc__)(command_with_options(EvaluateOptions, evaluate))
 app.command("check", help=check.__doc__)(command_with_options(CheckOptions, check))
 app.command("demo", help=demo.__doc__)(command_with_options(DemoOptions, demo))
 app.command("info", help=info.__doc__)(command(info))

@@ -2,6 +2,7 @@
 
 from geocobot.config.check import CheckOptions
 from geocobot.config.demo import DemoOptions
+from geocobot.config.evaluate import EvaluateOptions
 from geocobot.config.predict import PredictOptions
 from geocobot.config.pretrain import PretrainOptions
 from geocobot.config.show import ShowOptions
@@ -11,6 +12,7 @@ from geocobot.config.vectorize import VectorizeOptions
 __all__ = [
     "CheckOptions",
     "DemoOptions",
+    "EvaluateOptions",
     "PredictOptions",
     "PretrainOptions",
     "ShowOptions",

@@ -284,6 +284,12 @@ class TrainOptions(InputOptions):
         group="Machine",
         least=0,
     )
+    report: bool = option(
+        "Write a page (report.html) that says how good the model is, where not, and how it was "
+        "made.",
+        True,
+        flag="--report/--no-report",
+    )
     seed: int = option("Seed of everything random.", 0, group="Training", least=0, most=MAX_SEED)
     device: DeviceName = option("Where to compute.", "auto", group="Machine")
     devices: int = option(

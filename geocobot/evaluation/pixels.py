@@ -1,4 +1,4 @@
-"""Pixel scores of a map: counts that stream, IoU, F1, precision and recall from them."""
+"""Pixel scores of a map: counts that stream, IoU, F1, precision, recall and accuracy from them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class ClassScore:
         recall: share of the true pixels that were predicted; None where none is true.
         truth_px: pixels of the class in the truth.
         predicted_px: pixels of the class in the prediction.
+        accuracy: share of all judged pixels that are rightly of the class or rightly not; None
+            where none was judged.
     """
 
     name: str
@@ -32,6 +34,7 @@ class ClassScore:
     recall: float | None
     truth_px: int
     predicted_px: int
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,24 @@ class PixelScores:
         mean_iou: mean over the classes that have an IoU; None where none has.
         mean_f1: mean over the classes that have an F1; None where none has.
         judged_px: pixels that were compared.
+        mean_precision: mean over the classes that have a precision; None where none has.
+        mean_recall: mean over the classes that have a recall; None where none has.
+        mean_accuracy: mean of the classes' accuracy; None where nothing was judged.
+        accuracy: share of the judged pixels that have their class, or rightly none; None where
+            nothing was judged.
+        confusion: pixels by truth (rows) and by prediction (columns): background, then the
+            classes in their order.
     """
 
     classes: tuple[ClassScore, ...]
     mean_iou: float | None
     mean_f1: float | None
     judged_px: int
+    mean_precision: float | None = None
+    mean_recall: float | None = None
+    mean_accuracy: float | None = None
+    accuracy: float | None = None
+    confusion: tuple[tuple[int, ...], ...] = ()
 
     @property
     def unlearned(self) -> tuple[str, ...]:
@@ -125,9 +140,14 @@ class Confusion:
         classes = tuple(self._score(k, spec) for k, spec in enumerate(self.classes, start=1))
         return PixelScores(
             classes=classes,
-            mean_iou=_mean(c.iou for c in classes),
-            mean_f1=_mean(c.f1 for c in classes),
+            mean_iou=mean_of_defined(c.iou for c in classes),
+            mean_f1=mean_of_defined(c.f1 for c in classes),
             judged_px=int(self.counts.sum()),
+            mean_precision=mean_of_defined(c.precision for c in classes),
+            mean_recall=mean_of_defined(c.recall for c in classes),
+            mean_accuracy=mean_of_defined(c.accuracy for c in classes),
+            accuracy=ratio(int(self.counts.trace()), int(self.counts.sum())),
+            confusion=tuple(tuple(row) for row in self.counts.tolist()),
         )
 
     def _score(self, position: int, spec: ClassSpec) -> ClassScore:
@@ -135,23 +155,25 @@ class Confusion:
         hit = int(self.counts[position, position])
         truth = int(self.counts[position].sum())
         predicted = int(self.counts[:, position].sum())
+        judged = int(self.counts.sum())
         return ClassScore(
             name=spec.name,
-            iou=_ratio(hit, truth + predicted - hit),
-            f1=_ratio(2 * hit, truth + predicted),
-            precision=_ratio(hit, predicted),
-            recall=_ratio(hit, truth),
+            iou=ratio(hit, truth + predicted - hit),
+            f1=ratio(2 * hit, truth + predicted),
+            precision=ratio(hit, predicted),
+            recall=ratio(hit, truth),
             truth_px=truth,
             predicted_px=predicted,
+            accuracy=ratio(judged - truth - predicted + 2 * hit, judged),
         )
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def ratio(part: int, whole: int) -> float | None:
     """The quotient, or None where there is nothing to divide by."""
     return part / whole if whole else None
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
+def mean_of_defined(values: Iterable[float | None]) -> float | None:
     """The mean of what is defined, or None where nothing is."""
     defined = [v for v in values if v is not None]
     return sum(defined) / len(defined) if defined else None

@@ -6,15 +6,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
-Level: TypeAlias = Literal["stop", "warning", "note"]
-"""How much it matters:
-
-- stop: training would be pointless.
-- warning: it would suffer.
-- note: good to know.
-"""
+from geocobot.report.page import Level
 
 
 @dataclass(frozen=True)
@@ -22,7 +16,8 @@ class Finding:
     """One thing to be said.
 
     Attributes:
-        level: how much it matters.
+        level: "stop" if training would be pointless, "warning" if it would suffer, "note" of what
+            is good to know.
         text: one or two sentences: what was found, and what to do about it.
     """
 

@@ -95,6 +95,15 @@ def draw(layers: Sequence[Layer]) -> str:
     )
 
 
+def legend(layers: Sequence[Layer]) -> str:
+    """What is drawn how, as HTML."""
+    return " ".join(
+        f'<svg width="14" height="14"><rect width="14" height="14" {layer.style}/></svg> '
+        f"{escape(layer.title)}"
+        for layer in layers
+    )
+
+
 def _in_degrees(shapes: Iterable[shapely.Geometry], crs: CRS) -> list[shapely.Geometry]:
     """Shapes of a CRS in degrees; what PROJ cannot place is left out."""
     moved = gpd.GeoSeries(list(shapes), crs=crs).to_crs(_WGS84)

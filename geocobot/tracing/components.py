@@ -15,6 +15,7 @@ Labels: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 """Numbers of pixels, of which only equal or not has a meaning."""
 
 Number = TypeVar("Number", bound=np.number[Any])
+Value = TypeVar("Value", bound=np.generic)
 
 
 def connected(
@@ -69,7 +70,7 @@ class Ranks:
         """Number of the last mark at or before each of these pixels, from 0 on."""
         word, bit = flat_px >> 6, (flat_px & 63).astype(np.uint64)
         up_to = self.words[word] << (np.uint64(63) - bit)
-        return self.before[word] + np.bitwise_count(up_to) - 1
+        return np.asarray(self.before[word] + np.bitwise_count(up_to) - 1)
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Components:
         """Components of the pixels with these flat indices."""
         return self.component_of_run[self.runs.at(flat_px)]
 
-    def raster(self, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    def raster(self, values: npt.NDArray[Value]) -> npt.NDArray[Value]:
         """Give every pixel, (H, W), the value of its component; `values` are (N,)."""
         per_run = values[self.component_of_run]
         return np.repeat(per_run, self.run_lengths()).reshape(self.shape)

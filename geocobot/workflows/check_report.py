@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from geocobot.bands import normalize, ranges_for
 from geocobot.inspection.findings import Finding
-from geocobot.inspection.html import Page, write_page
+from geocobot.inspection.html import Page, page_of
 from geocobot.inspection.labels import ClassFacts
 from geocobot.inspection.sketch import Layer, block_layer, label_layers, scene_layer
 from geocobot.io.output import new_file
@@ -61,7 +61,7 @@ def write_report(
         command=command,
     )
     with new_file(path, overwrite=overwrite) as temporary:
-        write_text(temporary, write_page(page), path)
+        write_text(temporary, page_of(page), path)
 
 
 def _layers(found: Inspected) -> list[Layer]:

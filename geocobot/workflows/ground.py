@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from geocobot.bands import BandRange
 from geocobot.classes import BACKGROUND
+from geocobot.config.evaluate import EvaluateOptions
 from geocobot.config.inputs import InputOptions
 from geocobot.data.split import Validation
 from geocobot.data.survey import Survey, survey_scene
@@ -121,7 +122,7 @@ def open_scenes(options: InputOptions) -> tuple[tuple[Scene, ...], int]:
     return bring_together(scenes, options.resolution), len(learned)
 
 
-def read_chosen_labels(options: InputOptions, scenes: Sequence[Scene]) -> Labels:
+def read_chosen_labels(options: InputOptions | EvaluateOptions, scenes: Sequence[Scene]) -> Labels:
     """Read the labels as the options say.
 
     Raises:
@@ -166,7 +167,7 @@ def _refuse_both(learned: Sequence[str], judged: Sequence[str]) -> None:
         )
 
 
-def _label_choice(options: InputOptions) -> LabelChoice:
+def _label_choice(options: InputOptions | EvaluateOptions) -> LabelChoice:
     """What the options say of the label files."""
     return LabelChoice(
         layer=options.labels_layer,

@@ -80,8 +80,8 @@ def as_png(rows: Sequence[Row], classes: Sequence[ClassSpec]) -> bytes:
 
 def _draw_row(row: Row, classes: Sequence[ClassSpec]) -> Image.Image:
     """The panels of one place."""
-    base = _as_rgb(row.image)
-    panels = [base, *(_tinted(base, layer, classes) for layer in row.layers)]
+    base = as_rgb(row.image)
+    panels = [base, *(tinted(base, layer, classes) for layer in row.layers)]
     height, width = base.shape[:2]
     size = _shown_size(width, height)
     width_px = len(panels) * (size[0] + _GAP_PX) - _GAP_PX
@@ -101,13 +101,13 @@ def _shown_size(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _as_rgb(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+def as_rgb(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """(H, W, 3) display values."""
     bands = image[:3] if image.shape[0] >= 3 else np.repeat(image[:1], 3, axis=0)
     return np.rint(np.clip(bands, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
 
 
-def _tinted(
+def tinted(
     base: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], classes: Sequence[ClassSpec]
 ) -> npt.NDArray[np.uint8]:
     """The image, paler, with every class in its color; gray where nothing is known."""

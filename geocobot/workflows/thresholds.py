@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from geocobot.classes import ClassSpec
-from geocobot.config import PredictOptions, VectorizeOptions
+from geocobot.config import EvaluateOptions, PredictOptions, VectorizeOptions
 from geocobot.errors import ConfigError
 
 
 def with_thresholds(
-    classes: Sequence[ClassSpec], options: PredictOptions | VectorizeOptions
+    classes: Sequence[ClassSpec], options: PredictOptions | VectorizeOptions | EvaluateOptions
 ) -> tuple[ClassSpec, ...]:
     """The classes with the thresholds in force.
 

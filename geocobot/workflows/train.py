@@ -44,8 +44,9 @@ from geocobot.workflows.features import choose_features, keeping_features, refus
 from geocobot.workflows.ground import Ground, Inputs, choose_ranges, read_inputs, survey_ground
 from geocobot.workflows.objects import refuse_inseparable
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
+from geocobot.workflows.train_report import TrainFacts, write_train_report
 from geocobot.workflows.train_result import TrainResult
-from geocobot.workflows.validation import judge_blocks
+from geocobot.workflows.validation import Verdict, judge_blocks
 
 _log = logging.getLogger("geocobot.workflows")
 
@@ -53,6 +54,7 @@ MODEL_NAME = "model.safetensors"
 METRICS_NAME = "metrics.json"
 SPLIT_NAME = "split.gpkg"
 PREVIEW_NAME = "preview.png"
+REPORT_NAME = "report.html"
 
 _RUNS = Path("runs")
 
@@ -125,14 +127,17 @@ def _train(
         with keeping_features(options, segmenter):
             fitted = crew.fit(Job(segmenter, datamodule, settings, run.partial), progress)
         classes = _tuned(ground.labels.classes, fitted)
-        scores = judge_blocks(
+        verdict = judge_blocks(
             segmenter,
             datamodule,
             classes,
             compute,
             picture=run.partial / PREVIEW_NAME,
+            pixel_m=ground.scenes[0].grid.ground_pixel_m,
             box_jitter_px=options.box_jitter_px or 0.0,
+            seed=options.seed,
         )
+        scores = verdict.pixels.scores
         for name in scores.unlearned:
             _log.warning(
                 "%s was not learned: on the validation blocks a map that has it everywhere would "
@@ -151,8 +156,23 @@ def _train(
             scores=scores,
         )
         save_model(run.partial / MODEL_NAME, segmenter, card, options.model_dtype)
-        _write_metrics(run.partial / METRICS_NAME, scores, fitted, classes, options.prompt)
+        _write_metrics(run.partial / METRICS_NAME, verdict, fitted, classes, options.prompt)
         write_split(run.partial / SPLIT_NAME, [(s.name, s.grid) for s in ground.scenes], splits)
+        if options.report:
+            weights = list(segmenter.parameters())
+            found = TrainFacts(
+                options=options,
+                ground=ground,
+                splits=splits,
+                classes=classes,
+                fitted=fitted,
+                verdict=verdict,
+                compute=compute,
+                trained=sum(w.numel() for w in weights if w.requires_grad),
+                weights=sum(w.numel() for w in weights),
+                seconds=time.perf_counter() - started,
+            )
+            write_train_report(run.partial / REPORT_NAME, found, run.target / REPORT_NAME)
         run.finish(options)
     return _result(run, options, classes, scores, time.perf_counter() - started)
 
@@ -267,16 +287,19 @@ def _make_card(
 
 def _write_metrics(
     path: Path,
-    scores: PixelScores,
+    verdict: Verdict,
     fitted: FitResult,
     classes: Sequence[ClassSpec],
     prompt: PromptName,
 ) -> None:
     """Write how good the model is and how training went."""
+    sure = verdict.pixels.uncertainty
     training = {name: value for name, value in asdict(fitted).items() if name != "log"}
     content = {
         "prompt": prompt,
-        "validation": asdict(scores),
+        "validation": asdict(verdict.pixels.scores),
+        "uncertainty": None if sure is None else asdict(sure),
+        "calibration": [asdict(c) for c in verdict.pixels.calibration],
         "thresholds": {c.name: c.threshold for c in classes},
         "training": training,
     }
@@ -298,6 +321,7 @@ def _result(
         metrics=run.target / METRICS_NAME,
         split=run.target / SPLIT_NAME,
         preview=run.target / PREVIEW_NAME,
+        report=run.target / REPORT_NAME if options.report else None,
         classes=classes,
         scores=scores,
         base=options.base,

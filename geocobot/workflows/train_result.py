@@ -21,6 +21,7 @@ class TrainResult:
         metrics: scores on the validation blocks and how training went, as JSON.
         split: vector layer of training and validation areas.
         preview: image, label and prediction of validation blocks side by side.
+        report: page that says how good the model is; None where it was left out.
         classes: the classes with their tuned thresholds.
         scores: of the validation blocks.
         base: the base that was trained, "auto" resolved.
@@ -35,6 +36,7 @@ class TrainResult:
     metrics: Path
     split: Path
     preview: Path
+    report: Path | None
     classes: tuple[ClassSpec, ...]
     scores: PixelScores
     base: str
@@ -56,7 +58,7 @@ class TrainResult:
                 f"Trained {self.base} in {self.seconds / 60:.1f} minutes. {judged}",
                 *rows,
                 f"Model:   {self.model}",
-                f"Preview: {self.preview}",
+                f"Report:  {self.report}" if self.report else f"Preview: {self.preview}",
                 following,
             ]
         )

@@ -1,23 +1,46 @@
-"""The finished model on its validation blocks: scores and a picture."""
+"""The finished model on its validation blocks: figures, examples and a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
 
 from geocobot.classes import ClassSpec
 from geocobot.data.module import SceneDataModule
-from geocobot.evaluation.pixels import Confusion, PixelScores
+from geocobot.evaluation.blocks import BlockCounts, BlockPlan
+from geocobot.evaluation.judge import PixelReport
+from geocobot.evaluation.pixels import Confusion
+from geocobot.evaluation.score_counts import ScoreCounts
 from geocobot.inference.tiles import Predictor, predict_tiles
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
 from geocobot.steps import as_steps, classify_steps, score_steps
 from geocobot.training.objectives import BoxesFromLabels
+from geocobot.workflows.examples import Example, Examples
 from geocobot.workflows.picture import Row, draw_rows
 
 _ROWS = 4
+
+_ENOUGH_BLOCKS = 36
+"""Fewer are too few for the bootstrap; their quarters are drawn then."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How good a model is on its validation blocks.
+
+    Attributes:
+        pixels: figures pixel by pixel; those of boundaries are left out.
+        examples: places to look at.
+    """
+
+    pixels: PixelReport
+    examples: tuple[Example, ...]
 
 
 def judge_blocks(
@@ -27,8 +50,10 @@ def judge_blocks(
     compute: Compute,
     *,
     picture: Path,
+    pixel_m: tuple[float, float],
     box_jitter_px: float = 0.0,
-) -> PixelScores:
+    seed: int = 0,
+) -> Verdict:
     """Map the validation blocks as `predict` would, score them and draw some.
 
     Args:
@@ -37,14 +62,15 @@ def judge_blocks(
         classes: with tuned thresholds.
         compute: where, and how exactly.
         picture: PNG to write: image, label and prediction of the blocks with most labels.
+        pixel_m: width and height of a pixel on the ground.
         box_jitter_px: of the boxes that a model with box prompts is asked with; they come from the
             labels.
+        seed: of the bootstrap over the blocks.
 
     Returns:
-        Scores over all validation blocks; every pixel has one class or none.
+        Figures over all validation blocks; every pixel has one class or none.
     """
-    confusion = Confusion(classes)
-    rows: list[tuple[int, Row]] = []
+    tally = _Tally(classes, seed)
     predictor: Predictor = segmenter
     shown = ["image"]
     if segmenter.prompt == "boxes":
@@ -53,11 +79,88 @@ def judge_blocks(
         tiles = predict_tiles(predictor, [batch], compute, n_classes=len(classes), shown=shown)
         for tile, image, label in zip(tiles, batch["image"], batch["label"], strict=True):
             truth = label.numpy().astype(np.uint8)
-            steps = score_steps(as_steps(tile.logits, tile.valid))
-            predicted = classify_steps(steps, classes)
-            confusion.add(truth, predicted, tile.valid)
-            labelled = int(np.isin(truth, [c.number for c in classes]).sum())
-            rows.append((labelled, Row(image.numpy(), truth, predicted)))
-            rows = sorted(rows, key=lambda row: -row[0])[:_ROWS]
-    draw_rows([row for _, row in rows], classes, picture)
-    return confusion.scores()
+            tally.add(
+                image.numpy(), truth, score_steps(as_steps(tile.logits, tile.valid)), tile.valid
+            )
+    draw_rows(tally.most_labelled(), classes, picture)
+    return tally.verdict(pixel_m, seed)
+
+
+class _Tally:
+    """Counts validation blocks, whole or in quarters, for the bootstrap to draw from."""
+
+    def __init__(self, classes: Sequence[ClassSpec], seed: int) -> None:
+        self._classes = classes
+        self._quarters: list[list[Confusion]] = []
+        self._scores = ScoreCounts(classes)
+        self._examples = Examples(seed)
+        self._rows: list[tuple[int, Row]] = []
+        self._side_hw = (0, 0)
+
+    def add(
+        self,
+        image: npt.NDArray[np.float32],
+        truth: npt.NDArray[np.uint8],
+        steps: npt.NDArray[np.uint8],
+        valid: npt.NDArray[np.bool_],
+    ) -> None:
+        """Count the next block.
+
+        Args:
+            image: (C, h, w), 0 to 1.
+            truth: (h, w) class numbers.
+            steps: (K, h, w) scores as they are written.
+            valid: (h, w), True where there is data.
+        """
+        predicted = classify_steps(steps, self._classes)
+        quarters = []
+        for part in _quarters(truth.shape):
+            confusion = Confusion(self._classes)
+            confusion.add(truth[part], predicted[part], valid[part])
+            quarters.append(confusion)
+        self._quarters.append(quarters)
+        self._scores.add(truth, steps, valid)
+        self._side_hw = max(self._side_hw, truth.shape)
+        row = Row(image, truth, predicted)
+        iou = self._sum(quarters).scores().mean_iou
+        if iou is not None:
+            self._examples.add(iou, row)
+        labelled = int(np.isin(truth, [c.number for c in self._classes]).sum())
+        self._rows.append((labelled, row))
+        self._rows = sorted(self._rows, key=lambda r: -r[0])[:_ROWS]
+
+    def most_labelled(self) -> list[Row]:
+        """The blocks with most labels."""
+        return [row for _, row in self._rows]
+
+    def verdict(self, pixel_m: tuple[float, float], seed: int) -> Verdict:
+        """Everything about the blocks."""
+        height, width = self._side_hw
+        drawn = [self._sum(quarters) for quarters in self._quarters]
+        if len(drawn) < _ENOUGH_BLOCKS:
+            drawn = [quarter for quarters in self._quarters for quarter in quarters]
+            height, width = -(-height // 2), -(-width // 2)
+        plan = BlockPlan(Window(0, 0, width, height * len(drawn)), (height, width))
+        counts = BlockCounts(self._classes, plan)
+        for place, confusion in enumerate(drawn):
+            counts.add(place, confusion)
+        pixels = PixelReport(
+            scores=self._sum(drawn).scores(),
+            boundaries=(),
+            curves=self._scores.curves(),
+            calibration=self._scores.calibration(),
+            uncertainty=counts.uncertainty(pixel_m, seed),
+        )
+        return Verdict(pixels, self._examples.chosen())
+
+    def _sum(self, confusions: Sequence[Confusion]) -> Confusion:
+        """All counts together."""
+        return sum(confusions, Confusion(self._classes))
+
+
+def _quarters(shape_hw: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """The quarters of a block, which are not alike where a side is odd."""
+    height, width = shape_hw
+    rows = (slice(0, -(-height // 2)), slice(-(-height // 2), height))
+    cols = (slice(0, -(-width // 2)), slice(-(-width // 2), width))
+    return [(r, c) for r in rows for c in cols]

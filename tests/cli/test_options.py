@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -15,6 +15,7 @@ from geocobot.cli.options import command_with_options, gather
 from geocobot.config import (
     CheckOptions,
     DemoOptions,
+    EvaluateOptions,
     PredictOptions,
     PretrainOptions,
     TrainOptions,
@@ -28,6 +29,7 @@ KINDS = [
     PredictOptions,
     VectorizeOptions,
     CheckOptions,
+    EvaluateOptions,
     DemoOptions,
     PretrainOptions,
 ]
@@ -78,8 +80,9 @@ def test_every_option_can_be_said_on_the_command_line(kind: type[Any]) -> None:
         else:
             flag = FLAG_VALUES.get(said) or get_args(said)[0]
         needed = {"raster": ["a.tif"], "labels": ["b.shp"], "model": "m.safetensors"}
-        needed["scores"] = "a.tif"
-        flags = {n: v for n, v in needed.items() if n in {f.name for f in fields(kind)}}
+        needed |= {"scores": "a.tif", "pred": "a.tif"}
+        required = {f.name for f in fields(kind) if f.default is MISSING}
+        flags = {n: v for n, v in needed.items() if n in required}
         options = gather(kind, {**flags, name: flag})
         assert getattr(options, name) is not None
 
@@ -141,6 +144,7 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         (TrainOptions, {"raster": ["a.tif"], "labels": ["b.shp"]}),
         (PredictOptions, {"raster": ["a.tif"], "model": "m.safetensors"}),
         (VectorizeOptions, {"scores": "a.tif"}),
+        (EvaluateOptions, {"pred": "a.gpkg", "labels": ["b.shp"]}),
         (DemoOptions, {}),
     ],
 )

@@ -11,7 +11,7 @@ import shapely
 
 from geocobot.data.survey import survey_scene
 from geocobot.inspection.findings import Finding, Findings
-from geocobot.inspection.html import Page, write_page
+from geocobot.inspection.html import Page, page_of
 from geocobot.inspection.labels import FeatureFacts, Range, class_facts
 from geocobot.inspection.scenes import SceneFacts
 from geocobot.inspection.sketch import Layer, draw, label_layers, scene_layer
@@ -189,7 +189,7 @@ def test_the_page_escapes_what_files_are_called():
         picture=b"png",
         command="geocobot train --raster '<x>'",
     )
-    text = write_page(page)
+    text = page_of(page)
     assert "<script>" not in text
     for escaped in ("a &amp; b &lt;script&gt;", "&lt;t&gt;", "&lt;k&gt;", "&lt;v&gt;", "&lt;x&gt;"):
         assert escaped in text

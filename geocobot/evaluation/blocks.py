@@ -1,0 +1,235 @@
+"""Counts by spatial blocks, and how sure they make a figure: the bootstrap over blocks.
+
+Errors next to each other are alike, so that pixels drawn one by one would promise far too much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from geocobot.classes import ClassSpec
+from geocobot.evaluation.pixels import Confusion
+
+RESAMPLES = 2000
+LEVEL = 0.95
+
+MAX_BLOCKS = 10_000
+"""More would take memory and time and tell nothing more."""
+
+# On real scenes intervals grow with the blocks up to tens of metres: errors are alike that far, and
+# smaller blocks promise too much. Fewer blocks than these would be too few to draw from.
+_WANTED_BLOCKS = 36
+_LEAST_PX = 32
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """Blocks that cover what is judged.
+
+    Attributes:
+        window: what is judged, in pixels of the grid.
+        side_hw: height and width of a block in pixels; those at the far edges may be smaller.
+    """
+
+    window: Window
+    side_hw: tuple[int, int]
+
+    @classmethod
+    def over(
+        cls, window: Window, pixel_m: tuple[float, float], side_m: float | None = None
+    ) -> BlockPlan:
+        """Choose blocks that are square on the ground.
+
+        Args:
+            window: what is judged.
+            pixel_m: width and height of a pixel on the ground.
+            side_m: side of a block; default such that there are about 36 of one size, of 32 px at
+                least.
+        """
+        lengths_px, pixels_m = (int(window.height), int(window.width)), pixel_m[::-1]
+        if side_m is not None:
+            height, width = (max(1, round(side_m / m)) for m in pixels_m)
+            return cls(window, (height, width))
+        area_m2 = math.prod(n * m for n, m in zip(lengths_px, pixels_m, strict=True))
+        wanted_m = math.sqrt(area_m2 / _WANTED_BLOCKS)
+        height, width = (
+            -(-n // max(1, min(round(n * m / wanted_m), n // _LEAST_PX)))
+            for n, m in zip(lengths_px, pixels_m, strict=True)
+        )
+        return cls(window, (height, width))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of blocks."""
+        height, width = self.side_hw
+        return -(-int(self.window.height) // height), -(-int(self.window.width) // width)
+
+    @property
+    def size(self) -> int:
+        """How many blocks there are."""
+        return self.shape[0] * self.shape[1]
+
+    def cells(self, row_off: int, n_rows: int) -> Iterator[tuple[int, slice, slice]]:
+        """The parts of blocks that lie in full-width rows.
+
+        Args:
+            row_off: first row, in pixels of the grid.
+            n_rows: how many.
+
+        Yields:
+            Position of the block; its rows, counted from the first; its columns.
+        """
+        height, width = self.side_hw
+        left, right = self.window.col_off, self.window.col_off + self.window.width
+        for i in range(self.shape[0]):
+            top = self.window.row_off + i * height
+            bottom = min(top + height, self.window.row_off + self.window.height)
+            rows = slice(max(0, top - row_off), min(n_rows, bottom - row_off))
+            if rows.start >= rows.stop:
+                continue
+            for j in range(self.shape[1]):
+                first = left + j * width
+                yield i * self.shape[1] + j, rows, slice(first, min(first + width, right))
+
+
+class BlockCounts:
+    """Right, true and predicted pixels of each class in each block.
+
+    Args:
+        classes: K classes.
+        plan: the blocks.
+    """
+
+    def __init__(self, classes: Sequence[ClassSpec], plan: BlockPlan) -> None:
+        self.plan = plan
+        self.counts = np.zeros((plan.size, 3, len(classes)), dtype=np.int64)
+        self._judged = np.zeros(plan.size, dtype=np.bool_)
+
+    def add(self, block: int, confusion: Confusion) -> None:
+        """Count what was found in a part of a block."""
+        counts = confusion.counts
+        totals = np.stack([counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)])
+        self.counts[block] += totals[:, 1:]
+        self._judged[block] |= bool(counts.any())
+
+    def uncertainty(self, pixel_m: tuple[float, float], seed: int) -> Uncertainty | None:
+        """Intervals of all figures; None where fewer than two blocks have a judged pixel.
+
+        Args:
+            pixel_m: width and height of a pixel on the ground.
+            seed: of the draws.
+        """
+        counts = self.counts[self._judged]
+        if len(counts) < 2:
+            return None
+        iou, f1 = _resample(counts, seed)
+        height, width = self.plan.side_hw
+        point_iou, point_f1 = _iou_and_f1(counts.sum(axis=0, keepdims=True))
+        return Uncertainty(
+            blocks=len(counts),
+            block_px=(height, width),
+            block_m=(height * pixel_m[1], width * pixel_m[0]),
+            resamples=RESAMPLES,
+            level=LEVEL,
+            seed=seed,
+            iou=tuple(map(_interval, iou.T, point_iou[0])),
+            f1=tuple(map(_interval, f1.T, point_f1[0])),
+            mean_iou=_interval(_mean(iou), _mean(point_iou)[0]),
+            mean_f1=_interval(_mean(f1), _mean(point_f1)[0]),
+        )
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What a figure may be, as far as these blocks tell.
+
+    Attributes:
+        low: lower end.
+        high: upper end.
+    """
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Bootstrap intervals over spatial blocks.
+
+    They are percentile intervals, widened where needed to hold the figure itself.
+
+    Attributes:
+        blocks: how many have judged pixels.
+        block_px: height and width of a block in pixels.
+        block_m: the same on the ground, in metres.
+        resamples: how often as many blocks were drawn, with replacement.
+        level: share of the resamples within an interval.
+        seed: of the draws.
+        iou: of each class; None where it has no IoU.
+        f1: of each class; None where it has no F1.
+        mean_iou: of the mean over the classes.
+        mean_f1: of the mean over the classes.
+    """
+
+    blocks: int
+    block_px: tuple[int, int]
+    block_m: tuple[float, float]
+    resamples: int
+    level: float
+    seed: int
+    iou: tuple[Interval | None, ...]
+    f1: tuple[Interval | None, ...]
+    mean_iou: Interval | None
+    mean_f1: Interval | None
+
+
+def _resample(
+    counts: npt.NDArray[np.int64], seed: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """IoU and F1 (R, K) of blocks (B, 3, K) drawn again and again."""
+    rng = np.random.default_rng(seed)
+    n_blocks, _, n_classes = counts.shape
+    flat = counts.reshape(n_blocks, -1).astype(np.float64)
+    even = np.full(n_blocks, 1 / n_blocks)
+    sums = [
+        rng.multinomial(n_blocks, even, size=_AT_ONCE) @ flat for _ in range(0, RESAMPLES, _AT_ONCE)
+    ]
+    return _iou_and_f1(np.concatenate(sums).reshape(-1, 3, n_classes))
+
+
+def _iou_and_f1(
+    sums: npt.NDArray[np.number],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """IoU and F1 (R, K) of right, true and predicted pixels (R, 3, K); NaN where there are none."""
+    hit, true, predicted = (sums[:, i].astype(np.float64) for i in range(3))
+    either = true + predicted - hit
+    nothing = np.full(hit.shape, np.nan)
+    iou = np.divide(hit, either, out=nothing.copy(), where=either > 0)
+    f1 = np.divide(2 * hit, true + predicted, out=nothing, where=either > 0)
+    return iou, f1
+
+
+def _mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Means (R,) of what is defined in (R, K); NaN where nothing is."""
+    defined = np.isfinite(values)
+    number = defined.sum(axis=1)
+    total = np.where(defined, values, 0).sum(axis=1)
+    means: npt.NDArray[np.float64] = np.full(len(values), np.nan)
+    np.divide(total, number, out=means, where=number > 0)
+    return means
+
+
+def _interval(drawn: npt.NDArray[np.float64], point: float) -> Interval | None:
+    """The interval of a figure from what it was when blocks were drawn anew."""
+    known = drawn[np.isfinite(drawn)]
+    if not np.isfinite(point) or not known.size:
+        return None
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    return Interval(min(low, float(point)), max(high, float(point)))

@@ -1,0 +1,125 @@
+"""Polygons of a map that was made before, geocobot's own or anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import shapely
+
+from geocobot.errors import CrsError, FieldError, GeometryError, OverlapError
+from geocobot.grid import GeoGrid
+from geocobot.io.burnt import BurntShapes
+from geocobot.io.crs import crs_label, is_on_earth
+from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
+from geocobot.io.values import named_features, refuse_too_many, sorted_names
+from geocobot.io.vectors import VectorSource, read_vector
+
+_OWN_FIELD = "class_name"
+
+
+@dataclass(frozen=True)
+class MappedPolygons:
+    """Polygons of a map, not yet tied to a scene.
+
+    Attributes:
+        frame: single polygons with the column `class_name`, in one CRS; none where nothing was
+            found.
+        path: the file.
+        class_names: of the classes that occur, sorted.
+    """
+
+    frame: gpd.GeoDataFrame
+    path: str
+    class_names: tuple[str, ...]
+
+    def on(self, grid: GeoGrid, scene_name: str, number_of: Mapping[str, int]) -> BurntShapes:
+        """The polygons in the pixels of a scene; of several over a pixel the last one counts.
+
+        Args:
+            grid: of the scene.
+            scene_name: for messages.
+            number_of: the number of each class.
+
+        Raises:
+            OverlapError: there are polygons, and none of them lies on the scene.
+        """
+        name = Path(self.path).name
+        near = reproject(clip_to_scene(self.frame, grid), grid.crs, name)
+        shapes = to_pixels(np.asarray(near.geometry.array), grid)
+        hits = shapely.intersects(shapely.box(0, 0, grid.width, grid.height), shapes)
+        if len(self.frame) and not hits.any():
+            raise OverlapError(
+                name,
+                f"has {len(self.frame)} polygons, and none of them lies on {scene_name} "
+                f"({crs_label(grid.crs)})",
+                "A map is judged in the pixels of the scene that it shows",
+                "Check in QGIS that they lie on each other, and name the scene with --raster",
+            )
+        numbers = near["class_name"].map(number_of).to_numpy(np.uint8)
+        return BurntShapes(shapes[hits], numbers[hits])
+
+
+def read_mapped_polygons(path: str, layer: str | None, class_field: str | None) -> MappedPolygons:
+    """Read the polygons of a map.
+
+    Args:
+        path: vector file.
+        layer: which of its layers, where it has several.
+        class_field: the attribute that names their class; None for `class_name`, or, where they
+            do not have it, one class with the name of the file.
+
+    Raises:
+        CrsError: it has no CRS.
+        FieldError: there are too many classes.
+        GeometryError: there are lines or points in it.
+        GeocobotError: whatever `read_vector` and `named_features` find.
+    """
+    frame = _read(path, layer, class_field)
+    if frame.crs is None or not is_on_earth(frame.crs):
+        raise CrsError(
+            path,
+            "has no CRS" if frame.crs is None else f"has the CRS {frame.crs.name}",
+            "geocobot needs a geographic or projected one to place the polygons",
+            "Set it in QGIS and save again",
+        )
+    parts = clean_parts(frame, Path(path).name)
+    flat = shapely.get_dimensions(np.asarray(parts.geometry.array)) == 2
+    if not flat.all():
+        raise GeometryError(
+            path,
+            f"has {int((~flat).sum())} lines or points",
+            "--pred names areas: polygons, or a raster",
+            "Choose the layer of polygons with --pred-layer, or widen lines in QGIS (Buffer)",
+        )
+    names = parts["class_name"].to_numpy()
+    polygons = gpd.GeoDataFrame(
+        {"class_name": names, "reach_m": 0.0}, geometry=parts.geometry.to_numpy(), crs=parts.crs
+    )
+    classes = sorted_names(names)
+    refuse_too_many(classes, path, "Choose another --pred-class-field, or group the values first")
+    return MappedPolygons(polygons, path, tuple(classes))
+
+
+def _read(path: str, layer: str | None, class_field: str | None) -> gpd.GeoDataFrame:
+    """Features with the column `class_name`."""
+    field = class_field or _OWN_FIELD
+    source = VectorSource(
+        path=path,
+        layer=layer,
+        fields={"--pred-class-field": field},
+        flag="--pred",
+        layer_flag="--pred-layer",
+    )
+    try:
+        frame, _ = read_vector(source)
+    except FieldError:
+        if class_field is not None:
+            raise
+        plain = VectorSource(path=path, layer=layer, flag="--pred", layer_flag="--pred-layer")
+        frame, name = read_vector(plain)
+        return frame.assign(class_name=name)
+    return named_features(frame, field, path)

@@ -1,0 +1,158 @@
+"""A map and labels in, figures out: how good the map is, and how sure that is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from geocobot.config import EvaluateOptions
+from geocobot.errors import ConfigError, EmptyLabelsError
+from geocobot.evaluation.blocks import MAX_BLOCKS, BlockPlan
+from geocobot.evaluation.judge import PixelJudge, PixelReport
+from geocobot.io.output import check_output_folder, new_folder
+from geocobot.io.unfinished import write_text
+from geocobot.progress import Progress, SilentProgress
+from geocobot.secrecy import without_secrets
+from geocobot.settings import check_limits, to_yaml
+from geocobot.workflows.evaluate_result import EvaluateResult, Part
+from geocobot.workflows.judged import Judged, open_judged
+
+_LOG = logging.getLogger("geocobot.workflows")
+
+FIGURES_NAME, OPTIONS_NAME = "evaluation.json", "options.yaml"
+
+_FEW_BLOCKS = 20
+
+
+def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> EvaluateResult:
+    """Compare a map with labels, pixel by pixel.
+
+    Memory does not grow with the height of the map.
+
+    Args:
+        options: which map, which labels, and where to look.
+        progress: is told of every row.
+
+    Raises:
+        GeocobotError: an option or a file is not as needed.
+    """
+    started = time.perf_counter()
+    check_limits(options)
+    if options.out is not None:
+        check_output_folder(options.out, options.overwrite, FIGURES_NAME)
+    judged = open_judged(options)
+    pixels, unpredicted_px = _judge_pixels(judged, options, progress or SilentProgress())
+    result = EvaluateResult(
+        prediction=Path(options.pred),
+        kind=judged.mapped.kind,
+        labels=judged.labels.name,
+        scene=Path((judged.has_data or judged.mapped.scene).path),
+        shape=judged.grid.shape,
+        pixel_m=judged.grid.ground_pixel_m,
+        classes=judged.matching.classes,
+        pixels=pixels,
+        unpredicted_px=unpredicted_px,
+        objects=_judge_objects(judged),
+        seconds=time.perf_counter() - started,
+    )
+    _tell_of_doubts(result, judged)
+    return result if options.out is None else _write(result, options, Path(options.out))
+
+
+def _judge_objects(judged: Judged) -> Part | None:  # noqa: ARG001 # what objects are found from
+    """Figures of objects and lines, where map and labels have any: the place to add them."""
+    return None
+
+
+def _judge_pixels(
+    judged: Judged, options: EvaluateOptions, progress: Progress
+) -> tuple[PixelReport, int]:
+    """All figures of pixels, and of how many labelled ones the map says nothing.
+
+    Raises:
+        ConfigError: there would be too many blocks.
+        EmptyLabelsError: no pixel that is judged has a class.
+    """
+    pixel_m = judged.grid.ground_pixel_m
+    judge = PixelJudge(judged.matching.classes, _plan_blocks(judged, options))
+    unpredicted_px = 0
+    name = Path(judged.mapped.path).name
+    with progress.task(f"Judging {name}", judged.grid.height) as task:
+        for rows in judged.rows():
+            judge.add(rows.truth, rows.prediction, rows.judged, rows.steps)
+            unpredicted_px += rows.unsaid_px
+            task.advance(rows.height)
+    report = judge.report(pixel_m, options.seed)
+    if not any(c.truth_px for c in report.scores.classes):
+        raise EmptyLabelsError(
+            judged.labels.name,
+            f"labels no pixel of {name} that is judged: the features lie on nodata, outside of "
+            "--area or --labelled-area, or are smaller than a pixel",
+            "A map is judged by what is labelled",
+            "Look at map and labels in QGIS",
+        )
+    return report, unpredicted_px
+
+
+def _plan_blocks(judged: Judged, options: EvaluateOptions) -> BlockPlan:
+    """The blocks that intervals are drawn from.
+
+    Raises:
+        ConfigError: there would be too many.
+    """
+    plan = BlockPlan.over(judged.window, judged.grid.ground_pixel_m, options.block_size)
+    if plan.size > MAX_BLOCKS:
+        raise ConfigError(
+            "--block-size",
+            f"is {options.block_size:g} m, which makes {plan.size:,} blocks",
+            f"Up to {MAX_BLOCKS:,} are drawn from, and each has to be larger than the objects "
+            "mapped",
+            "Choose larger blocks, or leave it out",
+        )
+    return plan
+
+
+def _tell_of_doubts(result: EvaluateResult, judged: Judged) -> None:
+    """Say what makes figures less certain than they look."""
+    sure = result.pixels.uncertainty
+    blocks = 1 if sure is None else sure.blocks
+    if blocks < _FEW_BLOCKS:
+        _LOG.warning(
+            "%s: judged in %d block%s only%s. Judge a larger area, or choose smaller blocks with "
+            "--block-size.",
+            result.prediction.name,
+            blocks,
+            "" if blocks == 1 else "s",
+            ", so that nothing tells how sure the figures are"
+            if sure is None
+            else ", so that the intervals are rough",
+        )
+    if result.unpredicted_px:
+        _LOG.warning(
+            "%s says nothing of %s pixels of what is labelled: they %s.",
+            result.prediction.name,
+            f"{result.unpredicted_px:,}",
+            "are not judged; --raster tells which of them have data, and should have been mapped"
+            if judged.has_data is None
+            else "count as background where the scene has data",
+        )
+
+
+def _write(result: EvaluateResult, options: EvaluateOptions, folder: Path) -> EvaluateResult:
+    """Write the folder.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    figures, config = folder / FIGURES_NAME, folder / OPTIONS_NAME
+    result = replace(result, folder=folder, figures=figures, config=config)
+    text = json.dumps(asdict(result), indent=1, default=str, ensure_ascii=False, allow_nan=False)
+    with new_folder(folder, overwrite=options.overwrite, marker=FIGURES_NAME) as temporary:
+        write_text(temporary / FIGURES_NAME, without_secrets(text), figures)
+        write_text(temporary / OPTIONS_NAME, to_yaml(options), config)
+        if result.objects is not None:
+            result.objects.write(temporary)
+    return result

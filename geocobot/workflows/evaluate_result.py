@@ -1,0 +1,214 @@
+"""What `geocobot evaluate` has found, as its caller gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from geocobot.classes import ClassSpec
+from geocobot.evaluation.blocks import Interval
+from geocobot.evaluation.boundaries import ClassBoundary
+from geocobot.evaluation.judge import PixelReport
+from geocobot.workflows.predicted import MapKind
+
+_MOST_COLUMNS = 9
+
+
+class Part(Protocol):
+    """A part of an evaluation beyond pixels: a frozen dataclass of figures."""
+
+    def lines(self) -> list[str]:
+        """The figures for people."""
+
+    def write(self, folder: Path) -> None:
+        """Write files of its own into the folder of the evaluation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateResult:
+    """How good a map is.
+
+    Attributes:
+        prediction: the map.
+        kind: what it holds.
+        labels: what it was compared with, in a few words.
+        scene: raster in whose pixels it was judged.
+        shape: rows and columns of these.
+        pixel_m: width and height of one on the ground.
+        classes: those compared, with the thresholds in force.
+        pixels: figures pixel by pixel.
+        unpredicted_px: pixels of a class of which the map says nothing: missed where a scene says
+            that there is data, else not judged.
+        objects: figures of objects and lines, where there are any.
+        folder: of the evaluation, where one was asked for.
+        figures: JSON with all of this, in the folder.
+        config: the options that gave it, in the folder.
+        seconds: wall time.
+    """
+
+    prediction: Path
+    kind: MapKind
+    labels: str
+    scene: Path
+    shape: tuple[int, int]
+    pixel_m: tuple[float, float]
+    classes: tuple[ClassSpec, ...]
+    pixels: PixelReport
+    unpredicted_px: int
+    objects: Part | None = None
+    folder: Path | None = None
+    figures: Path | None = None
+    config: Path | None = None
+    seconds: float = 0.0
+
+    def summary(self) -> str:
+        """Tables of all figures."""
+        height, width = self.shape
+        x_m, y_m = self.pixel_m
+        judged = self.pixels.scores.judged_px
+        head = (
+            f"{self.prediction.name} ({self.kind}) against {self.labels}: {judged:,} of "
+            f"{height * width:,} pixels judged, {x_m:.3g} x {y_m:.3g} m each, "
+            f"in {self.seconds:.1f} s"
+        )
+        lines = [
+            head,
+            *_pixel_lines(self.pixels),
+            *_interval_lines(self.pixels),
+            *_confusion_lines(self.pixels, self.classes),
+            *_boundary_lines(self.pixels.boundaries),
+            *_score_lines(self.pixels, self.classes),
+            *([] if self.objects is None else self.objects.lines()),
+        ]
+        if self.folder is not None:
+            lines.append(f"Written: {self.folder}")
+        return "\n".join(lines)
+
+
+def _pixel_lines(report: PixelReport) -> list[str]:
+    """Figures by class, and their means."""
+    scores, sure = report.scores, report.uncertainty
+    n = len(scores.classes)
+    iou = [None] * n if sure is None else sure.iou
+    f1 = [None] * n if sure is None else sure.f1
+    rows = [["Pixels", "IoU", "F1", "precision", "recall", "accuracy", "true px", "mapped px"]]
+    rows += [
+        [
+            c.name,
+            _with_interval(c.iou, iou[k]),
+            _with_interval(c.f1, f1[k]),
+            *map(_share, (c.precision, c.recall, c.accuracy)),
+            f"{c.truth_px:,}",
+            f"{c.predicted_px:,}",
+        ]
+        for k, c in enumerate(scores.classes)
+    ]
+    if n > 1:
+        means = (scores.mean_precision, scores.mean_recall, scores.mean_accuracy)
+        rows.append(
+            [
+                "mean",
+                _with_interval(scores.mean_iou, None if sure is None else sure.mean_iou),
+                _with_interval(scores.mean_f1, None if sure is None else sure.mean_f1),
+                *map(_share, means),
+                "",
+                "",
+            ]
+        )
+    return [
+        *_table(rows),
+        f"  All pixels: {_share(scores.accuracy)} have their class or rightly none",
+    ]
+
+
+def _interval_lines(report: PixelReport) -> list[str]:
+    """What the intervals are."""
+    sure = report.uncertainty
+    if sure is None:
+        return []
+    rows, cols = sure.block_px
+    down_m, right_m = sure.block_m
+    size = f"{cols} x {rows} px ({_metres(right_m)} x {_metres(down_m)} m)"
+    line = (
+        f"  In brackets: {100 * sure.level:.0f} % intervals, {sure.resamples:,} bootstrap draws "
+        f"of {sure.blocks} blocks of {size}"
+    )
+    return [line]
+
+
+def _confusion_lines(report: PixelReport, classes: Sequence[ClassSpec]) -> list[str]:
+    """Who was taken for whom, in percent of the truth; of a few classes only."""
+    names = ["nothing", *(spec.name for spec in classes)]
+    if not 2 < len(names) <= _MOST_COLUMNS:
+        return []
+    rows = [["Mapped as (%)", *names]]
+    for name, counts in zip(names, report.scores.confusion, strict=True):
+        total = sum(counts)
+        rows.append([name, *(f"{100 * n / total:.1f}" if total else "-" for n in counts)])
+    return _table(rows)
+
+
+def _boundary_lines(boundaries: Sequence[ClassBoundary]) -> list[str]:
+    """How well outlines agree."""
+    shown = boundaries if len(boundaries) > 2 else boundaries[:1]
+    distances = [score.distance_px for score in shown[0].scores]
+    heads = [f"{name} {d} px" for name in ("IoU", "F1") for d in distances]
+    rows = [["Outlines", *heads]]
+    rows += [
+        [b.name, *(_share(s.iou) for s in b.scores), *(_share(s.f1) for s in b.scores)]
+        for b in shown
+    ]
+    return _table(rows)
+
+
+def _score_lines(report: PixelReport, classes: Sequence[ClassSpec]) -> list[str]:
+    """What the scores tell."""
+    if not report.curves:
+        return []
+    heads = ["avg. precision", "threshold", "best", "IoU there", "F1 there"]
+    rows = [["Scores", *heads, "ECE", "temperature", "ECE with it"]]
+    rows += [
+        [
+            curve.name,
+            _share(curve.average_precision),
+            f"{spec.threshold:.3g}",
+            _share(curve.best_threshold),
+            _share(curve.best_iou),
+            _share(curve.best_f1),
+            _share(calibration.expected_error),
+            f"{calibration.temperature:.2f}",
+            _share(calibration.scaled_error),
+        ]
+        for spec, curve, calibration in zip(classes, report.curves, report.calibration, strict=True)
+    ]
+    return _table(rows)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as aligned lines: names to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for k, row in enumerate(rows):
+        name = row[0] if k == 0 else f"  {row[0]}"
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0] + 2), *cells]).rstrip())
+    return lines
+
+
+def _metres(length_m: float) -> str:
+    """A length with three digits at least."""
+    return f"{length_m:.3g}" if length_m < 1000 else f"{length_m:,.0f}"
+
+
+def _share(value: float | None) -> str:
+    """A share with three digits, or a dash where there is none."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _with_interval(value: float | None, interval: Interval | None) -> str:
+    """A share with its interval."""
+    if interval is None:
+        return _share(value)
+    return f"{_share(value)} ({interval.low:.3f}-{interval.high:.3f})"

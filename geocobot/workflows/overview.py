@@ -1,0 +1,95 @@
+"""Maps as small pictures, made while their rows pass by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
+from geocobot.grid import GeoGrid
+from geocobot.io.quicklook import Sampling
+
+LONGEST_PX = 1000
+
+_TINT = 0.6
+_PALE = 0.45
+
+FOUND, MISSED, WRONG = "#009e73", "#0072b2", "#d55e00"
+"""Colors of what was found, of what was missed and of what is not there."""
+
+
+class Overview:
+    """Every so manieth pixel of rows of class numbers.
+
+    Args:
+        grid: of the rows.
+        longest_px: longer side of the picture.
+    """
+
+    def __init__(self, grid: GeoGrid, longest_px: int = LONGEST_PX) -> None:
+        self.sampling = Sampling.of(grid, longest_px)
+        self.labels: npt.NDArray[np.uint8] = np.full(self.sampling.shape, IGNORE, dtype=np.uint8)
+        """(h, w) class numbers; `IGNORE` where nothing is known."""
+
+    def add(self, row_off: int, labels: npt.NDArray[np.uint8]) -> None:
+        """Take full-width rows (n, W) of class numbers, `row_off` the first."""
+        rows, place = self.sampling.rows(row_off, len(labels))
+        if rows.size:
+            self.labels[place] = labels[np.ix_(rows, self.sampling.columns)]
+
+
+def colored(
+    labels: npt.NDArray[np.uint8],
+    classes: Sequence[ClassSpec],
+    below: npt.NDArray[np.uint8] | None,
+) -> npt.NDArray[np.uint8]:
+    """A map in its colors (h, w, 3), over a picture of the scene in gray where there is one."""
+    colors = {spec.number: spec.rgb for spec in classes}
+    return _over(labels, colors, below)
+
+
+def compared(
+    truth: npt.NDArray[np.uint8],
+    prediction: npt.NDArray[np.uint8],
+    below: npt.NDArray[np.uint8] | None,
+) -> npt.NDArray[np.uint8]:
+    """What was found, missed and wrongly mapped (h, w, 3), all classes together.
+
+    A pixel of a class that was mapped as another one is wrong.
+
+    Args:
+        truth: (h, w) class numbers; `IGNORE` is not judged.
+        prediction: (h, w) class numbers.
+        below: picture of the scene, or None.
+    """
+    known = truth != IGNORE
+    mapped = (prediction != BACKGROUND) & (prediction != IGNORE)
+    kind = np.zeros(truth.shape, dtype=np.uint8)
+    kind[known & mapped & (prediction == truth)] = 1
+    kind[known & ~mapped & (truth != BACKGROUND)] = 2
+    kind[known & mapped & (prediction != truth)] = 3
+    colors = {n: _rgb(color) for n, color in enumerate((FOUND, MISSED, WRONG), start=1)}
+    return _over(kind, colors, below)
+
+
+def _over(
+    labels: npt.NDArray[np.uint8],
+    colors: dict[int, tuple[int, int, int]],
+    below: npt.NDArray[np.uint8] | None,
+) -> npt.NDArray[np.uint8]:
+    """Numbers in their colors over a gray picture, or over white."""
+    base = np.full((*labels.shape, 3), 255.0, dtype=np.float32)
+    if below is not None:
+        gray = below.mean(axis=2, keepdims=True, dtype=np.float32)
+        base = np.repeat(255 - (255 - gray) * (1 - _PALE * (gray > 0)), 3, axis=2)
+    for number, rgb in colors.items():
+        here = labels == number
+        base[here] += (_TINT if below is not None else 1.0) * (np.array(rgb) - base[here])
+    return np.rint(base).astype(np.uint8)
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    """A color of the form #rrggbb as numbers."""
+    return (int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16))

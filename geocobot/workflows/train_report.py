@@ -1,0 +1,363 @@
+"""The report of a training: how good the model is, where not, and how it came about."""
+
+from __future__ import annotations
+
+import csv
+import math
+import platform
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import shapely
+import torch
+
+from geocobot._version import __version__
+from geocobot.classes import ClassSpec
+from geocobot.config import TrainOptions
+from geocobot.data.split import Split
+from geocobot.evaluation.blocks import Interval
+from geocobot.evaluation.pixels import ClassScore
+from geocobot.inspection.sketch import Layer, block_layer, draw, label_layers, scene_layer
+from geocobot.inspection.sketch import legend as sketch_legend
+from geocobot.io.unfinished import write_text
+from geocobot.models.precision import Compute
+from geocobot.report.charts import Mark, Series, line_chart
+from geocobot.report.page import (
+    Section,
+    charts,
+    code,
+    facts,
+    figure,
+    finding,
+    folded,
+    paragraph,
+    points,
+    write_page,
+)
+from geocobot.settings import to_yaml
+from geocobot.training.fit import FitResult
+from geocobot.workflows.ground import Ground
+from geocobot.workflows.quality import (
+    confusion_table,
+    example_figures,
+    example_swipe,
+    figures_table,
+    legend,
+    score_charts,
+)
+from geocobot.workflows.validation import Verdict
+
+_FEW_BLOCKS = 20
+_MOST_LINES = 6
+_WATTS = {"cpu": 10.0, "cuda": 300.0}
+"""Of a busy core, and of a busy GPU: what servers draw, within a factor of two."""
+
+_STOPPED = {
+    "epochs": "all epochs were done",
+    "time": "the time was up",
+    "patience": "it got no better for as long as --patience says",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainFacts:
+    """What the report tells of.
+
+    Attributes:
+        options: resolved.
+        ground: scenes and labels.
+        splits: one per scene.
+        classes: with tuned thresholds.
+        fitted: how training went.
+        verdict: on the validation blocks.
+        compute: where it was done.
+        trained: weights that were learned.
+        weights: all weights of the model.
+        seconds: wall time of the whole run.
+    """
+
+    options: TrainOptions
+    ground: Ground
+    splits: Sequence[Split]
+    classes: Sequence[ClassSpec]
+    fitted: FitResult
+    verdict: Verdict
+    compute: Compute
+    trained: int
+    weights: int
+    seconds: float
+
+
+def write_train_report(file: Path, found: TrainFacts, name: Path) -> None:
+    """Write the page.
+
+    Args:
+        file: where to.
+        found: what it tells of.
+        name: what the file will be called, for messages.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    names = _listed([spec.name for spec in found.classes])
+    scenes = _listed([scene.name for scene in found.ground.scenes[:3]])
+    more = len(found.ground.scenes) - 3
+    title = f"{names.capitalize()} in {scenes}{f' and {more} more scenes' if more > 0 else ''}"
+    examples = found.verdict.examples
+    places = example_figures(examples, found.classes)
+    typical = next((e for e in examples if e.kind == "typical"), None)
+    slider = "" if typical is None else example_swipe(typical, found.classes)
+    results = figures_table(found.verdict.pixels)
+    sections = [
+        Section("Results", results + confusion_table(found.verdict.pixels, found.classes)),
+        Section("Examples", f"<p>{legend(found.classes)}</p>{slider}{places}" if places else ""),
+        Section("Scores", score_charts(found.verdict.pixels, found.classes)),
+        Section("Training", _training(found)),
+        Section("Data", _data(found)),
+        Section("Limits", points(_limits(found))),
+        Section("How it was made", _making(found)),
+    ]
+    write_text(file, write_page(title, _lead(found), sections), name)
+
+
+def _lead(found: TrainFacts) -> str:
+    """The question and the answer, and what to beware of."""
+    names = _listed([spec.name for spec in found.classes])
+    question = f"How well does this model find {names} where nobody has drawn them?"
+    return "\n".join(
+        [
+            paragraph(question, "lead"),
+            *(paragraph(text, "lead") for text in _answer(found)),
+            *(finding("warning", text) for text in _doubts(found)),
+        ]
+    )
+
+
+def _answer(found: TrainFacts) -> list[str]:
+    """What was found of each class, in words."""
+    scores, sure = found.verdict.pixels.scores, found.verdict.pixels.uncertainty
+    blocks = sum(len(split.val) for split in found.splits)
+    given = " with a box around every object given" if found.options.prompt == "boxes" else ""
+    said = [
+        (
+            f"On {blocks} block{'s' * (blocks != 1)} of the scene"
+            f"{'s' * (len(found.splits) > 1)} that it was not trained on{given}:"
+        )
+    ]
+    for k, c in enumerate(scores.classes[:_MOST_LINES]):
+        if c.iou is None:
+            said.append(f"{c.name}: none there, so nothing is known.")
+            continue
+        said.append(_in_words(c, None if sure is None else sure.iou[k]))
+    if len(scores.classes) > _MOST_LINES and scores.mean_iou is not None:
+        said.append(f"Mean IoU of all {len(scores.classes)} classes: {scores.mean_iou:.2f}.")
+    return said
+
+
+def _in_words(score: ClassScore, interval: Interval | None) -> str:
+    """How well a class was found."""
+    found = (
+        "None is there"
+        if score.recall is None
+        else f"Of the {score.name}, {score.recall:.0%} was found"
+    )
+    true = (
+        "nothing was mapped"
+        if score.precision is None
+        else f"of what was mapped as {score.name}, {score.precision:.0%} is true"
+    )
+    like = ""
+    if interval is not None:
+        like = f"; other places like these would give {interval.low:.2f} to {interval.high:.2f}"
+    return f"{found}; {true} (IoU {score.iou:.2f}{like})."
+
+
+def _doubts(found: TrainFacts) -> list[str]:
+    """What makes the figures less certain than they look, most important first."""
+    scores = found.verdict.pixels.scores
+    said = [
+        f"{name} was not learned: a map that has it everywhere would be as good."
+        for name in scores.unlearned
+    ]
+    blocks = sum(len(split.val) for split in found.splits)
+    if blocks < _FEW_BLOCKS:
+        said.append(
+            f"Judged on {blocks} block{'s' * (blocks != 1)} only: the figures may be off by "
+            "several hundredths. More labels make them surer, as does a scene of its own "
+            "(--val-raster)."
+        )
+    return said
+
+
+def _limits(found: TrainFacts) -> list[str]:
+    """What the figures do not say, in plain words."""
+    pixel_m = found.ground.scenes[0].grid.ground_pixel_m
+    said = [
+        (
+            "Thresholds and the epoch that was kept were chosen on the same blocks that the "
+            "figures come from, so they flatter the model a little. A scene that it has never "
+            "seen is the honest test: geocobot evaluate."
+        ),
+        (
+            f"It learned from pixels of {pixel_m[0]:.3g} x {pixel_m[1]:.3g} m. Where pixels are "
+            "much larger or smaller, things look different to it."
+        ),
+        "What is not labelled counts as background"
+        + (
+            " within the labelled area."
+            if found.options.labelled_area is not None
+            else ", so that gaps in the labels teach it to leave things out, and count against it "
+            "here where it finds them."
+        ),
+    ]
+    if len(found.ground.scenes) == 1:
+        said.insert(
+            1,
+            "It has seen one scene: other places, seasons, sensors and times of day may look "
+            "different enough for it to fail there.",
+        )
+    return said
+
+
+def _training(found: TrainFacts) -> str:
+    """Curves of loss and IoU, and how it ended."""
+    rows = _read_log(found.fitted.log)
+    learned = _by_epoch(rows, "train_loss")
+    judged = _by_epoch(rows, "val_loss")
+    loss = line_chart(
+        [_series("training", learned), _series("validation", judged)],
+        x_title="epoch",
+        y_title="loss",
+        whole_x=True,
+    )
+    iou = {"mean": _by_epoch(rows, "val_iou")}
+    if 1 < len(found.classes) <= _MOST_LINES:
+        iou |= {spec.name: _by_epoch(rows, f"val_iou_{spec.number}") for spec in found.classes}
+    kept = found.fitted.kept_epoch
+    mark = (
+        [Mark(kept, iou["mean"][kept], f"kept, {iou['mean'][kept]:.3f}")]
+        if kept in iou["mean"]
+        else []
+    )
+    colors: dict[str, str] = {spec.name: spec.color for spec in found.classes}
+    lines = [_series(name, values, colors.get(name)) for name, values in iou.items()]
+    validation = line_chart(
+        lines, x_title="epoch", y_title="validation IoU", marks=mark, whole_x=True
+    )
+    figures = [
+        figure(loss, "Loss, mean of each epoch.") if loss else "",
+        figure(validation, "IoU on the validation blocks after each epoch.") if validation else "",
+    ]
+    ended = (
+        f"{found.fitted.steps:,} steps in {found.fitted.epochs} epochs, "
+        f"{found.fitted.seconds / 60:.1f} minutes; {_STOPPED[found.fitted.stopped_by]}. "
+        f"Kept: the weights after epoch {kept}."
+    )
+    return charts([f for f in figures if f]) + paragraph(ended)
+
+
+def _data(found: TrainFacts) -> str:
+    """Map sketch and sizes of what it learned from."""
+    layers: list[Layer] = [scene_layer(scene.grid for scene in found.ground.scenes)]
+    layers += label_layers(found.ground.labels)
+    blocks = [
+        (scene.grid, shapely.box(*scene.grid.bounds_of(block)))
+        for scene, split in zip(found.ground.scenes, found.splits, strict=True)
+        for block in split.val
+    ]
+    layers.append(block_layer(blocks))
+    sketch = draw(layers)
+    shown = f"<p>{sketch_legend(layers)}</p>{sketch}" if sketch else ""
+    train_m2 = val_m2 = 0.0
+    for scene, split in zip(found.ground.scenes, found.splits, strict=True):
+        pixel_m2 = math.prod(scene.grid.ground_pixel_m)
+        train_m2 += split.train_area_px * pixel_m2
+        val_m2 += sum(block.width * block.height for block in split.val) * pixel_m2
+    first = found.ground.scenes[0]
+    rows = {
+        "Scenes": _listed([scene.name for scene in found.ground.scenes]),
+        "Labels": found.ground.labels.name,
+        "Bands": _listed([str(band) for band in first.bands]),
+        "Training area": _hectares(train_m2),
+        "Validation blocks": f"{len(blocks)}, {_hectares(val_m2)}",
+        "Gap between them": f"{found.splits[0].gap_px} px",
+    }
+    return shown + facts(rows)
+
+
+def _making(found: TrainFacts) -> str:
+    """What was trained, on what machine, with which versions and options."""
+    options, compute = found.options, found.compute
+    adapter = options.adapter + (
+        " with COBOT" if options.cobot and options.adapter != "none" else ""
+    )
+    rows = {
+        "Base": f"{options.base} ({options.start}), head {options.head}",
+        "Adapter": adapter if options.adapter == "none" else f"{adapter}, rank {options.rank}",
+        "Weights": f"{found.trained:,} of {found.weights:,} were trained",
+        "Thresholds": ", ".join(f"{c.name} {c.threshold:.2g}" for c in found.classes),
+        "Where": f"{_machine(compute)}, {compute.precision}",
+        "Time": f"{found.seconds / 60:.1f} minutes",
+        "Energy": _energy(compute, options, found.seconds),
+        "Versions": f"geocobot {__version__}, PyTorch {torch.__version__}, "
+        f"Python {platform.python_version()}, {platform.system()}",
+        "Checksum of the data": found.ground.fingerprint,
+    }
+    return facts(rows) + folded("All options", code(to_yaml(options)))
+
+
+def _machine(compute: Compute) -> str:
+    """What computed."""
+    if compute.device.type == "cuda":
+        return torch.cuda.get_device_name(compute.device)
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' * (threads != 1)}"
+
+
+def _energy(compute: Compute, options: TrainOptions, seconds: float) -> str:
+    """What it took of power, roughly."""
+    kind = compute.device.type
+    units = options.devices * options.nodes * (1 if kind == "cuda" else torch.get_num_threads())
+    watts = _WATTS.get(kind, _WATTS["cpu"])
+    hours = seconds / 3600
+    what = "GPU" if kind == "cuda" else "core"
+    return f"about {units * watts * hours:.2g} Wh, at {watts:g} W per {what}"
+
+
+def _read_log(path: Path) -> list[dict[str, float]]:
+    """The numbers of a run's log, row by row."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _by_epoch(rows: Sequence[Mapping[str, float]], name: str) -> dict[int, float]:
+    """Mean of a column in each epoch, from 1."""
+    found: dict[int, list[float]] = defaultdict(list)
+    for row in rows:
+        if name in row:
+            found[int(row["epoch"]) + 1].append(row[name])
+    return {epoch: sum(values) / len(values) for epoch, values in found.items()}
+
+
+def _series(name: str, values: Mapping[int, float], color: str | None = None) -> Series:
+    """Values by epoch as a line."""
+    return Series(name, [float(epoch) for epoch in values], list(values.values()), color)
+
+
+def _hectares(m2: float) -> str:
+    """An area for people."""
+    return f"{m2 / 1e6:,.1f} km2" if m2 >= 1e7 else f"{m2 / 1e4:,.2f} ha"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

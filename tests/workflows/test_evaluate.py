@@ -1,0 +1,357 @@
+"""`geocobot evaluate`: the same figures, whatever the map and the labels are kept in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from pyproj import CRS
+from rasterio.features import rasterize
+from sklearn.metrics import average_precision_score, confusion_matrix, jaccard_score
+from typer.testing import CliRunner
+
+import geocobot
+from geocobot.classes import IGNORE, name_classes
+from geocobot.cli.app import app
+from geocobot.config import EvaluateOptions
+from geocobot.errors import OutputError
+from geocobot.grid import GeoGrid
+from geocobot.io.scores import ClassWriter, ScoreWriter
+from geocobot.settings import make_options, read_yaml
+from geocobot.steps import NODATA, classify_steps
+from geocobot.tiling import Strip
+
+WEST, NORTH = 500_000.0, 5_000_000.0
+SHAPE = (600, 220)
+CLASSES = tuple(
+    replace(spec, threshold=threshold)
+    for spec, threshold in zip(name_classes(["roof", "road"]), (0.4, 0.6), strict=True)
+)
+GRID = GeoGrid(CRS.from_epsg(32633), Affine(1, 0, WEST, 0, -1, NORTH), SHAPE)
+
+
+def at(col, row, width=40, height=30):
+    return shapely.box(WEST + col, NORTH - row - height, WEST + col + width, NORTH - row)
+
+
+ROOFS = [at(20 + 70 * k, 20 + 80 * n) for k in range(3) for n in range(7)]
+ROADS = [at(0, 60 + 80 * n, 220, 9) for n in range(7)]
+TRUTH = rasterize(
+    [(shape, 2) for shape in ROOFS] + [(shape, 1) for shape in ROADS],
+    SHAPE,
+    transform=GRID.transform,
+    dtype="uint8",
+)
+"""Numbers of the labels: their classes are sorted by name, road before roof."""
+
+
+@pytest.fixture
+def labels(labels_factory):
+    return labels_factory(ROOFS + ROADS, kind=["roof"] * len(ROOFS) + ["road"] * len(ROADS))
+
+
+def made_steps(seed=0):
+    """Scores (2, H, W) of roofs and roads, wrong here and there, without data in a corner."""
+    rng = np.random.default_rng(seed)
+    noise = np.kron(rng.normal(0, 40, (2, 60, 22)), np.ones((10, 10)))
+    signal = np.stack([np.roll(TRUTH == 2, 2, axis=1), np.roll(TRUTH == 1, 3, axis=0)])
+    steps = (60 + 140 * signal + noise).clip(0, 254).astype(np.uint8)
+    steps[:, -80:, -50:] = NODATA
+    return steps
+
+
+@pytest.fixture
+def scores(tmp_path):
+    with ScoreWriter(tmp_path / "scores.tif", GRID, CLASSES) as sink:
+        sink.write(Strip(0, made_steps()))
+    return tmp_path / "scores.tif"
+
+
+@pytest.fixture
+def class_map(tmp_path):
+    with ClassWriter(tmp_path / "classes.tif", GRID, CLASSES) as sink:
+        sink.write(0, classify_steps(made_steps(), CLASSES))
+    return tmp_path / "classes.tif"
+
+
+@pytest.fixture
+def polygons(scores, tmp_path):
+    out = tmp_path / "map.gpkg"
+    geocobot.vectorize(scores=scores, out=out, min_area=0.0, simplify=0.0, close_holes=0.0)
+    return out
+
+
+def expected(valid=None):
+    """Truth and prediction (N,) of what is judged, in the labels' numbers."""
+    prediction = np.array([0, 2, 1])[classify_steps(made_steps(), CLASSES) % IGNORE]
+    valid = made_steps()[0] != NODATA if valid is None else valid
+    return TRUTH[valid], prediction[valid]
+
+
+def confusion(result):
+    return np.array(result.pixels.scores.confusion)
+
+
+def test_scores_give_the_figures_of_the_arrays(scores, labels):
+    result = geocobot.evaluate(pred=scores, labels=labels, class_field="kind")
+    truth, prediction = expected()
+    assert np.array_equal(confusion(result), confusion_matrix(truth, prediction))
+    ious = jaccard_score(truth, prediction, average=None)[1:]
+    assert [c.name for c in result.pixels.scores.classes] == ["road", "roof"]
+    assert [c.iou for c in result.pixels.scores.classes] == pytest.approx(ious, abs=1e-6)
+    assert [c.threshold for c in result.classes] == [0.6, 0.4]
+    assert [curve.name for curve in result.pixels.curves] == ["road", "roof"]
+    valid = made_steps()[0] != NODATA
+    for curve, plane, number in zip(result.pixels.curves, (1, 0), (1, 2), strict=True):
+        average = average_precision_score(truth == number, made_steps()[plane][valid])
+        assert curve.average_precision == pytest.approx(average, abs=1e-6)
+    assert result.unpredicted_px == (TRUTH[made_steps()[0] == NODATA] > 0).sum() > 0
+
+
+def test_classes_and_polygons_of_the_same_map_give_the_same(scores, class_map, polygons, labels):
+    how = {"labels": labels, "class_field": "kind"}
+    results = [geocobot.evaluate(pred=p, **how) for p in (scores, class_map, polygons)]
+    assert [r.kind for r in results] == ["scores", "classes", "polygons"]
+    first = results[0].pixels
+    for other in results[1:]:
+        assert other.pixels.scores == first.scores
+        assert other.pixels.boundaries == first.boundaries
+        assert other.pixels.uncertainty == first.uncertainty
+        assert other.pixels.curves == ()
+
+
+@pytest.mark.parametrize("rows", [1, 37, 599])
+def test_no_figure_depends_on_how_many_rows_are_read(scores, polygons, labels, rows, monkeypatch):
+    how = {"labels": labels, "class_field": "kind"}
+    before = [geocobot.evaluate(pred=p, **how).pixels for p in (scores, polygons)]
+    for module in ("io.score_file", "workflows.predicted"):
+        monkeypatch.setattr(f"geocobot.{module}.BLOCK_PX", rows)
+    assert [geocobot.evaluate(pred=p, **how).pixels for p in (scores, polygons)] == before
+
+
+def test_labels_of_another_crs_or_a_raster_say_the_same(scores, labels_factory, scene_factory):
+    kinds = ["roof"] * len(ROOFS) + ["road"] * len(ROADS)
+    frame = labels_factory(ROOFS + ROADS, name="utm.gpkg", kind=kinds)
+    degrees = frame.with_name("degrees.geojson")
+    gpd.read_file(frame).to_crs(4326).to_file(degrees, engine="pyogrio", COORDINATE_PRECISION=12)
+    raster = scene_factory("truth.tif", image=TRUTH)
+    with rasterio.open(raster, "r+") as sink:
+        sink.update_tags(1, CLASS_1="road", CLASS_2="roof")
+    wanted = geocobot.evaluate(pred=scores, labels=frame, class_field="kind")
+    for result in (
+        geocobot.evaluate(pred=scores, labels=degrees, class_field="kind"),
+        geocobot.evaluate(pred=scores, labels=raster),
+    ):
+        assert result.pixels == wanted.pixels
+
+
+def test_polygons_are_judged_in_the_pixels_of_the_scene_or_of_the_labels(
+    polygons, scores, labels, scene_factory
+):
+    truth = scene_factory("truth.tif", image=TRUTH)
+    with rasterio.open(truth, "r+") as sink:
+        sink.update_tags(1, CLASS_1="road", CLASS_2="roof")
+    scene = scene_factory("scene.tif", shape_hw=SHAPE)
+    by_record = geocobot.evaluate(pred=polygons, labels=labels, class_field="kind")
+    assert by_record.scene == scores
+    polygons.with_name("map_options.yaml").unlink()
+    by_labels = geocobot.evaluate(pred=polygons, labels=truth)
+    by_scene = geocobot.evaluate(pred=polygons, labels=labels, class_field="kind", raster=scene)
+    assert (by_labels.scene, by_scene.scene) == (truth, scene)
+    assert by_labels.pixels.scores == by_scene.pixels.scores
+    everywhere = expected(np.ones(SHAPE, bool))
+    assert np.array_equal(confusion(by_scene), confusion_matrix(*everywhere))
+
+
+def test_what_should_have_been_mapped_is_missed_what_has_no_data_is_not(
+    scores, labels, scene_factory
+):
+    image = np.full((3, *SHAPE), 9, np.uint8)
+    image[:, :, :30] = 0
+    scene = scene_factory(image=image, nodata=0)
+    result = geocobot.evaluate(pred=scores, labels=labels, class_field="kind", raster=scene)
+    valid = np.ones(SHAPE, bool)
+    valid[:, :30] = False
+    assert np.array_equal(confusion(result), confusion_matrix(*expected(valid)))
+
+
+def test_an_area_may_be_drawn_or_a_mask(scores, labels, labels_factory, scene_factory):
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[100:400, 50:150] = 1
+    drawn = labels_factory([at(50, 100, 100, 300)], name="area.gpkg")
+    mask = scene_factory("mask.tif", image=inside)
+    how = {"pred": scores, "labels": labels, "class_field": "kind"}
+    results = [geocobot.evaluate(**how, area=area) for area in (drawn, mask)]
+    assert results[0].pixels == results[1].pixels
+    wanted = confusion_matrix(*expected((inside > 0) & (made_steps()[0] != NODATA)))
+    assert np.array_equal(confusion(results[0]), wanted)
+    assert results[0].pixels.uncertainty.blocks > 5
+
+
+def test_a_labelled_area_and_boundaries_that_are_not_exact_are_left_out(
+    scores, labels, labels_factory
+):
+    drawn = labels_factory([at(50, 100, 100, 300)], name="area.gpkg")
+    how = {"pred": scores, "labels": labels, "class_field": "kind"}
+    by_area, by_labels = (
+        geocobot.evaluate(**how, **{name: drawn}) for name in ("area", "labelled_area")
+    )
+    assert by_area.pixels == by_labels.pixels
+    loose = geocobot.evaluate(**how, ignore_boundary=3)
+    whole = geocobot.evaluate(**how)
+    assert loose.pixels.scores.judged_px < whole.pixels.scores.judged_px
+    assert loose.pixels.scores.mean_iou > whole.pixels.scores.mean_iou
+
+
+def test_thresholds_change_the_classes_and_not_the_scores(scores, labels):
+    how = {"pred": scores, "labels": labels, "class_field": "kind"}
+    low, high = (geocobot.evaluate(**how, threshold=t) for t in (0.2, 0.9))
+    assert low.pixels.scores.classes[0].recall > high.pixels.scores.classes[0].recall
+    assert low.pixels.curves == high.pixels.curves
+    mixed = geocobot.evaluate(**how, class_thresholds=["road=0.7"])
+    assert [c.threshold for c in mixed.classes] == [0.7, 0.4]
+
+
+def test_classes_that_are_not_asked_for_are_background(scores, labels, caplog):
+    how = {"pred": scores, "labels": labels, "class_field": "kind"}
+    result = geocobot.evaluate(**how, classes=["roof"])
+    truth, prediction = expected()
+    assert np.array_equal(confusion(result), confusion_matrix(truth == 2, prediction == 2))
+    assert "scores.tif has road, which labels.gpkg has not: they count as background" in caplog.text
+
+
+def test_single_classes_need_not_be_called_the_same(scene_factory, labels_factory, caplog):
+    caplog.set_level("INFO")
+    mask = scene_factory("found.tif", image=(TRUTH == 2).astype(np.uint8))
+    truth = labels_factory(ROOFS, name="houses.gpkg")
+    result = geocobot.evaluate(pred=mask, labels=truth)
+    assert result.pixels.scores.mean_iou == 1.0
+    assert "its only class, found, is compared with that of houses.gpkg, houses" in caplog.text
+
+
+def test_a_map_in_which_nothing_was_found_has_missed_everything(
+    labels, labels_factory, scene_factory
+):
+    empty = labels_factory([], name="none.gpkg", class_name=[])
+    scene = scene_factory(shape_hw=SHAPE)
+    result = geocobot.evaluate(pred=empty, labels=labels, class_field="kind", raster=scene)
+    assert [c.recall for c in result.pixels.scores.classes] == [0.0, 0.0]
+
+
+def test_polygons_of_another_tool_name_their_classes_in_another_attribute(
+    labels, labels_factory, scene_factory, caplog
+):
+    found = labels_factory(ROOFS, name="found.gpkg", what=["roof"] * len(ROOFS))
+    scene = scene_factory(shape_hw=SHAPE)
+    how = {"pred": found, "labels": labels, "class_field": "kind", "raster": scene}
+    road, roof = geocobot.evaluate(**how, pred_class_field="what").pixels.scores.classes
+    assert (road.recall, roof.iou) == (0.0, 1.0)
+    assert "found.gpkg has nothing of road, which labels.gpkg has" in caplog.text
+
+
+def test_the_seed_and_the_blocks_decide_about_intervals(scores, labels):
+    how = {"pred": scores, "labels": labels, "class_field": "kind"}
+    one, again, other = (geocobot.evaluate(**how, seed=s).pixels.uncertainty for s in (1, 1, 2))
+    assert one == again
+    assert one != other
+    sure = geocobot.evaluate(**how, block_size=30.0).pixels.uncertainty
+    assert sure.block_px == (30, 30)
+    for interval, score in zip(
+        sure.iou, geocobot.evaluate(**how).pixels.scores.classes, strict=True
+    ):
+        assert interval.low < score.iou < interval.high
+
+
+def test_the_folder_holds_all_figures_and_the_options_that_gave_them(scores, labels, tmp_path):
+    out = tmp_path / "judged"
+    how = {"pred": scores, "labels": labels, "class_field": "kind", "out": out}
+    result = geocobot.evaluate(**how)
+    figures = json.loads((out / "evaluation.json").read_text())
+    assert figures["pixels"]["scores"]["mean_iou"] == result.pixels.scores.mean_iou
+    assert figures["pixels"]["uncertainty"]["block_px"] == list(result.pixels.uncertainty.block_px)
+    assert figures["prediction"] == str(scores)
+    saved = make_options(EvaluateOptions, read_yaml(out / "options.yaml"), "yaml")
+    assert saved.class_field == "kind"
+    with pytest.raises(OutputError, match="judged exists already"):
+        geocobot.evaluate(**how)
+    geocobot.evaluate(**how, overwrite=True)
+    assert sorted(path.name for path in out.iterdir()) == ["evaluation.json", "options.yaml"]
+
+
+@dataclass(frozen=True)
+class Houses:
+    """A part beyond pixels."""
+
+    found: int
+
+    def lines(self):
+        return [f"Houses found: {self.found}"]
+
+    def write(self, folder):
+        (folder / "houses.txt").write_text(str(self.found))
+
+
+def test_parts_beyond_pixels_are_shown_and_written(scores, labels, tmp_path, monkeypatch):
+    monkeypatch.setattr("geocobot.workflows.evaluate._judge_objects", lambda judged: Houses(7))
+    out = tmp_path / "judged"
+    result = geocobot.evaluate(pred=scores, labels=labels, class_field="kind", out=out)
+    assert "Houses found: 7" in result.summary()
+    assert json.loads((out / "evaluation.json").read_text())["objects"] == {"found": 7}
+    assert (out / "houses.txt").read_text() == "7"
+
+
+def test_a_run_of_a_training_is_never_replaced(scores, labels, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("kept")
+    with pytest.raises(OutputError, match=r"holds files but no evaluation\.json"):
+        geocobot.evaluate(pred=scores, labels=labels, class_field="kind", out=run, overwrite=True)
+    assert (run / "config.yaml").read_text() == "kept"
+
+
+def test_the_command_prints_tables_or_json(scores, labels):
+    words = ["evaluate", "--pred", str(scores), "--labels", str(labels), "--class-field", "kind"]
+    shown = CliRunner().invoke(app, words)
+    assert shown.exit_code == 0, shown.stderr
+    for head in ("Pixels ", "Mapped as (%)", "Outlines ", "Scores ", "In brackets: 95 % intervals"):
+        assert head in shown.stdout
+    printed = CliRunner().invoke(app, [*words, "--json"])
+    figures = json.loads(printed.stdout)
+    assert figures["kind"] == "scores"
+    assert len(figures["pixels"]["curves"][0]["thresholds"]) == 254
+
+
+def test_few_blocks_are_told_of(scores, labels, caplog):
+    geocobot.evaluate(pred=scores, labels=labels, class_field="kind", block_size=100.0)
+    assert "blocks only, so that the intervals are rough" in caplog.text
+    geocobot.evaluate(pred=scores, labels=labels, class_field="kind", block_size=5000.0)
+    assert "1 block only, so that nothing tells how sure the figures are" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("scene", "labels", "how"),
+    [
+        ("kampala_buildings/scene_a.tif", "kampala_buildings/labels.geojson", {}),
+        ("kampala_buildings/scene_b.tif", "kampala_buildings/labels.geojson", {}),
+        ("vegas_multiclass/scene_rgb8.tif", "vegas_multiclass/labels.geojson", {"class": "label"}),
+    ],
+)
+def test_real_labels_are_equal_to_themselves(scene, labels, how, real_data: Path):
+    """Polygons in degrees, burnt twice on two ways: as a map and as labels."""
+    field = how.get("class")
+    result = geocobot.evaluate(
+        pred=real_data / labels,
+        labels=real_data / labels,
+        raster=real_data / scene,
+        class_field=field,
+        pred_class_field=field,
+    )
+    assert result.pixels.scores.mean_iou > 0.998
+    assert result.pixels.boundaries[-1].scores[0].f1 > 0.99
