@@ -23,13 +23,21 @@ ELSEWHERE = {
 }
 
 
+OVERVIEW_PAGE = "reference/commands.md"
+LAST_SECTION = "In detail"
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Name the page of every command in the navigation."""
-    overview_page = "reference/commands.md"
-    pages = [overview_page, *({f"geocobot {c.path}": c.page} for c in all_commands())]
-    for title, entry in _entries(config.nav):
-        if entry.get(title) == overview_page:
-            entry[title] = pages
+    """Complete the navigation: pages of commands, and pages that it does not name."""
+    entries = _entries(config.nav)
+    named = {entry[title] for title, entry in entries if isinstance(entry[title], str)}
+    pages = [p.relative_to(config.docs_dir).as_posix() for p in Path(config.docs_dir).rglob("*.md")]
+    commands = [OVERVIEW_PAGE, *({f"geocobot {c.path}": c.page} for c in all_commands())]
+    for title, entry in entries:
+        if entry[title] == OVERVIEW_PAGE:
+            entry[title] = commands
+        elif title == LAST_SECTION:
+            entry[title] += sorted(set(pages) - named)
     return config
 
 
