@@ -23,7 +23,7 @@ ELSEWHERE = {
 }
 
 
-OVERVIEW_PAGE = "reference/commands.md"
+OVERVIEW_PAGE = "reference/index.md"
 LAST_SECTION = "In detail"
 
 
@@ -44,7 +44,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are written from code, and those that live elsewhere."""
     commands = all_commands()
-    written = {"reference/commands.md": overview(commands), "reference/python.md": python_page()}
+    written = {OVERVIEW_PAGE: overview(commands), "reference/python.md": python_page()}
     written |= {command.page: command_page(command) for command in commands}
     for source, page in ELSEWHERE.items():
         written[page] = (ROOT / source).read_text(encoding="utf-8")
