@@ -82,6 +82,7 @@ class TrainKeywords(InputKeywords, total=False):
     out: PathLike | None
     overwrite: bool
     resume: bool
+    report: bool
     base: BaseName
     start: StartName
     checkpoint: PathLike | None
@@ -155,6 +156,7 @@ class PredictKeywords(DrawingKeywords, total=False):
     """Optional keywords of `predict`."""
 
     resume: bool
+    report: bool
     save_scores: bool
     scores_dtype: ScoresDtype
     save_classes: bool

@@ -36,7 +36,7 @@ class EvaluateOptions:
         None,
     )
     out: str | None = option(
-        "Folder to write, with all figures as JSON and the options.", None, short="-o"
+        "Folder to write: a report, all figures as JSON and the options.", None, short="-o"
     )
     overwrite: bool = option("Replace an existing evaluation.", False, short="-f")
 

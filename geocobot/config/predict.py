@@ -48,6 +48,12 @@ class PredictOptions:
         None,
         flag="--qgis-project/--no-qgis-project",
     )
+    report: bool = option(
+        "Also write a page, <out>_report.html, with a picture of the map, what was found, and how "
+        "it was made.",
+        True,
+        flag="--report/--no-report",
+    )
     license: str | None = option("License of the results, for their metadata.", None)
 
     checkpoint: str | None = repeated(TrainOptions, "checkpoint")

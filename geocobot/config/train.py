@@ -54,6 +54,12 @@ class TrainOptions(InputOptions):
     )
     overwrite: bool = option("Replace an existing run.", False, short="-f")
     resume: bool = option("Continue an interrupted run in the same folder.", False)
+    report: bool = option(
+        "Write a page (report.html) that says how good the model is, where not, and how it was "
+        "made.",
+        True,
+        flag="--report/--no-report",
+    )
 
     base: BaseName = option(
         "Pretrained backbone; auto is vit_b with CUDA and tiny without.", "auto", group="Model"
@@ -283,12 +289,6 @@ class TrainOptions(InputOptions):
         None,
         group="Machine",
         least=0,
-    )
-    report: bool = option(
-        "Write a page (report.html) that says how good the model is, where not, and how it was "
-        "made.",
-        True,
-        flag="--report/--no-report",
     )
     seed: int = option("Seed of everything random.", 0, group="Training", least=0, most=MAX_SEED)
     device: DeviceName = option("Where to compute.", "auto", group="Machine")

@@ -27,18 +27,30 @@ class Sampling:
 
     Attributes:
         step: side of a square in pixels of the grid.
-        shape: height and width of the picture; squares that the grid cuts off are left out.
+        grid_shape: height and width of the grid.
     """
 
     step: int
-    shape: tuple[int, int]
+    grid_shape: tuple[int, int]
 
     @classmethod
     def of(cls, grid: GeoGrid, longest_px: int) -> Sampling:
         """A picture of a grid whose longer side is no longer than this."""
-        step = max(1, -(-max(grid.shape) // longest_px))
-        height, width = (max(1, side // step) for side in grid.shape)
-        return cls(step, (height, width))
+        return cls(max(1, -(-max(grid.shape) // longest_px)), grid.shape)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the picture; squares that the grid cuts off are left out."""
+        height, width = (max(1, side // self.step) for side in self.grid_shape)
+        return height, width
+
+    @property
+    def covered(self) -> tuple[int, int]:
+        """Rows and columns of the grid that the squares cover."""
+        height, width = (
+            min(n * self.step, side) for n, side in zip(self.shape, self.grid_shape, strict=True)
+        )
+        return height, width
 
     def rows(self, row_off: int, n_rows: int) -> tuple[npt.NDArray[np.int64], slice]:
         """What is shown of full-width rows.
@@ -50,14 +62,19 @@ class Sampling:
         Returns:
             The rows that are shown, counted from the first, and where they go in the picture.
         """
-        shown = np.arange(self.shape[0]) * self.step + self.step // 2
+        shown = self._shown(0)
         first, end = np.searchsorted(shown, [row_off, row_off + n_rows])
         return shown[first:end] - row_off, slice(int(first), int(end))
 
     @property
     def columns(self) -> npt.NDArray[np.int64]:
         """The columns that are shown."""
-        return np.arange(self.shape[1]) * self.step + self.step // 2
+        return self._shown(1)
+
+    def _shown(self, axis: int) -> npt.NDArray[np.int64]:
+        """The rows or the columns that are shown: the middle ones of the squares."""
+        step = min(self.step, self.grid_shape[axis])
+        return np.arange(self.shape[axis]) * step + step // 2
 
 
 def quicklook(scene: Scene, sampling: Sampling) -> npt.NDArray[np.uint8] | None:
@@ -73,7 +90,7 @@ def quicklook(scene: Scene, sampling: Sampling) -> npt.NDArray[np.uint8] | None:
     """
     if type(scene) is not Scene:
         return None
-    height, width = (n * sampling.step for n in sampling.shape)
+    height, width = sampling.covered
     bands = scene.bands[:3] if len(scene.bands) >= 3 else scene.bands[:1]
     try:
         with open_dataset(scene.path) as source:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from geocobot.centerlines.trace import CenterlineTracer
@@ -12,12 +12,14 @@ from geocobot.config import PredictOptions, VectorizeOptions
 from geocobot.errors import ConfigError
 from geocobot.grid import GeoGrid
 from geocobot.tiling import ClassStrip, Strip
+from geocobot.tracing.block import Block
 from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.tracing.squaring import SquaringTally
 from geocobot.workflows.centerlines import line_options
 from geocobot.workflows.class_names import class_numbers
 from geocobot.workflows.mapped import ClassTotal, Tally, describe_squaring
 from geocobot.workflows.open_targets import OpenTargets
+from geocobot.workflows.overview import Overview
 
 _LOG = logging.getLogger("geocobot.workflows")
 
@@ -30,6 +32,7 @@ def draw(
     files: OpenTargets,
     *,
     threads: int = 1,
+    overview: Overview | None = None,
 ) -> tuple[ClassTotal, ...]:
     """Trace strips into polygons, clean these, and write them as they come; centerlines at the end.
 
@@ -41,6 +44,7 @@ def draw(
         options: say how the polygons are cleaned.
         files: take them.
         threads: that trace at the same time.
+        overview: is shown all classes.
 
     Returns:
         What was found of each class.
@@ -69,7 +73,7 @@ def draw(
         threads=threads,
         squaring=squaring,
         separate=bool(options.separate),
-        watch=None if tracer is None else tracer.add,
+        watch=_watching(tracer, overview),
     ):
         files.polygons.append(frame)
         tally.add(frame)
@@ -84,6 +88,21 @@ def draw(
     for line in describe_squaring(totals):
         _LOG.info(line.strip())
     return totals
+
+
+def _watching(
+    tracer: CenterlineTracer | None, overview: Overview | None
+) -> Callable[[Block], None] | None:
+    """What looks at the blocks before they are traced; None where nothing does."""
+    if overview is None:
+        return None if tracer is None else tracer.add
+
+    def watch(block: Block) -> None:
+        overview.add(block.row_off, block.classes)
+        if tracer is not None:
+            tracer.add(block)
+
+    return watch
 
 
 def check_drawing(options: PredictOptions | VectorizeOptions, classes: Sequence[ClassSpec]) -> None:

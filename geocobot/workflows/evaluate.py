@@ -8,21 +8,28 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from geocobot.classes import IGNORE
 from geocobot.config import EvaluateOptions
 from geocobot.errors import ConfigError, EmptyLabelsError
 from geocobot.evaluation.blocks import MAX_BLOCKS, BlockPlan
 from geocobot.evaluation.judge import PixelJudge, PixelReport
 from geocobot.io.output import check_output_folder, new_folder
+from geocobot.io.quicklook import Sampling, quicklook
 from geocobot.io.unfinished import write_text
 from geocobot.progress import Progress, SilentProgress
 from geocobot.secrecy import without_secrets
 from geocobot.settings import check_limits, to_yaml
+from geocobot.workflows.evaluate_report import Pictures, write_evaluate_report
 from geocobot.workflows.evaluate_result import EvaluateResult, Part
 from geocobot.workflows.judged import Judged, open_judged
+from geocobot.workflows.overview import Overview
 
 _LOG = logging.getLogger("geocobot.workflows")
 
-FIGURES_NAME, OPTIONS_NAME = "evaluation.json", "options.yaml"
+FIGURES_NAME, OPTIONS_NAME, REPORT_NAME = "evaluation.json", "options.yaml", "report.html"
 
 _FEW_BLOCKS = 20
 
@@ -44,7 +51,10 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     if options.out is not None:
         check_output_folder(options.out, options.overwrite, FIGURES_NAME)
     judged = open_judged(options)
-    pixels, unpredicted_px = _judge_pixels(judged, options, progress or SilentProgress())
+    truth, prediction = Overview(judged.grid), Overview(judged.grid)
+    pixels, unpredicted_px = _judge_pixels(
+        judged, options, progress or SilentProgress(), (truth, prediction)
+    )
     result = EvaluateResult(
         prediction=Path(options.pred),
         kind=judged.mapped.kind,
@@ -59,7 +69,10 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         seconds=time.perf_counter() - started,
     )
     _tell_of_doubts(result, judged)
-    return result if options.out is None else _write(result, options, Path(options.out))
+    if options.out is None:
+        return result
+    pictures = Pictures(truth, prediction, _picture(judged, truth.sampling))
+    return _write(result, pictures, options, Path(options.out))
 
 
 def _judge_objects(judged: Judged) -> Part | None:  # noqa: ARG001 # what objects are found from
@@ -67,8 +80,19 @@ def _judge_objects(judged: Judged) -> Part | None:  # noqa: ARG001 # what object
     return None
 
 
+def _picture(judged: Judged, sampling: Sampling) -> npt.NDArray[np.uint8] | None:
+    """The scene that was mapped, where it is known and has the pixels that were judged."""
+    scene = judged.has_data
+    if scene is None or scene.grid != judged.grid:
+        return None
+    return quicklook(scene, sampling)
+
+
 def _judge_pixels(
-    judged: Judged, options: EvaluateOptions, progress: Progress
+    judged: Judged,
+    options: EvaluateOptions,
+    progress: Progress,
+    overviews: tuple[Overview, Overview],
 ) -> tuple[PixelReport, int]:
     """All figures of pixels, and of how many labelled ones the map says nothing.
 
@@ -80,8 +104,13 @@ def _judge_pixels(
     judge = PixelJudge(judged.matching.classes, _plan_blocks(judged, options))
     unpredicted_px = 0
     name = Path(judged.mapped.path).name
+    row_off = 0
     with progress.task(f"Judging {name}", judged.grid.height) as task:
         for rows in judged.rows():
+            shown = np.where(rows.judged, rows.truth, np.uint8(IGNORE)), rows.prediction
+            for overview, labels in zip(overviews, shown, strict=True):
+                overview.add(row_off, labels)
+            row_off += rows.height
             judge.add(rows.truth, rows.prediction, rows.judged, rows.steps)
             unpredicted_px += rows.unsaid_px
             task.advance(rows.height)
@@ -141,18 +170,22 @@ def _tell_of_doubts(result: EvaluateResult, judged: Judged) -> None:
         )
 
 
-def _write(result: EvaluateResult, options: EvaluateOptions, folder: Path) -> EvaluateResult:
+def _write(
+    result: EvaluateResult, pictures: Pictures, options: EvaluateOptions, folder: Path
+) -> EvaluateResult:
     """Write the folder.
 
     Raises:
         OutputError: it cannot be written.
     """
-    figures, config = folder / FIGURES_NAME, folder / OPTIONS_NAME
-    result = replace(result, folder=folder, figures=figures, config=config)
+    figures, config, report = (folder / n for n in (FIGURES_NAME, OPTIONS_NAME, REPORT_NAME))
+    result = replace(result, folder=folder, figures=figures, config=config, report=report)
     text = json.dumps(asdict(result), indent=1, default=str, ensure_ascii=False, allow_nan=False)
     with new_folder(folder, overwrite=options.overwrite, marker=FIGURES_NAME) as temporary:
         write_text(temporary / FIGURES_NAME, without_secrets(text), figures)
         write_text(temporary / OPTIONS_NAME, to_yaml(options), config)
+        page = temporary / REPORT_NAME
+        write_evaluate_report(page, result, pictures, to_yaml(options), report)
         if result.objects is not None:
             result.objects.write(temporary)
     return result

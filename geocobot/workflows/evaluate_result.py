@@ -45,6 +45,7 @@ class EvaluateResult:
         folder: of the evaluation, where one was asked for.
         figures: JSON with all of this, in the folder.
         config: the options that gave it, in the folder.
+        report: page that shows it, in the folder.
         seconds: wall time.
     """
 
@@ -61,6 +62,7 @@ class EvaluateResult:
     folder: Path | None = None
     figures: Path | None = None
     config: Path | None = None
+    report: Path | None = None
     seconds: float = 0.0
 
     def summary(self) -> str:
@@ -82,8 +84,8 @@ class EvaluateResult:
             *_score_lines(self.pixels, self.classes),
             *([] if self.objects is None else self.objects.lines()),
         ]
-        if self.folder is not None:
-            lines.append(f"Written: {self.folder}")
+        if self.report is not None:
+            lines.append(f"Report: {self.report}")
         return "\n".join(lines)
 
 

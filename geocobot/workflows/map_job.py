@@ -138,6 +138,7 @@ class MapJob:
             n_rasters=len(self.scene.parts),
             is_recalled=is_recalled,
             project=self.targets.project,
+            report=self.targets.report,
         )
 
     def recall(self, classes: tuple[ClassSpec, ...]) -> SceneResult | None:

@@ -24,11 +24,13 @@ from geocobot.tiling import Strip, overlap_px
 from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.drawing import draw, tell_if_empty
 from geocobot.workflows.map_job import MapJob
+from geocobot.workflows.map_report import MapFacts, map_page
 from geocobot.workflows.mapped import SceneResult, describe_area_rate
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.memory import plan_rows_ahead
 from geocobot.workflows.open_targets import open_targets
 from geocobot.workflows.origin import origin_of
+from geocobot.workflows.overview import Overview
 from geocobot.workflows.project import scene_layers
 from geocobot.workflows.thresholds import with_thresholds
 
@@ -87,12 +89,25 @@ def map_scene(
             closing(ahead(finished_rows(work, engine, pace.advance), depth)) as rows,
             closing(ahead(files.record(_strips(rows, work, scene)), depth)) as strips,
         ):
-            totals = draw(strips, job.native.grid, classes, options, files)
+            overview = Overview(job.native.grid) if job.targets.report else None
+            totals = draw(strips, job.native.grid, classes, options, files, overview=overview)
         files.write_config(to_yaml(options))
         files.write_project(scene_layers([job.native]) if job.targets.project else ())
+        result = job.result(totals, tiles=tiles, seconds=time.perf_counter() - start_s)
+        if overview is not None:
+            found = MapFacts(
+                result=result,
+                scene=job.native,
+                classes=classes,
+                options=options,
+                card=card,
+                compute=compute,
+                overview=overview,
+            )
+            files.write_report(map_page(found))
         place.close()
     tell_if_empty(scene.name, totals)
-    return job.result(totals, tiles=tiles, seconds=time.perf_counter() - start_s)
+    return result
 
 
 class _Pace:

@@ -51,6 +51,7 @@ class SceneResult:
         n_rasters: how many files the scene is made of.
         is_recalled: whether it was there already, made by the same command.
         project: QGIS project that shows all of it, or None.
+        report: page that shows the map, or None.
     """
 
     raster: Path
@@ -66,6 +67,7 @@ class SceneResult:
     n_rasters: int = 1
     is_recalled: bool = False
     project: Path | None = None
+    report: Path | None = None
 
     @property
     def n_polygons(self) -> int:
@@ -87,7 +89,7 @@ class SceneResult:
             *describe_centerlines(self.polygons, self.centerlines, self.totals),
         ]
         extra = {"scores": self.scores, "classes": self.classes, "options": self.config}
-        extra |= {"project": self.project}
+        extra |= {"project": self.project, "report": self.report}
         return "\n".join(lines + [f"  {name:<9} {path}" for name, path in extra.items() if path])
 
 

@@ -38,6 +38,7 @@ class OpenTargets:
         write_project: takes the layers that lie below the results, and writes the QGIS project,
             if there is to be one; all polygons are there by then.
         write_centerlines: takes all centerlines at once.
+        write_report: takes the page, if there is to be one.
     """
 
     polygons: PolygonWriter
@@ -45,6 +46,7 @@ class OpenTargets:
     write_config: Callable[[str], None]
     write_project: Callable[[Iterable[ProjectLayer]], None]
     write_centerlines: Callable[[gpd.GeoDataFrame], None]
+    write_report: Callable[[str], None]
 
     def record(self, strips: Iterable[Strip]) -> Iterator[Strip]:
         """Write strips to the rasters as they pass by."""
@@ -135,12 +137,17 @@ def open_targets(
                 project = Project(path.stem, layers, grid.crs, bounds)
                 project.write(unfinished[path], path, moment)
 
+        def write_report(page: str) -> None:
+            if (path := targets.report) is not None:
+                write_text(unfinished[path], page, path)
+
         yield OpenTargets(
             polygons,
             tuple(sinks),
             lambda text: write_text(config, text, targets.config),
             write_project,
             lines.write,
+            write_report,
         )
 
 

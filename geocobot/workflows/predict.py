@@ -102,6 +102,8 @@ def _name_targets(options: PredictOptions, scenes: Scenes) -> tuple[Targets, ...
     )
     if wants_project(options):
         targets = tuple(target.with_project() for target in targets)
+    if options.report:
+        targets = tuple(target.with_report() for target in targets)
     inputs = [*options.raster, *scenes.paths, *(options.area or ()), options.model]
     check_targets(targets, [*inputs, *filter(None, [options.checkpoint])])
     return targets

@@ -12,6 +12,7 @@ from geocobot.classes import ClassSpec
 from geocobot.evaluation.blocks import Interval
 from geocobot.evaluation.boundaries import ClassBoundary
 from geocobot.evaluation.judge import PixelReport
+from geocobot.evaluation.pixels import ClassScore
 from geocobot.evaluation.score_counts import Calibration, ScoreCurve
 from geocobot.report.charts import Mark, Series, line_chart
 from geocobot.report.page import charts, figure, paragraph, table
@@ -91,7 +92,12 @@ def boundary_table(boundaries: Sequence[ClassBoundary]) -> str:
     rows = [
         [b.name, *(share(s.iou) for s in b.scores), *(share(s.f1) for s in b.scores)] for b in shown
     ]
-    return table(["", *head], rows)
+    said = (
+        "How well outlines agree, whatever lies within them: both maps are reduced to what is so "
+        "close to an outline, and compared there (IoU); F1 is of outlines that have one of the "
+        "other map so close by."
+    )
+    return table(["", *head], rows) + paragraph(said, "quiet")
 
 
 def score_charts(report: PixelReport, classes: Sequence[ClassSpec]) -> str:
@@ -203,6 +209,32 @@ def legend(classes: Sequence[ClassSpec]) -> str:
         f"</span>{escape(c.name)}</span>"
         for c in classes
     )
+
+
+def in_words(score: ClassScore, interval: Interval | None) -> str:
+    """How well a class was found."""
+    name = score.name
+    if score.iou is None:
+        return f"There are no {name}, and none were mapped."
+    found = (
+        "None is there" if score.recall is None else f"Of the {name}, {score.recall:.0%} was found"
+    )
+    true = (
+        "nothing was mapped"
+        if score.precision is None
+        else f"of what was mapped as {name}, {score.precision:.0%} is true"
+    )
+    like = ""
+    if interval is not None:
+        like = f"; other places like these would give {interval.low:.2f} to {interval.high:.2f}"
+    return f"{found}; {true} (IoU {score.iou:.2f}{like})."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def share(value: float | None) -> str:

@@ -38,6 +38,7 @@ class Targets:
             there are none.
         centerlines_style: QGIS style beside it, or None.
         with_centerlines: the vector file that holds the centerlines; None without any.
+        report: page that shows the map, or None.
     """
 
     polygons: Path
@@ -50,6 +51,7 @@ class Targets:
     centerlines: Path | None = None
     centerlines_style: Path | None = None
     with_centerlines: Path | None = None
+    report: Path | None = None
 
     @classmethod
     def of_polygons(
@@ -62,6 +64,11 @@ class Targets:
     def with_project(self) -> Targets:
         """The same files and a QGIS project."""
         return replace(self, project=self.polygons.with_suffix(".qgz"))
+
+    def with_report(self) -> Targets:
+        """The same files and a page that shows them."""
+        vector = self.polygons
+        return replace(self, report=vector.with_name(f"{vector.stem}_report.html"))
 
     @property
     def partial(self) -> Path:
@@ -90,7 +97,7 @@ class Targets:
         yield from parts_of(self.polygons)
         rasters = (self.scores, self.classes, self.classes_style)
         lines = (self.centerlines, *parts_of(self.centerlines or ""), self.centerlines_style)
-        others = (self.style, *rasters, *lines, self.project)
+        others = (self.style, *rasters, *lines, self.project, self.report)
         yield from (path for path in others if path is not None)
         yield self.config
 

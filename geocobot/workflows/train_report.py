@@ -17,8 +17,6 @@ from geocobot._version import __version__
 from geocobot.classes import ClassSpec
 from geocobot.config import TrainOptions
 from geocobot.data.split import Split
-from geocobot.evaluation.blocks import Interval
-from geocobot.evaluation.pixels import ClassScore
 from geocobot.inspection.sketch import Layer, block_layer, draw, label_layers, scene_layer
 from geocobot.inspection.sketch import legend as sketch_legend
 from geocobot.io.unfinished import write_text
@@ -36,24 +34,25 @@ from geocobot.report.page import (
     points,
     write_page,
 )
+from geocobot.secrecy import without_secrets
 from geocobot.settings import to_yaml
 from geocobot.training.fit import FitResult
 from geocobot.workflows.ground import Ground
+from geocobot.workflows.power import describe_energy, describe_machine
 from geocobot.workflows.quality import (
     confusion_table,
     example_figures,
     example_swipe,
     figures_table,
+    in_words,
     legend,
+    listed,
     score_charts,
 )
 from geocobot.workflows.validation import Verdict
 
 _FEW_BLOCKS = 20
 _MOST_LINES = 6
-_WATTS = {"cpu": 10.0, "cuda": 300.0}
-"""Of a busy core, and of a busy GPU: what servers draw, within a factor of two."""
-
 _STOPPED = {
     "epochs": "all epochs were done",
     "time": "the time was up",
@@ -101,8 +100,8 @@ def write_train_report(file: Path, found: TrainFacts, name: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    names = _listed([spec.name for spec in found.classes])
-    scenes = _listed([scene.name for scene in found.ground.scenes[:3]])
+    names = listed([spec.name for spec in found.classes])
+    scenes = listed([scene.name for scene in found.ground.scenes[:3]])
     more = len(found.ground.scenes) - 3
     title = f"{names.capitalize()} in {scenes}{f' and {more} more scenes' if more > 0 else ''}"
     examples = found.verdict.examples
@@ -119,12 +118,13 @@ def write_train_report(file: Path, found: TrainFacts, name: Path) -> None:
         Section("Limits", points(_limits(found))),
         Section("How it was made", _making(found)),
     ]
-    write_text(file, write_page(title, _lead(found), sections), name)
+    page = write_page(title, _lead(found), sections)
+    write_text(file, without_secrets(page), name)
 
 
 def _lead(found: TrainFacts) -> str:
     """The question and the answer, and what to beware of."""
-    names = _listed([spec.name for spec in found.classes])
+    names = listed([spec.name for spec in found.classes])
     question = f"How well does this model find {names} where nobody has drawn them?"
     return "\n".join(
         [
@@ -147,31 +147,10 @@ def _answer(found: TrainFacts) -> list[str]:
         )
     ]
     for k, c in enumerate(scores.classes[:_MOST_LINES]):
-        if c.iou is None:
-            said.append(f"{c.name}: none there, so nothing is known.")
-            continue
-        said.append(_in_words(c, None if sure is None else sure.iou[k]))
+        said.append(in_words(c, None if sure is None else sure.iou[k]))
     if len(scores.classes) > _MOST_LINES and scores.mean_iou is not None:
         said.append(f"Mean IoU of all {len(scores.classes)} classes: {scores.mean_iou:.2f}.")
     return said
-
-
-def _in_words(score: ClassScore, interval: Interval | None) -> str:
-    """How well a class was found."""
-    found = (
-        "None is there"
-        if score.recall is None
-        else f"Of the {score.name}, {score.recall:.0%} was found"
-    )
-    true = (
-        "nothing was mapped"
-        if score.precision is None
-        else f"of what was mapped as {score.name}, {score.precision:.0%} is true"
-    )
-    like = ""
-    if interval is not None:
-        like = f"; other places like these would give {interval.low:.2f} to {interval.high:.2f}"
-    return f"{found}; {true} (IoU {score.iou:.2f}{like})."
 
 
 def _doubts(found: TrainFacts) -> list[str]:
@@ -277,9 +256,9 @@ def _data(found: TrainFacts) -> str:
         val_m2 += sum(block.width * block.height for block in split.val) * pixel_m2
     first = found.ground.scenes[0]
     rows = {
-        "Scenes": _listed([scene.name for scene in found.ground.scenes]),
+        "Scenes": listed([scene.name for scene in found.ground.scenes]),
         "Labels": found.ground.labels.name,
-        "Bands": _listed([str(band) for band in first.bands]),
+        "Bands": listed([str(band) for band in first.bands]),
         "Training area": _hectares(train_m2),
         "Validation blocks": f"{len(blocks)}, {_hectares(val_m2)}",
         "Gap between them": f"{found.splits[0].gap_px} px",
@@ -298,32 +277,14 @@ def _making(found: TrainFacts) -> str:
         "Adapter": adapter if options.adapter == "none" else f"{adapter}, rank {options.rank}",
         "Weights": f"{found.trained:,} of {found.weights:,} were trained",
         "Thresholds": ", ".join(f"{c.name} {c.threshold:.2g}" for c in found.classes),
-        "Where": f"{_machine(compute)}, {compute.precision}",
+        "Where": describe_machine(compute),
         "Time": f"{found.seconds / 60:.1f} minutes",
-        "Energy": _energy(compute, options, found.seconds),
+        "Energy": describe_energy(compute, options.devices * options.nodes, found.seconds),
         "Versions": f"geocobot {__version__}, PyTorch {torch.__version__}, "
         f"Python {platform.python_version()}, {platform.system()}",
         "Checksum of the data": found.ground.fingerprint,
     }
     return facts(rows) + folded("All options", code(to_yaml(options)))
-
-
-def _machine(compute: Compute) -> str:
-    """What computed."""
-    if compute.device.type == "cuda":
-        return torch.cuda.get_device_name(compute.device)
-    threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'s' * (threads != 1)}"
-
-
-def _energy(compute: Compute, options: TrainOptions, seconds: float) -> str:
-    """What it took of power, roughly."""
-    kind = compute.device.type
-    units = options.devices * options.nodes * (1 if kind == "cuda" else torch.get_num_threads())
-    watts = _WATTS.get(kind, _WATTS["cpu"])
-    hours = seconds / 3600
-    what = "GPU" if kind == "cuda" else "core"
-    return f"about {units * watts * hours:.2g} Wh, at {watts:g} W per {what}"
 
 
 def _read_log(path: Path) -> list[dict[str, float]]:
@@ -354,10 +315,3 @@ def _series(name: str, values: Mapping[int, float], color: str | None = None) ->
 def _hectares(m2: float) -> str:
     """An area for people."""
     return f"{m2 / 1e6:,.1f} km2" if m2 >= 1e7 else f"{m2 / 1e4:,.2f} ha"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"

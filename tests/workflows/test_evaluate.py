@@ -282,7 +282,8 @@ def test_the_folder_holds_all_figures_and_the_options_that_gave_them(scores, lab
     with pytest.raises(OutputError, match="judged exists already"):
         geocobot.evaluate(**how)
     geocobot.evaluate(**how, overwrite=True)
-    assert sorted(path.name for path in out.iterdir()) == ["evaluation.json", "options.yaml"]
+    names = ["evaluation.json", "options.yaml", "report.html"]
+    assert sorted(path.name for path in out.iterdir()) == names
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from geocobot.workflows import ground as ground_module
 from geocobot.workflows import train as train_module
 from geocobot.workflows.predict import predict
 from geocobot.workflows.train import train
+from geocobot.workflows.validation import Verdict
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SIDE_PX = 320
@@ -114,10 +115,11 @@ def test_training_and_the_scores_after_it_are_as_exact_as_asked(
 def test_a_class_that_was_not_learned_is_named(
     options: TrainOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def judge_blocks(*arguments: Any, **keywords: Any) -> PixelScores:
-        real_judge(*arguments, **keywords)
+    def judge_blocks(*arguments: Any, **keywords: Any) -> Verdict:
+        verdict = real_judge(*arguments, **keywords)
         everywhere = ClassScore("bars", 0.01, 0.02, 0.01, 1.0, truth_px=1, predicted_px=100)
-        return PixelScores((everywhere,), 0.01, 0.02, judged_px=100)
+        scores = PixelScores((everywhere,), 0.01, 0.02, judged_px=100)
+        return replace(verdict, pixels=replace(verdict.pixels, scores=scores))
 
     real_judge = train_module.judge_blocks
     monkeypatch.setattr(train_module, "judge_blocks", judge_blocks)

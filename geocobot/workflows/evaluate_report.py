@@ -1,0 +1,178 @@
+"""The report of an evaluation: how good the map is, where it is wrong, how sure that is."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from geocobot._version import __version__
+from geocobot.io.unfinished import write_text
+from geocobot.report.page import (
+    Section,
+    code,
+    facts,
+    figure,
+    finding,
+    folded,
+    paragraph,
+    points,
+    swatch,
+    write_page,
+)
+from geocobot.report.pictures import embedded, image, swipe
+from geocobot.secrecy import without_secrets
+from geocobot.workflows.evaluate_result import EvaluateResult
+from geocobot.workflows.overview import FOUND, MISSED, WRONG, Overview, compared
+from geocobot.workflows.quality import (
+    boundary_table,
+    confusion_table,
+    figures_table,
+    in_words,
+    listed,
+    score_charts,
+)
+
+_MOST_LINES = 6
+_FEW_BLOCKS = 20
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What was compared, small.
+
+    Attributes:
+        truth: what is labelled, where it was judged.
+        prediction: the map.
+        scene: (h, w, 3) RGB of the same places; None where there is none to show.
+    """
+
+    truth: Overview
+    prediction: Overview
+    scene: npt.NDArray[np.uint8] | None
+
+
+def write_evaluate_report(
+    file: Path, result: EvaluateResult, pictures: Pictures, options: str, name: Path
+) -> None:
+    """Write the page.
+
+    Args:
+        file: where to.
+        result: what it tells of.
+        pictures: of the map and the labels.
+        options: the command's, as YAML.
+        name: what the file will be called, for messages.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    names = listed([spec.name for spec in result.classes])
+    pixels = result.pixels
+    tables = figures_table(pixels) + confusion_table(pixels, result.classes)
+    objects = "" if result.objects is None else code("\n".join(result.objects.lines()))
+    sections = [
+        Section("Map", _map(pictures)),
+        Section("Results", tables),
+        Section("Objects", objects),
+        Section("Outlines", boundary_table(pixels.boundaries)),
+        Section("Scores", score_charts(pixels, result.classes)),
+        Section("Limits", points(_limits(result))),
+        Section("How it was made", _making(result) + folded("All options", code(options))),
+    ]
+    title = f"{names[:1].upper()}{names[1:]} in {result.prediction.name}"
+    page = write_page(title, _lead(result), sections)
+    write_text(file, without_secrets(page), name)
+
+
+def _lead(result: EvaluateResult) -> str:
+    """The question and the answer, and what to beware of."""
+    scores, sure = result.pixels.scores, result.pixels.uncertainty
+    names = listed([spec.name for spec in result.classes])
+    area_ha = scores.judged_px * result.pixel_m[0] * result.pixel_m[1] / 1e4
+    said = [f"Compared with {result.labels} over {area_ha:,.3g} ha:"]
+    for k, c in enumerate(scores.classes[:_MOST_LINES]):
+        said.append(in_words(c, None if sure is None else sure.iou[k]))
+    if len(scores.classes) > _MOST_LINES and scores.mean_iou is not None:
+        said.append(f"Mean IoU of all {len(scores.classes)} classes: {scores.mean_iou:.2f}.")
+    return "\n".join(
+        [
+            paragraph(f"How well does {result.prediction.name} show {names}?", "lead"),
+            *(paragraph(text, "lead") for text in said),
+            *(finding("warning", text) for text in _doubts(result)),
+        ]
+    )
+
+
+def _doubts(result: EvaluateResult) -> list[str]:
+    """What makes the figures less certain than they look."""
+    scores, sure = result.pixels.scores, result.pixels.uncertainty
+    said = [f"A map that has {name} everywhere would be as good." for name in scores.unlearned]
+    blocks = 1 if sure is None else sure.blocks
+    if blocks < _FEW_BLOCKS:
+        said.append(
+            f"Judged in {blocks} block{'s' * (blocks != 1)} only, so that the intervals are rough "
+            "or missing."
+        )
+    if result.unpredicted_px:
+        said.append(f"The map says nothing of {result.unpredicted_px:,} pixels that are labelled.")
+    return said
+
+
+def _map(pictures: Pictures) -> str:
+    """What was found, missed and wrongly mapped, under a slider where the scene is there."""
+    truth, prediction = pictures.truth.labels, pictures.prediction.labels
+    errors = compared(truth, prediction, pictures.scene)
+    said = "what was found, missed and wrongly mapped"
+    colors = {"found": FOUND, "missed": MISSED, "mapped, and not there": WRONG}
+    legend = " ".join(f"{swatch(color)}{name}" for name, color in colors.items())
+    step = pictures.truth.sampling.step
+    shown = "" if step == 1 else f" One of {step} x {step} pixels is shown."
+    if pictures.scene is None:
+        return f"<p>{legend}</p>" + figure(image(embedded(errors), said), f"Errors.{shown}")
+    below = embedded(pictures.scene)
+    slider = swipe(below, embedded(errors), said=("the scene", said), name="scene and errors")
+    caption = f"Move the slider: the scene on its left, errors on its right.{shown}"
+    return f"<p>{legend}</p>" + figure(slider, caption)
+
+
+def _limits(result: EvaluateResult) -> list[str]:
+    """What the figures do not say, in plain words."""
+    said = [
+        (
+            "Labels are taken for the truth: where they are shifted, old or incomplete, the map "
+            "looks worse than it is."
+        ),
+        (
+            "The figures hold for what was judged. Other places, seasons and sensors may look "
+            "different."
+        ),
+    ]
+    if result.pixels.curves:
+        said.append(
+            "Best thresholds and temperatures are those of these pixels, and a little less good "
+            "elsewhere."
+        )
+    return said
+
+
+def _making(result: EvaluateResult) -> str:
+    """What was compared, and how."""
+    height, width = result.shape
+    x_m, y_m = result.pixel_m
+    return facts(
+        {
+            "Map": f"{result.prediction} ({result.kind})",
+            "Labels": result.labels,
+            "Pixels": f"those of {result.scene}: {width:,} x {height:,}, {x_m:.3g} x {y_m:.3g} m",
+            "Judged": f"{result.pixels.scores.judged_px:,} pixels",
+            "Thresholds": ", ".join(f"{c.name} {c.threshold:.3g}" for c in result.classes)
+            if result.pixels.curves
+            else "none, the map has no scores",
+            "Time": f"{result.seconds:.1f} s",
+            "Versions": f"geocobot {__version__}, Python {platform.python_version()}",
+        }
+    )
