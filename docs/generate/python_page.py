@@ -60,7 +60,7 @@ def _function(name: str, function: Any) -> Iterator[str]:
     yield from _code(f"geocobot.{name}({_short(signature)}) -> {signature.return_annotation}")
     for section in _sections(function):
         if section.kind is DocstringSectionKind.text:
-            yield f"{section.value}\n"
+            yield f"{_plain(section.value)}\n"
         elif section.kind is DocstringSectionKind.parameters:
             yield f'??? info "{len(section.value)} keywords"\n'
             for item in section.value:
@@ -70,7 +70,8 @@ def _function(name: str, function: Any) -> Iterator[str]:
         elif section.kind in {DocstringSectionKind.returns, DocstringSectionKind.raises}:
             for item in section.value:
                 said = item.annotation or signature.return_annotation
-                yield f"**{section.kind.value.capitalize()}** `{said}`: {item.description}\n"
+                head = f"**{section.kind.value.capitalize()}** `{said}`"
+                yield f"{head}: {_plain(item.description)}\n"
 
 
 def _class(name: str, kind: Any) -> Iterator[str]:
@@ -80,17 +81,18 @@ def _class(name: str, kind: Any) -> Iterator[str]:
     types = {f.name: f.type for f in dataclasses.fields(kind)}
     for section in _sections(kind):
         if section.kind is DocstringSectionKind.text:
-            yield f"{section.value}\n"
+            yield f"{_plain(section.value)}\n"
         elif section.kind is DocstringSectionKind.attributes:
             for item in section.value:
-                yield f"- `{item.name}` (`{types.get(item.name, '')}`): {item.description}"
+                head = f"- `{item.name}` (`{types.get(item.name, '')}`)"
+                yield f"{head}: {_plain(item.description)}"
             yield ""
     for member, value in vars(kind).items():
         documented = inspect.getdoc(value)
         if member.startswith("_") or member in types or not documented:
             continue
         call = "()" if inspect.isfunction(value) else ""
-        yield f"- `{member}{call}`: {documented.splitlines()[0]}"
+        yield f"- `{member}{call}`: {_plain(documented.splitlines()[0])}"
     yield ""
 
 
@@ -111,11 +113,11 @@ def _errors() -> Iterator[str]:
     yield ""
     for name, kind in vars(geocobot.errors).items():
         if inspect.isclass(kind) and issubclass(kind, base) and kind is not base:
-            yield f"- `{name}`: {inspect.getdoc(kind)}"
+            yield f"- `{name}`: {_plain(inspect.getdoc(kind) or '')}"
 
 
 def _sections(documented: Any) -> list[Any]:
-    """The parts of a Google-style docstring; Markdown's line breaks are not kept."""
+    """The parts of a Google-style docstring."""
     return Docstring(inspect.getdoc(documented) or "", parser="google").parse(warnings=False)
 
 
@@ -137,5 +139,9 @@ def _describe(parameter: inspect.Parameter, description: str) -> str:
     """A keyword with its type, default and meaning."""
     default = "required" if parameter.default is parameter.empty else f"`{parameter.default!r}`"
     annotation = str(parameter.annotation)
-    plain = " ".join(description.split()).replace("*.", r"\*.").replace("<", r"\<")
-    return f"`{parameter.name}` (`{annotation}`, {default}): {plain}"
+    return f"`{parameter.name}` (`{annotation}`, {default}): {_plain(description)}"
+
+
+def _plain(text: str) -> str:
+    """Text of a docstring as one line of Markdown, in which names of placeholders stay."""
+    return " ".join(text.split()).replace("*.", r"\*.").replace("<", r"\<")

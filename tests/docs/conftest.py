@@ -34,3 +34,12 @@ def python_page() -> ModuleType:
 @pytest.fixture(scope="session")
 def drawings() -> ModuleType:
     return script(ROOT / "docs/drawings/draw.py")
+
+
+@pytest.fixture
+def hooks(
+    command_pages: ModuleType, python_page: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> ModuleType:
+    """The hooks of the site, which import the two others as their neighbors."""
+    monkeypatch.syspath_prepend(ROOT / "docs/generate")
+    return script(ROOT / "docs/generate/hooks.py")
