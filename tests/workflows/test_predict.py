@@ -426,9 +426,11 @@ def test_a_model_file_maps_several_scenes(scene_factory, tmp_path, model_file, m
     assert names_in(tmp_path / "out") == [
         "a_pred.gpkg",
         "a_pred_options.yaml",
+        "a_pred_report.html",
         "a_pred_scores.tif",
         "b_pred.gpkg",
         "b_pred_options.yaml",
+        "b_pred_report.html",
         "b_pred_scores.tif",
     ]
     assert result.scenes[0].totals[0].area_m2 == pytest.approx(64 * 80, rel=0.01)
@@ -453,7 +455,7 @@ def test_stac_items_are_mapped_by_name(scene_factory, tmp_path, model_file):
     assert [s.raster for s in result.scenes] == [
         tmp_path / n / "TCI.tif" for n in ("S2A_1", "S2B_2")
     ]
-    assert names_in(tmp_path / "out")[::2] == ["S2A_1_pred.gpkg", "S2B_2_pred.gpkg"]
+    assert names_in(tmp_path / "out")[::3] == ["S2A_1_pred.gpkg", "S2B_2_pred.gpkg"]
     items.write_text(json.dumps(features[0]))
     with pytest.raises(OutputError, match=r"items\.geojson is one of the inputs"):
         predict(options_for(model_file, items, out=str(items), asset="visual", overwrite=True))
@@ -471,7 +473,8 @@ def test_scenes_that_cannot_be_mapped_do_not_stop_the_others(
     assert [scene.raster for scene in result.scenes] == [good]
     assert [failure.raster for failure in result.failures] == [str(deep), str(cut)]
     assert result.exit_code == 3
-    assert names_in(out) == ["good_pred.gpkg", "good_pred_options.yaml"]
+    names = ["good_pred.gpkg", "good_pred_options.yaml", "good_pred_report.html"]
+    assert names_in(out) == names
     said = result.summary()
     assert "Not mapped: 2 of 3 scenes" in said
     assert "deep.tif holds uint16 values" in said

@@ -30,8 +30,11 @@ from geocobot.tiling import Strip
 from geocobot.workflows.examples import Examples
 from geocobot.workflows.overview import Overview, colored, compared
 from geocobot.workflows.picture import Row
+from geocobot.workflows.predict import predict
 from geocobot.workflows.quality import in_words, listed
 from geocobot.workflows.train import train
+
+from .untrained import make_model, options_for
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SIDE_PX = 320
@@ -241,3 +244,47 @@ def test_a_class_raster_is_judged_without_curves(
     text = text_of(result.report)
     assert "none, the map has no scores" in text
     assert "100% is true" in text
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_map_comes_with_a_page_that_shows_it(
+    scene_factory: Callable[..., Path], tmp_path: Path, cut: bool
+) -> None:
+    scene = scene_factory(shape_hw=(130, 90), seed=3)
+    model = make_model(tmp_path / "model.safetensors")
+    bbox = (WEST + 10, NORTH - 120, WEST + 80, NORTH - 5)
+    how = {"threshold": 0.0, "save_scores": False, "save_classes": False}
+    found = predict(options_for(model, scene, tmp_path, **how, **({"bbox": bbox} if cut else {})))
+    (result,) = found.scenes
+    assert result.report == tmp_path / "map_report.html"
+    text = text_of(result.report)
+    for total in result.totals:
+        assert f"{total.name}: {total.polygons:,} polygon" in text
+    assert "Nobody has checked this map" in text
+    assert "map.gpkg" in text
+    assert result.report.stat().st_size < MOST_BYTES
+    assert str(result.report) in result.summary()
+    # A scene that is cut has no picture: what lies outside is not read.
+    assert ('class="swipe"' in result.report.read_text("utf-8")) is not cut
+
+
+def test_a_map_without_a_page_and_one_with_it_are_the_same(
+    scene_factory: Callable[..., Path], tmp_path: Path
+) -> None:
+    scene = scene_factory(shape_hw=(130, 90), seed=3)
+    model = make_model(tmp_path / "model.safetensors")
+    made = []
+    for report in (True, False):
+        out = tmp_path / str(report)
+        (result,) = predict(options_for(model, scene, out, report=report)).scenes
+        assert (result.report is not None) == (out / "map_report.html").is_file() == report
+        made.append([(out / name).read_bytes() for name in ("map_scores.tif", "map_classes.tif")])
+    assert made[0] == made[1]
+
+
+def test_a_map_of_nothing_says_so(scene_factory: Callable[..., Path], tmp_path: Path) -> None:
+    scene = scene_factory(shape_hw=(70, 70))
+    model = make_model(tmp_path / "model.safetensors")
+    (result,) = predict(options_for(model, scene, tmp_path, threshold=1.0)).scenes
+    assert result.report is not None
+    assert "Nothing was found" in text_of(result.report)

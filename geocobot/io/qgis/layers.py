@@ -16,7 +16,7 @@ from geocobot.secrecy import without_secrets
 
 _URL = re.compile(r"https?://|ftp://")
 _DRIVE_PATH = re.compile(r"/vsi|[a-z0-9]+:(?![\\/])", re.IGNORECASE)
-_GEOMETRY_KINDS = {"1": "Line", "2": "Polygon"}
+_GEOMETRY_KINDS = {"0": "Point", "1": "Line", "2": "Polygon"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class ProjectLayer:
             root.set(
                 "geometry", _GEOMETRY_KINDS[self.styles[first].findtext("layerGeometryType", "2")]
             )
-            root.set("labelsEnabled", "0")
+            root.set("labelsEnabled", self.styles[first].get("labelsEnabled", "0"))
         manager = SubElement(root, "map-layer-style-manager", current=first)
         for name, style in self.styles.items():
             entry = SubElement(manager, "map-layer-style", name=name)

@@ -30,6 +30,8 @@ FIELD_STYLES = {
     "perimeter_m": FieldStyle("Perimeter (m)", 1),
     "width_m": FieldStyle("Width (m)", 2),
     "length_m": FieldStyle("Length (m)", 1),
+    "rank": FieldStyle("Look here (1 is first)"),
+    "what": FieldStyle("What it is"),
 }
 """Every attribute that a layer of geocobot may have."""
 

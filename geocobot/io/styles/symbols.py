@@ -14,6 +14,7 @@ SEE_THROUGH, NEARLY_OPAQUE = 96, 200
 _OUTLINE_SHADE = 0.65
 _OUTLINE_MM = 0.4
 _LINE_MM, _CASING_MM = 0.5, 1.0
+_DISC_MM = 3.0
 _WHITE = (255, 255, 255)
 _BAND_ALPHA = 48  # polygons that lie below show the same
 
@@ -62,6 +63,33 @@ def line_symbol(name: str, rgb: Rgb, width_field: str) -> Element:
     ):
         line = _layer(symbol, "SimpleLine", number)
         add_options(line, _stroke(_color(color, 255), str(width_mm), "MM", "round"))
+    return symbol
+
+
+def point_symbol(name: str, rgb: Rgb) -> Element:
+    """A disc with a dark edge, cased in white.
+
+    Args:
+        name: by which the renderer finds it.
+        rgb: 0 to 255.
+    """
+    symbol = _symbol("marker", name)
+    for number, (fill, edge, size_mm) in enumerate(
+        ((_WHITE, _WHITE, _DISC_MM + 2 * _OUTLINE_MM), (rgb, _darker(rgb), _DISC_MM))
+    ):
+        add_options(
+            _layer(symbol, "SimpleMarker", number),
+            (
+                ("name", "circle"),
+                ("color", _color(fill, 255)),
+                ("outline_color", _color(edge, 255)),
+                ("outline_style", "solid"),
+                ("outline_width", str(_OUTLINE_MM)),
+                ("outline_width_unit", "MM"),
+                ("size", str(size_mm)),
+                ("size_unit", "MM"),
+            ),
+        )
     return symbol
 
 

@@ -1,0 +1,196 @@
+"""Where a map is right, false and incomplete, and where to look first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+from pyproj import CRS
+
+from geocobot.classes import ClassSpec
+from geocobot.evaluation.matching import Shapes
+from geocobot.evaluation.objects import Objects
+from geocobot.evaluation.overlay import cores, covered_by_class, near_union, polygon_parts
+
+MOST_PLACES = 100
+"""Places to look at."""
+
+RIM_M = 0.5
+"""Outlines may lie so far to both sides of where they should, without being a place to look at."""
+
+_MOSTLY = 0.5
+_SCHEMA = {"class_id": "int64", "class_name": "str", "what": "str", "area_m2": "float64"}
+
+
+@dataclass(frozen=True)
+class ErrorMap:
+    """What of a map is right and what is not.
+
+    Attributes:
+        right: mapped and labelled (true positive).
+        false: mapped but not labelled (false positive).
+        missed: labelled but not mapped (false negative).
+        places: points, the largest error first.
+
+    All have the columns class_id, class_name, what (in words) and area_m2, `places` also rank,
+    from 1 on.
+    """
+
+    right: gpd.GeoDataFrame
+    false: gpd.GeoDataFrame
+    missed: gpd.GeoDataFrame
+    places: gpd.GeoDataFrame
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What an error is called.
+
+    Attributes:
+        whole: of an object that nothing of its class touches.
+        part: of a part of an object of which another part is right.
+        mixed: where the other side has another class.
+    """
+
+    whole: str
+    part: str
+    mixed: str
+
+    def of(self, name: str, is_part: bool, other: str | None) -> str:
+        """The words for one error."""
+        chosen = self.part if is_part else self.whole
+        return (self.mixed if other else chosen).format(name=name, other=other)
+
+
+_MISSED = _Words("{name} missed", "part of {name} missed", "{name} mapped as {other}")
+_FALSE = _Words(
+    "{name} that is not there", "{name} mapped beyond its label", "{other} mapped as {name}"
+)
+
+
+def map_errors(
+    predicted: Objects,
+    truth: Objects,
+    classes: Sequence[ClassSpec],
+    plane: CRS,
+    crs: CRS,
+    *,
+    area: shapely.Geometry | None = None,
+    most_places: int = MOST_PLACES,
+    rim_m: float = RIM_M,
+) -> ErrorMap:
+    """Lay mapped polygons over labelled ones.
+
+    Class rasters are traced first; where nobody knows the truth, neither side may have a polygon.
+
+    Args:
+        predicted: mapped polygons.
+        truth: labelled polygons, on the same plane.
+        classes: to be judged.
+        plane: on which they lie, in metres.
+        crs: of the result.
+        area: on the plane, where labels are complete: what lies outside is cut off both; None for
+            everywhere.
+        most_places: how many places to look at.
+        rim_m: how far outlines may differ to both sides: what is nowhere wider than twice that is
+            no place to look at, and neither are the narrow ends of what is.
+    """
+    mapped, labelled = (_in_area(side, area) for side in (predicted, truth))
+    right, false, missed = [], [], []
+    for spec in classes:
+        p, t = (side.polygons[side.classes == spec.number] for side in (mapped, labelled))
+        over_p, over_t = near_union(p, t), near_union(t, p)
+        found, _ = polygon_parts(shapely.intersection(p, over_p))
+        right.append(_frame(spec, found, [f"{spec.name} found"] * len(found), plane))
+        missed.append(_errors(spec, (t, over_t), mapped, classes, words=_MISSED, plane=plane))
+        false.append(_errors(spec, (p, over_p), labelled, classes, words=_FALSE, plane=plane))
+    frames = [pd.concat(part, ignore_index=True) for part in (right, false, missed)]
+    places = _places(frames[2], frames[1], most_places, rim_m)
+    done = (f.drop(columns="is_mixed", errors="ignore").to_crs(crs) for f in (*frames, places))
+    return ErrorMap(*done)
+
+
+def _errors(
+    spec: ClassSpec,
+    own: tuple[Shapes, Shapes],
+    opposite: Objects,
+    classes: Sequence[ClassSpec],
+    *,
+    words: _Words,
+    plane: CRS,
+) -> gpd.GeoDataFrame:
+    """What polygons of a class cover and those of the other side do not; `own` are both."""
+    polygons, same = own
+    parts, owner = polygon_parts(shapely.difference(polygons, same))
+    shared_m2 = shapely.area(shapely.intersection(polygons, same))
+    is_part = (shared_m2 > 0)[owner]
+    others = [other for other in classes if other.number != spec.number]
+    numbers = np.array([other.number for other in others], dtype=np.int64)
+    shares = covered_by_class(parts, opposite.polygons, opposite.classes, numbers)
+    is_mixed = np.asarray((shares > _MOSTLY).any(axis=1), dtype=np.bool_)
+    most = shares.argmax(axis=1).tolist() if others else [0] * len(parts)
+    what = [
+        words.of(spec.name, part, others[k].name if mixed else None)
+        for part, mixed, k in zip(is_part.tolist(), is_mixed.tolist(), most, strict=True)
+    ]
+    return _frame(spec, parts, what, plane, is_mixed=is_mixed)
+
+
+def _places(
+    missed: gpd.GeoDataFrame, false: gpd.GeoDataFrame, most: int, rim_m: float
+) -> gpd.GeoDataFrame:
+    """The largest errors as points."""
+    # What was taken for another class is missed there and false here: one place is enough.
+    errors = pd.concat([missed, false[~false["is_mixed"].astype(bool)]], ignore_index=True)
+    wide, owner = cores(np.asarray(errors.geometry.array), rim_m, most)
+    area_m2 = shapely.area(wide)
+    west, south, _, _ = shapely.bounds(wide).reshape(-1, 4).T
+    order = np.lexsort((south, west, -area_m2))[:most]
+    found = errors.iloc[owner[order]].reset_index(drop=True)
+    area_m2 = area_m2[order]
+    found["area_m2"] = area_m2
+    found["what"] = [f"{w}: {_size(a)}" for w, a in zip(found["what"], area_m2, strict=True)]
+    found.insert(0, "rank", np.arange(1, len(found) + 1))
+    points = gpd.GeoSeries(shapely.point_on_surface(wide[order]), crs=missed.crs)
+    return found.set_geometry(points)
+
+
+def _size(area_m2: float) -> str:
+    """An area in words."""
+    digits = 0 if area_m2 >= 10 else 1
+    return f"{area_m2:,.{digits}f} m²"
+
+
+def _in_area(objects: Objects, area: shapely.Geometry | None) -> Objects:
+    """Objects without what lies outside of an area."""
+    if area is None or not len(objects):
+        return objects
+    shapely.prepare(area)
+    polygons = objects.polygons.copy()
+    cut = ~shapely.contains_properly(area, polygons)
+    polygons[cut] = shapely.intersection(polygons[cut], area)
+    parts, owner = polygon_parts(polygons)
+    return Objects(parts, objects.classes[owner])
+
+
+def _frame(
+    spec: ClassSpec,
+    parts: Shapes,
+    what: Sequence[str],
+    plane: CRS,
+    **more: npt.NDArray[np.bool_],
+) -> gpd.GeoDataFrame:
+    """Polygons of a class with their attributes."""
+    columns: Mapping[str, object] = {
+        "class_id": spec.number,
+        "class_name": spec.name,
+        "what": pd.Series(what, dtype="str"),
+        "area_m2": shapely.area(parts),
+    }
+    frame = gpd.GeoDataFrame({**columns, **more}, geometry=list(parts), crs=plane)
+    return frame.astype({**_SCHEMA, **dict.fromkeys(more, "bool")})

@@ -1,0 +1,94 @@
+"""Which mapped object is which labelled one: overlaps, and one-to-one matches among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+Shapes = npt.NDArray[np.object_]
+Indices = npt.NDArray[np.int64]
+
+_TOUCHING = 1e-9
+"""Polygons that share less of the smaller one's area than this touch, and do not overlap."""
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Pairs of a mapped and a labelled polygon that overlap.
+
+    Attributes:
+        predicted: (M,) which mapped one.
+        truth: (M,) which labelled one.
+        iou: (M,) area that both cover, divided by what either covers.
+        place: (M, 2) west and south end of what both cover: settles ties whatever the order.
+    """
+
+    predicted: Indices
+    truth: Indices
+    iou: npt.NDArray[np.float64]
+    place: npt.NDArray[np.float64]
+
+    @classmethod
+    def between(cls, predicted: Shapes, truth: Shapes) -> Overlaps:
+        """All pairs that overlap.
+
+        Args:
+            predicted: (P,) valid polygons on a plane.
+            truth: (T,) valid polygons on the same plane.
+        """
+        if not len(predicted) or not len(truth):
+            none = np.empty(0, dtype=np.int64)
+            return cls(none, none, np.empty(0), np.empty((0, 2)))
+        left, right = shapely.STRtree(truth).query(predicted, predicate="intersects")
+        shared = shapely.intersection(predicted[left], truth[right])
+        shared_area = shapely.area(shared)
+        areas = shapely.area(predicted)[left], shapely.area(truth)[right]
+        real = shared_area > _TOUCHING * np.minimum(*areas)
+        iou = shared_area[real] / (areas[0] + areas[1] - shared_area)[real]
+        return cls(left[real], right[real], iou, shapely.bounds(shared[real])[:, :2])
+
+    def taken(self, chosen: npt.NDArray[np.bool_] | Indices) -> Overlaps:
+        """Some of the pairs."""
+        return Overlaps(
+            self.predicted[chosen], self.truth[chosen], self.iou[chosen], self.place[chosen]
+        )
+
+
+def match(overlaps: Overlaps, scores: npt.NDArray[np.float64] | None = None) -> Indices:
+    """Choose pairs, none of whose polygons is in another chosen pair.
+
+    With scores as in COCO: the best scored polygon first, each takes what it overlaps most of what
+    is left. Without: the pair that overlaps most first. Ties do not depend on the order.
+
+    Args:
+        overlaps: pairs that may match.
+        scores: (P,) of the mapped polygons, or None.
+
+    Returns:
+        Which pairs match, in the order in which they were chosen.
+    """
+    keys: list[npt.NDArray[Any]] = [overlaps.place[:, 1], overlaps.place[:, 0], -overlaps.iou]
+    if scores is not None:
+        # Of mapped polygons with the same score, that with the largest overlap comes first.
+        best = np.zeros(len(scores))
+        np.maximum.at(best, overlaps.predicted, overlaps.iou)
+        keys += [overlaps.predicted, -best[overlaps.predicted], -scores[overlaps.predicted]]
+    order = np.lexsort(keys)
+    taken: tuple[set[int], set[int]] = (set(), set())
+    chosen = []
+    pairs = zip(
+        order.tolist(),
+        overlaps.predicted[order].tolist(),
+        overlaps.truth[order].tolist(),
+        strict=True,
+    )
+    for pair, predicted, truth in pairs:
+        if predicted not in taken[0] and truth not in taken[1]:
+            taken[0].add(predicted)
+            taken[1].add(truth)
+            chosen.append(pair)
+    return np.array(chosen, dtype=np.int64)
