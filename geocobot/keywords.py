@@ -193,6 +193,7 @@ class EvaluateKeywords(TypedDict, total=False):
     area: Paths | None
     out: PathLike | None
     overwrite: bool
+    objects: bool
     labels_layer: str | None
     labels_crs: str | None
     line_width: float | None

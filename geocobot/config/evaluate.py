@@ -40,6 +40,12 @@ class EvaluateOptions:
     )
     overwrite: bool = option("Replace an existing evaluation.", False, short="-f")
 
+    objects: bool = option(
+        "Also compare objects and centerlines one by one, which are all held in memory.",
+        True,
+        flag="--objects/--no-objects",
+    )
+
     labels_layer: str | None = repeated(InputOptions, "labels_layer")
     labels_crs: str | None = repeated(InputOptions, "labels_crs")
     line_width: float | None = repeated(InputOptions, "line_width")

@@ -169,3 +169,23 @@ def read_lengths(polygons: Path) -> pd.DataFrame:
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
     return frame.reindex(columns=columns)  # a GeoJSON without features has no columns
+
+
+def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
+    """The centerlines beside polygons, with the column class_name; None where there are none.
+
+    Raises:
+        UnreadableFileError: they cannot be read any more.
+    """
+    path = centerlines_beside(polygons) or Path(polygons)
+    if not path.is_file():
+        return None
+    try:
+        if path.suffix.lower() == ".parquet":
+            return gpd.read_parquet(path, columns=["class_name", "geometry"])
+        layer = centerlines_layer(polygons) if path == Path(polygons) else None
+        if layer is not None and layer not in pyogrio.list_layers(path)[:, 0]:
+            return None
+        return pyogrio.read_dataframe(path, layer=layer, columns=["class_name"])
+    except _READ_ERRORS as error:
+        raise unreadable(path, error) from error

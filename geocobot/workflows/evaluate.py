@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,10 @@ from geocobot.classes import IGNORE
 from geocobot.config import EvaluateOptions
 from geocobot.errors import ConfigError, EmptyLabelsError
 from geocobot.evaluation.blocks import MAX_BLOCKS, BlockPlan
+from geocobot.evaluation.error_map import ErrorMap
 from geocobot.evaluation.judge import PixelJudge, PixelReport
+from geocobot.evaluation.numbers import as_numbers
+from geocobot.io.error_map import write_error_map
 from geocobot.io.output import check_output_folder, new_folder
 from geocobot.io.quicklook import Sampling, quicklook
 from geocobot.io.unfinished import write_text
@@ -23,13 +26,15 @@ from geocobot.progress import Progress, SilentProgress
 from geocobot.secrecy import without_secrets
 from geocobot.settings import check_limits, to_yaml
 from geocobot.workflows.evaluate_report import Pictures, write_evaluate_report
-from geocobot.workflows.evaluate_result import EvaluateResult, Part
+from geocobot.workflows.evaluate_result import EvaluateResult
 from geocobot.workflows.judged import Judged, open_judged
+from geocobot.workflows.judged_objects import compare_objects
 from geocobot.workflows.overview import Overview
 
 _LOG = logging.getLogger("geocobot.workflows")
 
 FIGURES_NAME, OPTIONS_NAME, REPORT_NAME = "evaluation.json", "options.yaml", "report.html"
+ERRORS_NAME = "errors.gpkg"
 
 _FEW_BLOCKS = 20
 
@@ -55,6 +60,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     pixels, unpredicted_px = _judge_pixels(
         judged, options, progress or SilentProgress(), (truth, prediction)
     )
+    compared = compare_objects(judged) if options.objects else None
     result = EvaluateResult(
         prediction=Path(options.pred),
         kind=judged.mapped.kind,
@@ -65,19 +71,15 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
         classes=judged.matching.classes,
         pixels=pixels,
         unpredicted_px=unpredicted_px,
-        objects=_judge_objects(judged),
+        objects=None if compared is None else compared.report,
         seconds=time.perf_counter() - started,
     )
     _tell_of_doubts(result, judged)
     if options.out is None:
         return result
     pictures = Pictures(truth, prediction, _picture(judged, truth.sampling))
-    return _write(result, pictures, options, Path(options.out))
-
-
-def _judge_objects(judged: Judged) -> Part | None:  # noqa: ARG001 # what objects are found from
-    """Figures of objects and lines, where map and labels have any: the place to add them."""
-    return None
+    errors = None if compared is None else compared.errors
+    return _write(result, pictures, errors, options, Path(options.out))
 
 
 def _picture(judged: Judged, sampling: Sampling) -> npt.NDArray[np.uint8] | None:
@@ -171,7 +173,11 @@ def _tell_of_doubts(result: EvaluateResult, judged: Judged) -> None:
 
 
 def _write(
-    result: EvaluateResult, pictures: Pictures, options: EvaluateOptions, folder: Path
+    result: EvaluateResult,
+    pictures: Pictures,
+    errors: ErrorMap | None,
+    options: EvaluateOptions,
+    folder: Path,
 ) -> EvaluateResult:
     """Write the folder.
 
@@ -179,13 +185,29 @@ def _write(
         OutputError: it cannot be written.
     """
     figures, config, report = (folder / n for n in (FIGURES_NAME, OPTIONS_NAME, REPORT_NAME))
-    result = replace(result, folder=folder, figures=figures, config=config, report=report)
-    text = json.dumps(asdict(result), indent=1, default=str, ensure_ascii=False, allow_nan=False)
+    error_map = folder / ERRORS_NAME
+    result = replace(
+        result,
+        folder=folder,
+        figures=figures,
+        config=config,
+        report=report,
+        error_map=None if errors is None else error_map,
+    )
+    found = as_numbers(result)
+    text = json.dumps(found, indent=1, default=str, ensure_ascii=False, allow_nan=False)
     with new_folder(folder, overwrite=options.overwrite, marker=FIGURES_NAME) as temporary:
         write_text(temporary / FIGURES_NAME, without_secrets(text), figures)
         write_text(temporary / OPTIONS_NAME, to_yaml(options), config)
         page = temporary / REPORT_NAME
         write_evaluate_report(page, result, pictures, to_yaml(options), report)
-        if result.objects is not None:
-            result.objects.write(temporary)
+        if errors is not None:
+            write_error_map(
+                error_map,
+                right=errors.right,
+                false=errors.false,
+                missed=errors.missed,
+                places=errors.places,
+                unfinished=temporary / ERRORS_NAME,
+            )
     return result

@@ -21,6 +21,7 @@ from geocobot.report.page import (
     paragraph,
     points,
     swatch,
+    table,
     write_page,
 )
 from geocobot.report.pictures import embedded, image, swipe
@@ -37,6 +38,12 @@ from geocobot.workflows.quality import (
 )
 
 _MOST_LINES = 6
+_OBJECT_TERMS = (
+    "An object counts as found where it shares half of what it and its label cover together (IoU "
+    "0.5), one to one; F1 by overlap is the mean from 0.5 to 0.95. PQ: panoptic quality, SQ x RQ. "
+    "Completeness, correctness: share of the labelled, and of the mapped length, within 4 m of the "
+    "other; APLS: likeness of the ways that the roads offer."
+)
 _FEW_BLOCKS = 20
 
 
@@ -73,7 +80,10 @@ def write_evaluate_report(
     names = listed([spec.name for spec in result.classes])
     pixels = result.pixels
     tables = figures_table(pixels) + confusion_table(pixels, result.classes)
-    objects = "" if result.objects is None else code("\n".join(result.objects.lines()))
+    objects = ""
+    if result.objects is not None:
+        objects = "".join(table(rows[0], rows[1:]) for rows in result.objects.tables())
+        objects += paragraph(f"{result.objects.left_out()} {_OBJECT_TERMS}", "quiet")
     sections = [
         Section("Map", _map(pictures)),
         Section("Results", tables),
@@ -172,6 +182,7 @@ def _making(result: EvaluateResult) -> str:
             "Thresholds": ", ".join(f"{c.name} {c.threshold:.3g}" for c in result.classes)
             if result.pixels.curves
             else "none, the map has no scores",
+            **({} if result.error_map is None else {"Errors in QGIS": result.error_map.name}),
             "Time": f"{result.seconds:.1f} s",
             "Versions": f"geocobot {__version__}, Python {platform.python_version()}",
         }

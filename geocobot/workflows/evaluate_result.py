@@ -5,25 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from geocobot.classes import ClassSpec
 from geocobot.evaluation.blocks import Interval
 from geocobot.evaluation.boundaries import ClassBoundary
 from geocobot.evaluation.judge import PixelReport
+from geocobot.workflows.object_report import ObjectReport
 from geocobot.workflows.predicted import MapKind
 
 _MOST_COLUMNS = 9
-
-
-class Part(Protocol):
-    """A part of an evaluation beyond pixels: a frozen dataclass of figures."""
-
-    def lines(self) -> list[str]:
-        """The figures for people."""
-
-    def write(self, folder: Path) -> None:
-        """Write files of its own into the folder of the evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +36,7 @@ class EvaluateResult:
         figures: JSON with all of this, in the folder.
         config: the options that gave it, in the folder.
         report: page that shows it, in the folder.
+        error_map: GeoPackage of what is right, false and missed, in the folder.
         seconds: wall time.
     """
 
@@ -58,11 +49,12 @@ class EvaluateResult:
     classes: tuple[ClassSpec, ...]
     pixels: PixelReport
     unpredicted_px: int
-    objects: Part | None = None
+    objects: ObjectReport | None = None
     folder: Path | None = None
     figures: Path | None = None
     config: Path | None = None
     report: Path | None = None
+    error_map: Path | None = None
     seconds: float = 0.0
 
     def summary(self) -> str:
@@ -82,10 +74,10 @@ class EvaluateResult:
             *_confusion_lines(self.pixels, self.classes),
             *_boundary_lines(self.pixels.boundaries),
             *_score_lines(self.pixels, self.classes),
-            *([] if self.objects is None else self.objects.lines()),
+            *_object_lines(self.objects),
         ]
-        if self.report is not None:
-            lines.append(f"Report: {self.report}")
+        written = {"Report": self.report, "Errors": self.error_map}
+        lines += [f"{name}: {path}" for name, path in written.items() if path is not None]
         return "\n".join(lines)
 
 
@@ -186,6 +178,14 @@ def _score_lines(report: PixelReport, classes: Sequence[ClassSpec]) -> list[str]
         for spec, curve, calibration in zip(classes, report.curves, report.calibration, strict=True)
     ]
     return _table(rows)
+
+
+def _object_lines(report: ObjectReport | None) -> list[str]:
+    """Figures of objects and lines."""
+    if report is None:
+        return []
+    lines = [line for rows in report.tables() for line in _table(rows)]
+    return [*lines, f"  {report.left_out()}"] if report.left_out() else lines
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -23,8 +23,8 @@ from geocobot.tracing.polygonize import CleanOptions, polygonize
 
 CLASSES = name_classes(["road", "roof"])
 PIXEL_M = 2.0
-GRID = GeoGrid(CRS.from_epsg(3035), Affine(PIXEL_M, 0, 4_321_000, 0, -PIXEL_M, 3_210_000), (7, 9))
-"""An equal-area projection near its middle: a pixel is as large on the map as on the ground."""
+GRID = GeoGrid(CRS.from_epsg(3035), Affine(PIXEL_M, 0, 4_400_000, 0, -PIXEL_M, 3_300_000), (7, 9))
+"""In an equal-area projection: a pixel is as large on the map as on the ground."""
 
 rasters = hnp.arrays(np.uint8, GRID.shape, elements=st.integers(0, 2))
 

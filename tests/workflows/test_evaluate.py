@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -30,6 +30,7 @@ from geocobot.tiling import Strip
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SHAPE = (600, 220)
+ERRORS = ("look_here_first", "false_negative", "false_positive", "true_positive")
 CLASSES = tuple(
     replace(spec, threshold=threshold)
     for spec, threshold in zip(name_classes(["roof", "road"]), (0.4, 0.6), strict=True)
@@ -282,30 +283,59 @@ def test_the_folder_holds_all_figures_and_the_options_that_gave_them(scores, lab
     with pytest.raises(OutputError, match="judged exists already"):
         geocobot.evaluate(**how)
     geocobot.evaluate(**how, overwrite=True)
-    names = ["evaluation.json", "options.yaml", "report.html"]
+    names = ["errors.gpkg", "evaluation.json", "options.yaml", "report.html"]
     assert sorted(path.name for path in out.iterdir()) == names
 
 
-@dataclass(frozen=True)
-class Houses:
-    """A part beyond pixels."""
-
-    found: int
-
-    def lines(self):
-        return [f"Houses found: {self.found}"]
-
-    def write(self, folder):
-        (folder / "houses.txt").write_text(str(self.found))
-
-
-def test_parts_beyond_pixels_are_shown_and_written(scores, labels, tmp_path, monkeypatch):
-    monkeypatch.setattr("geocobot.workflows.evaluate._judge_objects", lambda judged: Houses(7))
+def test_objects_are_counted_and_errors_laid_out(scores, labels, tmp_path):
     out = tmp_path / "judged"
     result = geocobot.evaluate(pred=scores, labels=labels, class_field="kind", out=out)
-    assert "Houses found: 7" in result.summary()
-    assert json.loads((out / "evaluation.json").read_text())["objects"] == {"found": 7}
-    assert (out / "houses.txt").read_text() == "7"
+    roads, roofs = result.objects.objects.classes
+    assert (roads.name, roofs.name) == ("road", "roof")
+    half = roofs.by_iou[0]
+    assert half.found + half.missed + result.objects.objects.truth_left_out >= len(ROOFS) - 3
+    figures = json.loads((out / "evaluation.json").read_text())["objects"]["objects"]
+    assert figures["classes"][1]["by_iou"][0]["found"] == half.found
+    assert figures["classes"][1]["by_iou"][0]["f1"] == pytest.approx(half.f1)
+    assert figures["classes"][1]["sizes"][-1]["high_m2"] is None
+    assert result.objects.lines is None
+    layers = {name: gpd.read_file(out / "errors.gpkg", layer=name) for name in ERRORS}
+    missed = TRUTH[:, :] > 0
+    steps = made_steps()
+    found = classify_steps(steps, CLASSES)
+    mapped = np.select([found == 1, found == 2], [2, 1], 0)
+    judged = found != IGNORE
+    right = ((mapped == TRUTH) & missed & judged).sum()
+    assert layers["true_positive"].area_m2.sum() == pytest.approx(right, rel=2e-3)
+    wrong = ((mapped != TRUTH) & (mapped > 0) & judged).sum()
+    assert layers["false_positive"].area_m2.sum() == pytest.approx(wrong, rel=2e-3)
+    left = ((mapped != TRUTH) & missed & judged).sum()
+    assert layers["false_negative"].area_m2.sum() == pytest.approx(left, rel=2e-3)
+    ranks = layers["look_here_first"]["rank"].tolist()
+    assert ranks == list(range(1, len(ranks) + 1))
+    assert "Objects" in result.summary()
+    assert f"Errors: {out / 'errors.gpkg'}" in result.summary()
+
+
+def test_objects_are_left_alone_where_nobody_wants_them(scores, labels, tmp_path):
+    how = {"pred": scores, "labels": labels, "class_field": "kind", "objects": False}
+    result = geocobot.evaluate(**how, out=tmp_path / "judged")
+    assert result.objects is result.error_map is None
+    assert not (tmp_path / "judged" / "errors.gpkg").exists()
+
+
+def test_touching_objects_of_a_file_stay_two(labels_factory, scene_factory, tmp_path):
+    roofs = [at(20, 20), at(60, 20), at(20, 120)]
+    with ClassWriter(tmp_path / "classes.tif", GRID, CLASSES[:1]) as sink:
+        sink.write(0, rasterize(roofs, SHAPE, transform=GRID.transform, dtype="uint8"))
+    truth = labels_factory(roofs)
+    drawn = labels_factory(roofs, name="drawn.gpkg", class_name=["roof"] * 3)
+    how = {"labels": truth, "raster": scene_factory(shape_hw=SHAPE)}
+    apart = geocobot.evaluate(pred=drawn, **how).objects.objects.classes[0].by_iou[0]
+    assert (apart.found, apart.false, apart.missed) == (3, 0, 0)
+    merged = geocobot.evaluate(pred=tmp_path / "classes.tif", labels=truth)
+    merged = merged.objects.objects.classes[0].by_iou[0]
+    assert (merged.found, merged.false, merged.missed) == (2, 0, 1)
 
 
 def test_a_run_of_a_training_is_never_replaced(scores, labels, tmp_path):
