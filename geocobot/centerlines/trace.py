@@ -13,10 +13,11 @@ from geocobot.centerlines.attributes import as_frame
 from geocobot.centerlines.cleaning import clean_lines
 from geocobot.centerlines.gaps import Gap, GapFinder, bridge
 from geocobot.centerlines.joining import Joiner
-from geocobot.centerlines.lines import Line, reduce_chains
+from geocobot.centerlines.lines import Lines
 from geocobot.centerlines.network import Network
 from geocobot.centerlines.paths import TANGENT_PX, Paths, follow, tangents
 from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions, prune_spurs
+from geocobot.centerlines.reducing import reduce_chains
 from geocobot.centerlines.sections import measure_sections
 from geocobot.centerlines.shaping import shape_lines
 from geocobot.centerlines.thinning import REACH_PX, thin
@@ -123,7 +124,7 @@ class CenterlineTracer:
         self._rows_at_once = rows or fitting
         self._sizes = RowSizes(grid)
         self._joiner = Joiner()
-        self._lines: list[Line] = []
+        self._lines: list[Lines] = []
         self._gaps: list[Gap] = []
         self._finder = None
         if options.bridge_gaps_m > 0:
@@ -148,7 +149,7 @@ class CenterlineTracer:
 
     def finish(self) -> gpd.GeoDataFrame:
         """The centerlines, with the columns of `attributes.COLUMNS`; empty where there are none."""
-        network = Network(self._lines)
+        network = Network(Lines.joined(self._lines))
         prune_spurs(network)
         join_junctions(network)
         bridge(network, self._gaps, self._sizes)
@@ -164,7 +165,7 @@ class CenterlineTracer:
         window = self._kept.between(self._first - _BEYOND, end + _BEYOND)
         labels = window.labels.copy()
         labels[np.isin(labels, self._unwanted)] = 0
-        lines = thin(labels)
+        lines, _ = thin(labels)
         paths = follow(lines, self._first - window.row_off, end - window.row_off)
         own = labels[paths.row, paths.col]
         sections = measure_sections(
@@ -175,7 +176,7 @@ class CenterlineTracer:
             is_end=paths.degree == 1,
             row_off=window.row_off,
         )
-        self._lines += reduce_chains([*self._joiner.add(paths, sections, own)], self._sizes)
+        self._lines.append(reduce_chains(self._joiner.add(paths, sections, own), self._sizes))
         if self._finder is not None:
             row = paths.row + window.row_off
             is_end = (paths.degree == 1) & (row >= self._first) & (row < end)
