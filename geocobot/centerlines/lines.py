@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.centerlines.ragged import elements, offsets_of
+from geocobot.centerlines.ragged import elements, offsets_of, owners, totals
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Lines:
         xy: (M, 2) points of all lines, one after the other.
         offsets: (N + 1,) where the lines begin and end.
         radius: (N, 3)
+        reach: (N, 2) how far around the nodes at its ends a line is drawn by these, and not by
+            where it leads.
         score_sum: (N,)
         score_n: (N,)
         width_sum: (N,)
@@ -67,6 +69,7 @@ class Lines:
     xy: npt.NDArray[np.float64]
     offsets: npt.NDArray[np.int64]
     radius: npt.NDArray[np.float64]
+    reach: npt.NDArray[np.float64]
     score_sum: npt.NDArray[np.float64]
     score_n: npt.NDArray[np.int64]
     width_sum: npt.NDArray[np.float64]
@@ -95,10 +98,25 @@ class Lines:
             np.empty((0, 2)),
             np.zeros(1, np.int64),
             np.empty((0, 3)),
+            np.empty((0, 2)),
             np.empty(0),
             np.empty(0, np.int64),
             np.empty(0),
             np.empty(0, np.int64),
+        )
+
+    @classmethod
+    def of(cls, lines: Sequence[Line], reach: Sequence[tuple[float, float]]) -> Self:
+        """Lines that are apart, and how far they are drawn by their nodes."""
+        if not lines:
+            return cls.none()
+        named = {name: [getattr(line, name) for line in lines] for name in _OF_LINE}
+        like = cls.none()
+        return cls(
+            xy=np.concatenate([line.xy for line in lines]),
+            offsets=offsets_of(np.array([len(line.xy) for line in lines])),
+            reach=np.array(reach),
+            **{name: np.array(v, getattr(like, name).dtype) for name, v in named.items()},
         )
 
     def take(self, index: npt.NDArray[np.int64]) -> Self:
@@ -107,18 +125,35 @@ class Lines:
         named = {name: getattr(self, name)[index] for name in _BY_LINE}
         return type(self)(xy=self.xy[points], offsets=offsets, **named)
 
+    def ordered(self) -> Self:
+        """The same, in an order that does not depend on the one that they came in."""
+        second = self.offsets[:-1] + 1
+        sums = totals(self.xy.sum(axis=1), owners(self.offsets), len(self))
+        keys = (sums, *self.xy[second].T, self.score_n, *self.nodes.T[::-1], self.class_number)
+        return self.take(np.lexsort(keys))
+
+    def closed(self, which: npt.NDArray[np.bool_]) -> Self:
+        """The same, some of them (N,) with their last point before their first as well."""
+        lengths = np.diff(self.offsets) + which
+        offsets = offsets_of(lengths)
+        xy = np.empty((offsets[-1], 2))
+        is_new = np.zeros(len(xy), dtype=bool)
+        is_new[offsets[:-1][which]] = True
+        xy[~is_new] = self.xy
+        xy[is_new] = self.xy[self.offsets[1:][which] - 1]
+        return replace(self, xy=xy, offsets=offsets)
+
     def lengths_px(self) -> npt.NDArray[np.float64]:
         """Length (N,) of each in pixels."""
         step = np.zeros(len(self.xy))
         step[1:] = np.hypot(*np.diff(self.xy, axis=0).T)
         step[self.offsets[:-1]] = 0
-        line = np.repeat(np.arange(len(self)), np.diff(self.offsets))
-        return np.bincount(line, weights=step, minlength=len(self))
+        return totals(step, owners(self.offsets), len(self))
 
     def __iter__(self) -> Iterator[Line]:
         """One by one."""
         offsets = self.offsets.tolist()
-        columns = (getattr(self, name).tolist() for name in _BY_LINE)
+        columns = (getattr(self, name).tolist() for name in _OF_LINE)
         for i, (number, nodes, is_ring, radius, *rest) in enumerate(zip(*columns, strict=True)):
             xy = self.xy[offsets[i] : offsets[i + 1]]
             yield Line(number, (nodes[0], nodes[1]), is_ring, xy, tuple(radius), *rest)
@@ -129,11 +164,20 @@ _BY_LINE = (
     "nodes",
     "is_ring",
     "radius",
+    "reach",
     "score_sum",
     "score_n",
     "width_sum",
     "width_n",
 )
+_OF_LINE = tuple(name for name in _BY_LINE if name != "reach")
+
+
+def nodes_of(lines: Lines) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The nodes of lines (N, 2), from 0 on, and how many lines end at each (K,)."""
+    found, node = np.unique(lines.nodes.ravel(), return_inverse=True)
+    node = node.reshape(-1, 2)
+    return node, np.bincount(node[~lines.is_ring].ravel(), minlength=found.size)
 
 
 def shortened(

@@ -35,4 +35,4 @@ def totals(
     values: npt.NDArray[Any], owner: npt.NDArray[np.int64], n: int
 ) -> npt.NDArray[np.float64]:
     """Sum of the values (M,) of each list (n,), always in their order."""
-    return np.bincount(owner, weights=values, minlength=n)
+    return np.bincount(owner, weights=values, minlength=n).astype(np.float64, copy=False)

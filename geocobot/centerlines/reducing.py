@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geocobot.centerlines.courses import leaving
 from geocobot.centerlines.joining import Chains
 from geocobot.centerlines.lines import Lines
 from geocobot.centerlines.ragged import elements, offsets_of, owners, places, totals
@@ -65,6 +66,7 @@ def _reduced(chains: Chains, sizes: RowSizes) -> Lines:
         xy=simple,
         offsets=offsets_of(np.bincount(line, minlength=n)),
         radius=np.column_stack([sections.radius[ends], mean]),
+        reach=sections.radius[ends].astype(np.float64),
         score_sum=totals(sections.score, owner, n),
         score_n=length,
         width_sum=width_sum,
@@ -190,15 +192,6 @@ def _cut(
     outer = np.minimum(inner + 1, lengths - 1)
     before, after = end + inwards * inner, end + inwards * outer
     return after, leaving(xy[before], xy[after], xy[end], radius)
-
-
-def leaving(inside: Points, outside: Points, center: Points, radius: Points) -> Points:
-    """Where stretches from within circles to beyond leave them: |p + t d| = radius; (N, 2)."""
-    p, d = inside - center, outside - inside
-    pd, dd = (p * d).sum(axis=1), (d * d).sum(axis=1)
-    root = np.sqrt(np.maximum(pd * pd - dd * ((p * p).sum(axis=1) - radius**2), 0.0))
-    t = np.minimum((root - pd) / np.where(dd > 0, dd, 1.0), 1.0)
-    return np.asarray(inside + np.where(dd > 0, t, 0.0)[:, None] * d)
 
 
 def _shifts(chains: Chains) -> Points:

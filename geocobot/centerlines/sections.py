@@ -237,8 +237,14 @@ class _Rays:
 
     def take(self, index: npt.NDArray[np.int64]) -> _Rays:
         """Some of them."""
-        each = (self.own, self.row, self.col, self.down, self.right)
-        return _Rays(self.labels, *(values[index] for values in each))
+        return _Rays(
+            self.labels,
+            self.own[index],
+            self.row[index],
+            self.col[index],
+            self.down[index],
+            self.right[index],
+        )
 
     def ways_out(
         self, start: npt.NDArray[np.float64], most_px: float

@@ -53,7 +53,10 @@ def thin(labels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], npt.NDAr
 
 def _numbers(labels: npt.NDArray[np.uint8]) -> list[int]:
     """The classes that there are."""
-    return [int(n) for n in np.flatnonzero(np.bincount(labels.ravel(), minlength=1)) if n > 0]
+    is_there = np.zeros(256, dtype=bool)
+    is_there[labels.ravel()] = True
+    is_there[0] = False
+    return np.flatnonzero(is_there).tolist()
 
 
 class _Plane:

@@ -16,10 +16,11 @@ from geocobot.centerlines.joining import Joiner
 from geocobot.centerlines.lines import Lines
 from geocobot.centerlines.network import Network
 from geocobot.centerlines.paths import TANGENT_PX, Paths, follow, tangents
-from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions, prune_spurs
+from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions
 from geocobot.centerlines.reducing import reduce_chains
 from geocobot.centerlines.sections import measure_sections
 from geocobot.centerlines.shaping import shape_lines
+from geocobot.centerlines.spurs import prune_spurs
 from geocobot.centerlines.thinning import REACH_PX, thin
 from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
@@ -149,15 +150,16 @@ class CenterlineTracer:
 
     def finish(self) -> gpd.GeoDataFrame:
         """The centerlines, with the columns of `attributes.COLUMNS`; empty where there are none."""
-        network = Network(Lines.joined(self._lines))
-        prune_spurs(network)
-        join_junctions(network)
-        bridge(network, self._gaps, self._sizes)
-        drop_blobs(network)
-        drop_small(network, self._sizes, self._options.min_area_m2)
-        shaped = shape_lines(network, self._sizes, self._options.simplify_m)
-        geometry, source = clean_lines(shaped)
-        frame = as_frame(geometry, [shaped.lines[i] for i in source], self._grid, self._classes)
+        lines = prune_spurs(Lines.joined(self._lines).ordered())
+        lines = join_junctions(lines)
+        if self._gaps:
+            network = Network(lines)
+            bridge(network, self._gaps, self._sizes)
+            lines = network.as_lines()
+        lines = drop_small(drop_blobs(lines), self._sizes, self._options.min_area_m2)
+        shapes = shape_lines(lines, self._sizes, self._options.simplify_m)
+        geometry, source = clean_lines(len(lines), shapes)
+        frame = as_frame(geometry, lines.take(source), self._grid, self._classes)
         return frame if self._has_scores else frame.assign(score=np.nan)
 
     def _trace(self, end: int) -> None:
