@@ -15,7 +15,7 @@ from geocobot.centerlines.gaps import Gap, GapFinder, bridge
 from geocobot.centerlines.joining import Joiner
 from geocobot.centerlines.lines import Lines
 from geocobot.centerlines.network import Network
-from geocobot.centerlines.paths import TANGENT_PX, Paths, follow, tangents
+from geocobot.centerlines.paths import TANGENT_PX, Paths, directions, follow
 from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions
 from geocobot.centerlines.reducing import reduce_chains
 from geocobot.centerlines.sections import measure_sections
@@ -174,7 +174,7 @@ class CenterlineTracer:
             labels,
             window.scores_at(paths, own, self._classes),
             np.stack([paths.row, paths.col], axis=1),
-            _along(lines, paths, self._first - window.row_off, end - window.row_off),
+            directions(lines, paths, self._first - window.row_off, end - window.row_off),
             is_end=paths.degree == 1,
             row_off=window.row_off,
         )
@@ -199,14 +199,3 @@ def _planes_of(block: Block, classes: Sequence[ClassSpec]) -> npt.NDArray[np.uin
     return np.stack(
         [np.where(block.classes == s.number, np.uint8(SCORE_SCALE), np.uint8(0)) for s in classes]
     )
-
-
-def _along(
-    lines: npt.NDArray[np.uint8], paths: Paths, first: int, end: int
-) -> npt.NDArray[np.int64]:
-    """Tangents (N, 2) of the pixels of the paths of some rows, whatever these rows cut off."""
-    more = TANGENT_PX + 1
-    wider = follow(lines, max(first - more, 0), min(end + more, len(lines)))
-    width = lines.shape[1]
-    place = np.searchsorted(wider.row * width + wider.col, paths.row * width + paths.col)
-    return np.asarray(tangents(wider)[place])
