@@ -39,9 +39,11 @@ class Network:
 
     Args:
         lines: whole ones.
+        width: of the scene, in pixels.
     """
 
-    def __init__(self, lines: Iterable[Line]) -> None:
+    def __init__(self, lines: Iterable[Line], width: int = 0) -> None:
+        self.width = width
         self.nodes: dict[int, Node] = {}
         self.lines: dict[int, Line] = {}
         self.rings: list[Line] = []

@@ -23,7 +23,7 @@ _WORDS_AT_ONCE = 2**13  # stay in the cache of a core
 Words: TypeAlias = npt.NDArray[np.uint64]
 
 
-def thin(labels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def thin(labels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Thin every class to lines of one pixel that are connected as it is.
 
     Guo and Hall, "Parallel thinning with two-subiteration algorithms", Communications of the ACM
@@ -36,19 +36,18 @@ def thin(labels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], npt.NDAr
         labels: (H, W) class numbers, 0 where there is none.
 
     Returns:
-        (H, W) class numbers on the lines, 0 beside them; and rows and columns (C, 2) of pixels
-        that are left out, in reading order within a class.
+        (H, W) class numbers on the lines, 0 beside them; and (H, W) class numbers of the cores.
     """
-    lines = np.zeros(labels.shape, dtype=np.uint8)
-    cores = [np.empty((0, 2), dtype=np.int64)]
+    lines, cores = np.zeros_like(labels), np.zeros_like(labels)
     for number in _numbers(labels):
         plane = _Plane(labels == number)
         plane.peel(MAX_HALF_WIDTH_PX, is_mirrored=True)
         plane.peel(_FINISHING, is_mirrored=False)
         left_out = plane.drop_cores()
         lines[plane.pixels()] = number
-        cores.append(np.argwhere(left_out))
-    return lines, np.concatenate(cores)
+        if left_out is not None:
+            cores[left_out] = number
+    return lines, cores
 
 
 def _numbers(labels: npt.NDArray[np.uint8]) -> list[int]:
@@ -207,7 +206,7 @@ class _Plane:
         self._words[:, word] &= ~(_ONE << np.uint64(bit))
         self._words[:, word] |= value << np.uint64(bit)
 
-    def drop_cores(self) -> npt.NDArray[np.bool_]:
+    def drop_cores(self) -> npt.NDArray[np.bool_] | None:
         """Take away what is `_CORE_PX` wide still, which no thinned pattern is; where (H, W)."""
         self._set_frame(is_mirrored=False)
         wide = self._words.copy()
@@ -215,7 +214,7 @@ class _Plane:
             wide[:-1] &= wide[1:]
             wide &= _from_east(wide)
         if not wide.any():
-            return np.zeros((self._height, self._width), dtype=bool)
+            return None
         for _ in range(_CORE_PX - 1):
             wide[1:] |= wide[:-1].copy()
             wide |= _from_west(wide)

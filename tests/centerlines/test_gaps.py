@@ -47,10 +47,8 @@ def test_pixels_without_data_support_nothing(labels):
     assert bridged(labels, 0.4, bridge_gaps_m=10) == 2
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_no_bridge_crosses_a_line(labels, number):
-    labels[:, 40:42] = number
-    labels[29:31, 40:42] = number
+def test_no_bridge_crosses_a_line(labels):
+    labels[:, 40:42] = 2
     assert bridged(labels, 0.4, bridge_gaps_m=10) == 3
 
 
