@@ -139,7 +139,7 @@ def _crosses(
     way, course = (met - end) * pixel_m, course * pixel_m
     across = abs(float(way[0] * course[1] - way[1] * course[0]))
     longest = float(np.hypot(*way) * np.hypot(*course))
-    return across >= longest * np.sin(np.radians(LEAST_ANGLE_DEGREES)) > 0
+    return bool(across >= longest * np.sin(np.radians(LEAST_ANGLE_DEGREES)) > 0)
 
 
 def _insert(network: Network, places: Sequence[_Place]) -> None:
