@@ -173,6 +173,18 @@ class Joiner:
                 complete.append(chain)
         return Chains.joined(complete).ordered()
 
+    def open_nodes(self) -> npt.NDArray[np.int64]:
+        """Flat indices of the nodes at which lines begin that go on below."""
+        return np.array(
+            [
+                px
+                for part in self._open.values()
+                for px, goes_on in zip((part.start, part.end), part.goes_on, strict=True)
+                if not goes_on
+            ],
+            dtype=np.int64,
+        )
+
     def _join(self, part: _Part) -> Chains | None:
         """Put a part to those it goes on with; the chain, if it is complete then."""
         for _ in range(2):

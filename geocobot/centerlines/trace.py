@@ -16,7 +16,7 @@ from geocobot.centerlines.attributes import as_frame
 from geocobot.centerlines.cleaning import clean_lines
 from geocobot.centerlines.gaps import Gap, GapFinder, bridge
 from geocobot.centerlines.joining import Joiner
-from geocobot.centerlines.lines import Lines
+from geocobot.centerlines.lines import Lines, nodes_of
 from geocobot.centerlines.network import Network
 from geocobot.centerlines.paths import TANGENT_PX, Paths, directions, follow
 from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions
@@ -31,6 +31,7 @@ from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
 from geocobot.steps import SCORE_SCALE
 from geocobot.tracing.block import Block
+from geocobot.tracing.components import connected
 from geocobot.tracing.pixel_sizes import RowSizes
 
 _PIXELS_AT_ONCE = 2**24
@@ -132,7 +133,8 @@ class CenterlineTracer:
         self._rows_at_once = rows or rows_at_once(grid.width)
         self._sizes = RowSizes(grid)
         self._joiner = Joiner()
-        self._lines: list[Lines] = []
+        self._open = Lines.none()
+        self._done: list[Lines] = []
         self._wide = WidePlaces()
         self._bridges = None
         if options.bridge_gaps_m > 0:
@@ -170,16 +172,36 @@ class CenterlineTracer:
         self._wait()
         if self._thread is not None:
             self._thread.shutdown()
-        lines = Lines.joined(self._lines).ordered()
-        self._lines = []
-        lines = join_junctions(prune_spurs(lines))
+        lines = Lines.joined(self._done).ordered()
+        self._done = []
         if self._bridges is not None:
-            lines = self._bridges.close(lines)
-        lines = drop_small(drop_blobs(lines), self._sizes, self._options.min_area_m2)
+            lines = self._large(self._bridges.close(lines))
         shapes = shape_lines(lines, self._sizes, self._options.simplify_m)
         geometry, source = clean_lines(len(lines), shapes)
         frame = as_frame(geometry, lines.take(source), self._grid, self._classes)
         return frame if self._has_scores else frame.assign(score=np.nan)
+
+    def _settle(self, lines: Lines, end: int) -> None:
+        """Prune and join those that meet no line that goes on below.
+
+        What becomes of lines depends on those that they meet, and on no others.
+        """
+        lines = Lines.joined([self._open, lines])
+        node, _ = nodes_of(lines)
+        group = connected(int(node.max(initial=-1)) + 1, *node.T)[node[:, 0]]
+        # Nodes in the row below may have more lines.
+        is_open = lines.nodes >= end * self._grid.width
+        is_open |= np.isin(lines.nodes, self._joiner.open_nodes())
+        touched = is_open.any(axis=1)
+        goes_on = np.isin(group, group[touched]) & (end < self._grid.height)
+        self._open = lines.take(np.flatnonzero(goes_on))
+        whole = lines.take(np.flatnonzero(~goes_on)).ordered()
+        whole = join_junctions(prune_spurs(whole))
+        self._done.append(whole if self._bridges is not None else self._large(whole))
+
+    def _large(self, lines: Lines) -> Lines:
+        """Lines that are wanted, when they meet all that they will meet."""
+        return drop_small(drop_blobs(lines), self._sizes, self._options.min_area_m2)
 
     def _wait(self) -> None:
         """Let what is under way come to its end."""
@@ -208,7 +230,7 @@ class CenterlineTracer:
             is_end=paths.degree == 1,
             row_off=window.row_off,
         )
-        self._lines.append(reduce_chains(self._joiner.add(paths, sections, own), self._sizes))
+        self._settle(reduce_chains(self._joiner.add(paths, sections, own), self._sizes), end)
         above = _BEYOND
         if self._bridges is not None:
             is_end = (paths.degree == 1) & (paths.row >= top) & (paths.row < bottom)
