@@ -283,6 +283,19 @@ def rows_at_once(width_px: int) -> int:
     return min(max(_PIXELS_AT_ONCE // width_px, _LEAST_ROWS), _MOST_ROWS)
 
 
+def rows_held(grid: GeoGrid, bridge_gaps_m: float) -> int:
+    """Rows of pixels that are held at a time, those around the ones that are thinned included.
+
+    Args:
+        grid: the scene's grid.
+        bridge_gaps_m: gaps up to so long are closed.
+    """
+    above = _BEYOND
+    if bridge_gaps_m > 0:
+        above = max(above, _Bridges(grid, (), bridge_gaps_m, RowSizes(grid)).rows_above)
+    return min(rows_at_once(grid.width) + above + _BEYOND, grid.height)
+
+
 def _planes_of(block: Block, classes: Sequence[ClassSpec]) -> npt.NDArray[np.uint8]:
     """Scores (K, h, W) of a block: where none are known, full ones for the class that is there."""
     if block.planes is not None:
