@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from geocobot.centerlines.lines import Line
+from geocobot.centerlines.lines import Lines
 from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
 from geocobot.ground import degrees_of, geod_of
@@ -26,7 +26,7 @@ _LONGEST_M = 1000.0
 
 def as_frame(
     geometry: npt.NDArray[np.object_],
-    lines: Sequence[Line],
+    lines: Lines,
     grid: GeoGrid,
     classes: Sequence[ClassSpec],
 ) -> gpd.GeoDataFrame:
@@ -44,16 +44,14 @@ def as_frame(
         grid's CRS.
     """
     names = {spec.number: spec.name for spec in classes}
-    numbers = [line.class_number for line in lines]
+    numbers = lines.class_number.tolist()
     return gpd.GeoDataFrame(
         {
             "class_id": np.array(numbers, dtype=np.int64),
             "class_name": pd.array([names[n] for n in numbers], dtype="str"),
             "length_m": _lengths_m(geometry, grid),
-            "width_m": np.array([line.width_sum / line.width_n for line in lines], dtype=float),
-            "score": np.array(
-                [line.score_sum / line.score_n / SCORE_SCALE for line in lines], dtype=float
-            ),
+            "width_m": lines.width_sum / lines.width_n,
+            "score": lines.score_sum / lines.score_n / SCORE_SCALE,
         },
         geometry=np.asarray(shapely.transform(geometry, lambda px: grid_to_crs(px, grid))),
         crs=grid.crs,

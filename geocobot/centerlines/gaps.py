@@ -172,7 +172,7 @@ def _fits(network: Network, gap: Gap, sizes: RowSizes) -> bool:
     if network.degree(a) != 1 or network.degree(b) != 1:
         return False
     to_b, to_a = network.nodes[b].xy, network.nodes[a].xy
-    return _goes_on(network, a, to_b, sizes) and _goes_on(network, b, to_a, sizes)
+    return goes_on(network, a, to_b, sizes) and goes_on(network, b, to_a, sizes)
 
 
 def _meets_lines(
@@ -208,10 +208,14 @@ def _as_line(like: Line, gap: Gap, xy: npt.NDArray[np.float64]) -> Line:
     )
 
 
-def _goes_on(
-    network: Network, node: int, towards: npt.NDArray[np.float64], sizes: RowSizes
+def goes_on(
+    network: Network,
+    node: int,
+    towards: npt.NDArray[np.float64],
+    sizes: RowSizes,
+    most_turn_degrees: float = MOST_TURN_DEGREES,
 ) -> bool:
-    """Whether the line that ends at a node could go on to a point."""
+    """Whether the line that ends at a node could go on to a point, without turning by more."""
     line = network.lines[network.at(node)[0]]
     end, radius = network.nodes[node].xy, network.nodes[node].radius
     from_end = line.xy if line.nodes[0] == node else line.xy[::-1]
@@ -224,4 +228,4 @@ def _goes_on(
     pixel_m = sizes.at(end[1])
     back, ahead = back * pixel_m, (towards - end) * pixel_m
     cosine = float(back @ ahead) / max(float(np.hypot(*back) * np.hypot(*ahead)), 1e-12)
-    return bool(cosine >= np.cos(np.radians(MOST_TURN_DEGREES)))
+    return bool(cosine >= np.cos(np.radians(most_turn_degrees)))

@@ -2,32 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from geocobot.centerlines.paths import Paths
+from geocobot.centerlines.ragged import elements, offsets_of, owners, places
 from geocobot.centerlines.sections import Sections
 
 
 @dataclass(frozen=True)
-class Chain:
-    """Pixels from one end of a line to the other.
+class Chains:
+    """Pixels from one end of a line to the other, (C,) chains one after the other.
 
     Attributes:
-        class_number: of the line.
-        sections: of all pixels, both ends among them. A ring without a node begins and ends with
-            its first pixel in reading order; lines begin at the end that comes first.
-        is_ring: whether it is one.
-        is_free: whether no other line meets it at its first and at its last pixel.
+        class_number: (C,) of the lines.
+        sections: of all pixels, both ends of a chain among them. A ring without a node begins and
+            ends with its first pixel in reading order; lines begin at the end that comes first.
+        offsets: (C + 1,) where the chains begin and end.
+        is_ring: (C,) whether a chain is one.
+        is_free: (C, 2) whether no other line meets it at its first and at its last pixel.
     """
 
-    class_number: int
+    class_number: npt.NDArray[np.uint8]
     sections: Sections
-    is_ring: bool
-    is_free: tuple[bool, bool]
+    offsets: npt.NDArray[np.int64]
+    is_ring: npt.NDArray[np.bool_]
+    is_free: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Number of chains."""
+        return int(self.class_number.size)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """One after the other."""
+        return cls(
+            np.concatenate([p.class_number for p in parts]),
+            Sections.joined([p.sections for p in parts]),
+            offsets_of(np.concatenate([np.diff(p.offsets) for p in parts])),
+            np.concatenate([p.is_ring for p in parts]),
+            np.concatenate([p.is_free for p in parts]),
+        )
+
+    def between(self, first: int, end: int) -> Self:
+        """Those from one to before another."""
+        pixels = np.arange(self.offsets[first], self.offsets[end])
+        return type(self)(
+            self.class_number[first:end],
+            self.sections.take(pixels),
+            self.offsets[first : end + 1] - self.offsets[first],
+            self.is_ring[first:end],
+            self.is_free[first:end],
+        )
+
+    def ordered(self) -> Self:
+        """The same with their pixels in their final order."""
+        px, offsets = self.sections.px, self.offsets
+        length = np.diff(offsets)
+        shift = np.zeros(len(self), dtype=np.int64)
+        for ring in np.flatnonzero(self.is_ring):
+            shift[ring] = px[offsets[ring] : offsets[ring + 1] - 1].argmin()
+        owner, place = owners(offsets), places(offsets)
+        around = np.where(self.is_ring, length - 1, length)
+        index = offsets[owner] + (shift[owner] + place) % around[owner]
+        begin, end = index[offsets[:-1]], index[offsets[1:] - 1]
+        second, last_but_one = index[offsets[:-1] + 1], index[offsets[1:] - 2]
+        is_turned = (px[end] < px[begin]) | (
+            (px[end] == px[begin]) & (px[last_but_one] < px[second])
+        )
+        turned = (offsets[:-1] + offsets[1:] - 1)[owner] - np.arange(index.size)
+        index = index[np.where(is_turned[owner], turned, np.arange(index.size))]
+        return type(self)(
+            self.class_number,
+            self.sections.take(index),
+            offsets,
+            self.is_ring,
+            np.where(is_turned[:, None], self.is_free[:, ::-1], self.is_free),
+        )
 
 
 @dataclass(frozen=True)
@@ -65,18 +120,16 @@ class _Part:
             (self.is_free[0], other.is_free[1]),
         )
 
-    def as_chain(self, *, is_ring: bool) -> Chain:
-        """The pixels in their final order."""
+    def as_chain(self, *, is_ring: bool) -> Chains:
+        """It alone."""
         sections = Sections.joined(list(self.paths))
-        px = sections.px
-        order = np.arange(len(sections))
-        if is_ring:
-            order = np.roll(order[:-1], -int(px[:-1].argmin()))
-            order = np.append(order, order[0])
-        backwards = order[::-1]
-        if tuple(px[backwards[[0, 1]]]) < tuple(px[order[[0, 1]]]):
-            return Chain(self.class_number, sections.take(backwards), is_ring, self.is_free[::-1])
-        return Chain(self.class_number, sections.take(order), is_ring, self.is_free)
+        return Chains(
+            np.array([self.class_number], dtype=np.uint8),
+            sections,
+            np.array([0, len(sections)]),
+            np.array([is_ring]),
+            np.array([self.is_free]),
+        )
 
 
 class Joiner:
@@ -86,12 +139,7 @@ class Joiner:
         # By the pixel at which a part goes on beyond a seam.
         self._open: dict[int, _Part] = {}
 
-    def add(
-        self,
-        paths: Paths,
-        sections: Sections,
-        class_number: np.ndarray[tuple[int], np.dtype[np.uint8]],
-    ) -> Iterator[Chain]:
+    def add(self, paths: Paths, sections: Sections, class_number: npt.NDArray[np.uint8]) -> Chains:
         """Add the paths of the next window.
 
         Args:
@@ -99,21 +147,45 @@ class Joiner:
             sections: of its pixels.
             class_number: (N,) of its pixels.
         """
-        for first, end in pairwise(paths.offsets.tolist()):
-            pixels = paths.pixels[first:end]
-            start, end_degree = paths.degree[pixels[[0, -1]]].tolist()
-            part = _Part(
-                int(class_number[pixels[0]]),
-                (sections.take(pixels),),
-                (start == 2, end_degree == 2),
-                (start == 1, end_degree == 1),
+        first, end = paths.offsets[:-1], paths.offsets[1:]
+        ends = np.stack([paths.pixels[first], paths.pixels[end - 1]], axis=1)
+        goes_on, is_free = paths.degree[ends] == 2, paths.degree[ends] == 1
+        is_whole = ~goes_on.any(axis=1) | (ends[:, 0] == ends[:, 1])
+        whole = np.flatnonzero(is_whole)
+        pixels, offsets = elements(paths.offsets, whole)
+        complete = [
+            Chains(
+                class_number[ends[whole, 0]],
+                sections.take(paths.pixels[pixels]),
+                offsets,
+                goes_on[whole].all(axis=1),
+                is_free[whole],
             )
-            if part.start == part.end or not any(part.goes_on):
-                yield part.as_chain(is_ring=all(part.goes_on))
-            elif (chain := self._join(part)) is not None:
-                yield chain
+        ]
+        for i in np.flatnonzero(~is_whole).tolist():
+            part = _Part(
+                int(class_number[ends[i, 0]]),
+                (sections.take(paths.pixels[first[i] : end[i]]),),
+                tuple(goes_on[i].tolist()),
+                tuple(is_free[i].tolist()),
+            )
+            if (chain := self._join(part)) is not None:
+                complete.append(chain)
+        return Chains.joined(complete).ordered()
 
-    def _join(self, part: _Part) -> Chain | None:
+    def open_nodes(self) -> npt.NDArray[np.int64]:
+        """Flat indices of the nodes at which lines begin that go on below."""
+        return np.array(
+            [
+                px
+                for part in self._open.values()
+                for px, goes_on in zip((part.start, part.end), part.goes_on, strict=True)
+                if not goes_on
+            ],
+            dtype=np.int64,
+        )
+
+    def _join(self, part: _Part) -> Chains | None:
         """Put a part to those it goes on with; the chain, if it is complete then."""
         for _ in range(2):
             if part.goes_on[1] and (other := self._open.pop(part.end, None)) is not None:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import shapely
-from scipy.ndimage import gaussian_filter1d
 
-from geocobot.centerlines.joining import Chain
-from geocobot.centerlines.sections import Sections
-from geocobot.tracing.pixel_sizes import RowSizes
-
-_SIGMA_PER_RADIUS = 0.35
-_LEAST_SIGMA_PX, _MOST_SIGMA_PX = 1.0, 12.0
-_KEPT_PX = 0.05
-"""A point within so much of the chord between others is not kept."""
+from geocobot.centerlines.ragged import elements, offsets_of, owners, totals
 
 
 @dataclass(frozen=True)
@@ -52,6 +44,142 @@ class Line:
         return float(np.hypot(*np.diff(self.xy, axis=0).T).sum())
 
 
+@dataclass(frozen=True)
+class Lines:
+    """Many lines from node to node, (N,) of them, in few arrays.
+
+    Attributes:
+        class_number: (N,) see `Line`, and so on.
+        nodes: (N, 2)
+        is_ring: (N,)
+        xy: (M, 2) points of all lines, one after the other.
+        offsets: (N + 1,) where the lines begin and end.
+        radius: (N, 3)
+        reach: (N, 2) how far around the nodes at its ends a line is drawn by these, and not by
+            where it leads.
+        score_sum: (N,)
+        score_n: (N,)
+        width_sum: (N,)
+        width_n: (N,)
+    """
+
+    class_number: npt.NDArray[np.uint8]
+    nodes: npt.NDArray[np.int64]
+    is_ring: npt.NDArray[np.bool_]
+    xy: npt.NDArray[np.float64]
+    offsets: npt.NDArray[np.int64]
+    radius: npt.NDArray[np.float64]
+    reach: npt.NDArray[np.float64]
+    score_sum: npt.NDArray[np.float64]
+    score_n: npt.NDArray[np.int64]
+    width_sum: npt.NDArray[np.float64]
+    width_n: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Number of lines."""
+        return int(self.class_number.size)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """One after the other."""
+        parts = [cls.none(), *parts]
+        named = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _BY_LINE}
+        xy = np.concatenate([p.xy for p in parts])
+        offsets = offsets_of(np.concatenate([np.diff(p.offsets) for p in parts]))
+        return cls(xy=xy, offsets=offsets, **named)
+
+    @classmethod
+    def none(cls) -> Self:
+        """No lines."""
+        return cls(
+            np.empty(0, np.uint8),
+            np.empty((0, 2), np.int64),
+            np.empty(0, bool),
+            np.empty((0, 2)),
+            np.zeros(1, np.int64),
+            np.empty((0, 3)),
+            np.empty((0, 2)),
+            np.empty(0),
+            np.empty(0, np.int64),
+            np.empty(0),
+            np.empty(0, np.int64),
+        )
+
+    @classmethod
+    def of(cls, lines: Sequence[Line], reach: Sequence[tuple[float, float]]) -> Self:
+        """Lines that are apart, and how far they are drawn by their nodes."""
+        if not lines:
+            return cls.none()
+        named = {name: [getattr(line, name) for line in lines] for name in _OF_LINE}
+        like = cls.none()
+        return cls(
+            xy=np.concatenate([line.xy for line in lines]),
+            offsets=offsets_of(np.array([len(line.xy) for line in lines])),
+            reach=np.array(reach),
+            **{name: np.array(v, getattr(like, name).dtype) for name, v in named.items()},
+        )
+
+    def take(self, index: npt.NDArray[np.int64]) -> Self:
+        """Some of them, in this order."""
+        points, offsets = elements(self.offsets, index)
+        named = {name: getattr(self, name)[index] for name in _BY_LINE}
+        return type(self)(xy=self.xy[points], offsets=offsets, **named)
+
+    def ordered(self) -> Self:
+        """The same, in an order that does not depend on the one that they came in."""
+        second = self.offsets[:-1] + 1
+        sums = totals(self.xy.sum(axis=1), owners(self.offsets), len(self))
+        keys = (sums, *self.xy[second].T, self.score_n, *self.nodes.T[::-1], self.class_number)
+        return self.take(np.lexsort(keys))
+
+    def closed(self, which: npt.NDArray[np.bool_]) -> Self:
+        """The same, some of them (N,) with their last point before their first as well."""
+        lengths = np.diff(self.offsets) + which
+        offsets = offsets_of(lengths)
+        xy = np.empty((offsets[-1], 2))
+        is_new = np.zeros(len(xy), dtype=bool)
+        is_new[offsets[:-1][which]] = True
+        xy[~is_new] = self.xy
+        xy[is_new] = self.xy[self.offsets[1:][which] - 1]
+        return replace(self, xy=xy, offsets=offsets)
+
+    def lengths_px(self) -> npt.NDArray[np.float64]:
+        """Length (N,) of each in pixels."""
+        step = np.zeros(len(self.xy))
+        step[1:] = np.hypot(*np.diff(self.xy, axis=0).T)
+        step[self.offsets[:-1]] = 0
+        return totals(step, owners(self.offsets), len(self))
+
+    def __iter__(self) -> Iterator[Line]:
+        """One by one."""
+        offsets = self.offsets.tolist()
+        columns = (getattr(self, name).tolist() for name in _OF_LINE)
+        for i, (number, nodes, is_ring, radius, *rest) in enumerate(zip(*columns, strict=True)):
+            xy = self.xy[offsets[i] : offsets[i + 1]]
+            yield Line(number, (nodes[0], nodes[1]), is_ring, xy, tuple(radius), *rest)
+
+
+_BY_LINE = (
+    "class_number",
+    "nodes",
+    "is_ring",
+    "radius",
+    "reach",
+    "score_sum",
+    "score_n",
+    "width_sum",
+    "width_n",
+)
+_OF_LINE = tuple(name for name in _BY_LINE if name != "reach")
+
+
+def nodes_of(lines: Lines) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The nodes of lines (N, 2), from 0 on, and how many lines end at each (K,)."""
+    found, node = np.unique(lines.nodes.ravel(), return_inverse=True)
+    node = node.reshape(-1, 2)
+    return node, np.bincount(node[~lines.is_ring].ravel(), minlength=found.size)
+
+
 def shortened(
     xy: npt.NDArray[np.float64], center: npt.NDArray[np.float64], radius: float
 ) -> npt.NDArray[np.float64]:
@@ -71,135 +199,3 @@ def shortened(
     pd, dd = float(p @ d), float(d @ d)
     t = (-pd + np.sqrt(max(pd * pd - dd * (float(p @ p) - radius**2), 0.0))) / dd
     return np.concatenate([(xy[last] + min(t, 1.0) * d)[None], xy[last + 1 :]])
-
-
-def reduce_chains(chains: Sequence[Chain], sizes: RowSizes) -> list[Line]:
-    """Smooth chains of pixels, measure their widths, and keep few of their points.
-
-    Args:
-        chains: whole ones.
-        sizes: of pixels on the ground.
-    """
-    smooth = [_smoothed(chain) for chain in chains]
-    ended = [_ended(chain, xy, sizes) for chain, xy in zip(chains, smooth, strict=True)]
-    kept = shapely.simplify(
-        np.array([shapely.LineString(xy) for xy in ended], dtype=object), _KEPT_PX
-    )
-    return [
-        _reduced(chain, xy, shapely.get_coordinates(line), sizes)
-        for chain, xy, line in zip(chains, smooth, kept, strict=True)
-    ]
-
-
-def _reduced(
-    chain: Chain, xy: npt.NDArray[np.float64], kept: npt.NDArray[np.float64], sizes: RowSizes
-) -> Line:
-    """One line; `xy` are its points, `kept` those that stay."""
-    sections = chain.sections
-    width_m, counted = _widths(sections, xy, sizes)
-    start, end = float(sections.radius[0]), float(sections.radius[-1])
-    return Line(
-        class_number=chain.class_number,
-        nodes=(int(sections.px[0]), int(sections.px[-1])),
-        is_ring=chain.is_ring,
-        xy=kept,
-        radius=(start, end, float(sections.radius.mean(dtype=np.float64))),
-        score_sum=float(sections.score.sum(dtype=np.int64)),
-        score_n=len(sections),
-        width_sum=float(width_m[counted].sum()),
-        width_n=int(counted.sum()),
-    )
-
-
-def _smoothed(chain: Chain) -> npt.NDArray[np.float64]:
-    """The middles of the sections (N, 2), weighted along the line; its ends stay."""
-    sections = chain.sections
-    xy = np.stack([sections.x, sections.y], axis=1) + _shifts(chain)
-    sigma = float(sections.radius.mean(dtype=np.float64)) * _SIGMA_PER_RADIUS
-    sigma = min(max(sigma, _LEAST_SIGMA_PX), _MOST_SIGMA_PX, len(xy) / 4)
-    if len(xy) < 4:
-        return xy
-    if chain.is_ring:
-        smooth = gaussian_filter1d(xy[:-1], sigma, axis=0, mode="wrap")
-        return np.concatenate([smooth, smooth[:1]])
-    # Turned around its ends the line goes on as it came, so that these stay where they are.
-    pad = min(int(4 * sigma) + 1, len(xy) - 1)
-    before, after = 2 * xy[0] - xy[pad:0:-1], 2 * xy[-1] - xy[-2 : -pad - 2 : -1]
-    smooth = gaussian_filter1d(np.concatenate([before, xy, after]), sigma, axis=0)[pad:-pad]
-    smooth[0], smooth[-1] = xy[0], xy[-1]
-    return np.asarray(smooth)
-
-
-def _ended(chain: Chain, xy: npt.NDArray[np.float64], sizes: RowSizes) -> npt.NDArray[np.float64]:
-    """The line with its free ends half a width before the tips of the class.
-
-    Thinning stops at about that distance, in pixels: where these are not square, too early or too
-    late. Where the class goes on to the edge of the scene the line does too.
-    """
-    sections = chain.sections
-    width_m, counted = _widths(sections, xy, sizes)
-    half_m = float(width_m[counted].mean()) / 2
-    for end in (-1, 0):
-        xy = xy[::-1] if end == 0 else xy
-        tip, is_edge = float(sections.tip[end]), bool(sections.is_edge[end])
-        if not chain.is_free[end] or not np.isfinite(tip):
-            continue
-        base = xy[max(-len(xy), -1 - int(np.ceil(sections.radius[end])) - 4)]
-        step = xy[-1] - base
-        length_px, length_m = np.hypot(*step), np.hypot(*(step * sizes.at(xy[-1, 1])))
-        if length_px > 0:
-            more_px = tip if is_edge else tip - half_m * length_px / length_m
-            xy = _lengthened(xy, step / length_px, float(more_px))
-    return xy[::-1]
-
-
-def _lengthened(
-    xy: npt.NDArray[np.float64], direction: npt.NDArray[np.float64], by_px: float
-) -> npt.NDArray[np.float64]:
-    """A line that goes on beyond its last point, or ends before it, but not in its first half."""
-    if by_px >= 0:
-        return np.concatenate([xy, xy[-1:] + by_px * direction])
-    middle = len(xy) // 2
-    return np.concatenate([xy[:middle], shortened(xy[middle:][::-1], xy[-1], -by_px)[::-1]])
-
-
-def _shifts(chain: Chain) -> npt.NDArray[np.float64]:
-    """From the pixels to the middle of the class (N, 2).
-
-    Within the radius of a free end sections meet the tip of the class; there the shift is that of
-    the pixels before.
-    """
-    sections = chain.sections
-    shift = np.stack([sections.shift_x, sections.shift_y], axis=1)
-    for is_free, s, radius, is_cut in (
-        (chain.is_free[0], shift, sections.radius[0], sections.is_cut),
-        (chain.is_free[1], shift[::-1], sections.radius[-1], sections.is_cut[::-1]),
-    ):
-        if is_free:
-            n = int(np.ceil(radius))
-            known = is_cut[n : 3 * n]
-            s[:n] = s[n : 3 * n][known].mean(axis=0) if known.any() else 0.0
-    return shift
-
-
-def _widths(
-    sections: Sections, xy: npt.NDArray[np.float64], sizes: RowSizes
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Widths on the ground (N,) in metres, and which of them count.
-
-    A section may cross the line at any angle: its area with a step along the line, divided by the
-    length of the step, is the width across. That also holds where pixels are not square.
-    """
-    pixel_m = sizes.at(xy[:, 1])
-    step = np.gradient(xy, axis=0) * pixel_m
-    chord = np.stack([sections.chord_x, sections.chord_y], axis=1) * pixel_m
-    length = np.hypot(*step.T)
-    across = np.abs(step[:, 0] * chord[:, 1] - step[:, 1] * chord[:, 0])
-    by_chord = across / np.where(length > 0, length, 1.0)
-    along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
-    far = (along > sections.radius[0]) & (along[-1] - along > sections.radius[-1])
-    counted = sections.is_cut & (length > 0)
-    if (counted & far).any():
-        return by_chord, counted & far
-    by_radius = 2 * sections.radius * np.sqrt(pixel_m.prod(axis=1))
-    return by_radius, np.ones(len(sections), dtype=bool)

@@ -8,13 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.centerlines.lines import Line, shortened
-
-_TO_RADII = 2.5
-"""What a line does from a junction's radius to so many of them tells where it comes from."""
-
-_STAYS = 0.05
-"""Weight of a node's own place beside those of the lines through it."""
+from geocobot.centerlines.courses import TO_RADII, meeting_points
+from geocobot.centerlines.lines import Line, Lines, shortened
 
 
 @dataclass(frozen=True)
@@ -44,9 +39,11 @@ class Network:
 
     Args:
         lines: whole ones.
+        width: of the scene, in pixels.
     """
 
-    def __init__(self, lines: Iterable[Line]) -> None:
+    def __init__(self, lines: Iterable[Line], width: int = 0) -> None:
+        self.width = width
         self.nodes: dict[int, Node] = {}
         self.lines: dict[int, Line] = {}
         self.rings: list[Line] = []
@@ -84,6 +81,18 @@ class Network:
         """How many lines end at a node; one that does so twice counts twice."""
         return len(self._at.get(node, ()))
 
+    def as_lines(self) -> Lines:
+        """All of them, each from and to the places of its nodes."""
+        drawn = []
+        reach = []
+        for line in self.lines.values():
+            start, end = (self.nodes[node] for node in line.nodes)
+            xy = np.concatenate([start.xy[None], line.xy[1:-1], end.xy[None]])
+            drawn.append(replace(line, xy=xy, radius=(start.radius, end.radius, line.radius[2])))
+            reach.append((start.reach, end.reach))
+        reach += [ring.radius[:2] for ring in self.rings]
+        return Lines.of([*drawn, *self.rings], reach)
+
     def dissolve(self, node: int) -> int | None:
         """Make one line of the two at a node, or a ring of the one that begins and ends there.
 
@@ -114,18 +123,13 @@ class Network:
         It is the node's own place where that is not within its radius.
         """
         at = self.nodes[node]
-        normal, target = _STAYS * np.eye(2), _STAYS * at.xy
-        for xy in self._from(node):
-            near = shortened(xy, at.xy, at.reach)[0]
-            far = shortened(xy, at.xy, _TO_RADII * at.reach)[0]
-            length = float(np.hypot(*(far - near)))
-            if length >= 0.5 * at.radius:
-                across = np.array([near[1] - far[1], far[0] - near[0]]) / length
-                normal = normal + np.outer(across, across)
-                target = target + across * float(across @ near)
-        point = np.linalg.solve(normal, target)
-        away = float(np.hypot(*(point - at.xy)))
-        return np.asarray(point if away <= at.reach else at.xy)
+        each = [*self._from(node)]
+        near = np.array([shortened(xy, at.xy, at.reach)[0] for xy in each])
+        far = np.array([shortened(xy, at.xy, TO_RADII * at.reach)[0] for xy in each])
+        place, radius, reach = at.xy[None], np.array([at.radius]), np.array([at.reach])
+        index = np.zeros(len(each), dtype=np.int64)
+        met = meeting_points(index, near, far, xy=place, radius=radius, reach=reach)
+        return np.asarray(met[0])
 
     def _from(self, node: int) -> Iterator[npt.NDArray[np.float64]]:
         """The lines at a node, from there on; one that comes back twice."""

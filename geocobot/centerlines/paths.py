@@ -48,7 +48,8 @@ def follow(lines: npt.NDArray[np.uint8], first: int, end: int) -> Paths:
         end: row after the last, `n` at the end of the scene.
     """
     above = max(first - 1, 0)
-    row, col = np.nonzero(lines[above : min(end + 2, len(lines))])
+    px = np.flatnonzero((lines[above : min(end + 2, len(lines))] != 0).ravel())
+    row, col = np.divmod(px, lines.shape[1])
     row += above
     a, b = _links(lines, row, col)
     degree = np.bincount(np.concatenate([a, b]), minlength=row.size)
@@ -85,6 +86,25 @@ def tangents(paths: Paths) -> npt.NDArray[np.int64]:
     along[paths.degree > 2] = 0
     begins = start[paths.degree[start] == 1]
     along[begins] *= -1
+    return along
+
+
+def directions(
+    lines: npt.NDArray[np.uint8], paths: Paths, first: int, end: int
+) -> npt.NDArray[np.int64]:
+    """Tangents (N, 2) of the pixels of the paths of some rows, whatever these rows cut off."""
+    along = tangents(paths)
+    more = TANGENT_PX + 1
+    width = lines.shape[1]
+    for seam in (first, end):
+        # What is known of a seam's pixels takes as many rows beyond them.
+        low, high = max(seam - 2 * more, first - more, 0), min(seam + 2 * more, end + more)
+        near = np.flatnonzero(np.abs(paths.row - seam) <= TANGENT_PX)
+        around = follow(lines, low, min(high, len(lines)))
+        place = np.searchsorted(
+            around.row * width + around.col, paths.row[near] * width + paths.col[near]
+        )
+        along[near] = tangents(around)[place]
     return along
 
 

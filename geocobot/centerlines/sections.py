@@ -7,12 +7,12 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import KDTree
 
 from geocobot.centerlines.thinning import MAX_HALF_WIDTH_PX, REACH_PX
 
 _STEP_PX = 0.25
 _HALVINGS = 5  # of a step, where the class ends within it
+_PIXELS_AT_ONCE = 2**14  # stay in the cache of a core
 _INSIDE_PX = 1.0
 """The disk around a pixel up to so much before the nearest other pixel is of its class."""
 
@@ -120,17 +120,50 @@ def measure_sections(
 def _radii(labels: npt.NDArray[np.uint8], place: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Distance (N,) from pixels (N, 2) to the nearest one that is not of their class.
 
-    It is `REACH_PX` at most: beyond it the answer would depend on where the rows were cut.
+    It is `REACH_PX` at most: beyond it the answer would depend on where the rows were cut. In
+    every column it is the way to that column, and from there the way up or down; columns are
+    looked at from the pixel's own outwards, until they are too far away.
     """
-    own = labels[place[:, 0], place[:, 1]]
-    radius = np.full(len(place), float(REACH_PX))
-    for number in np.unique(own):
-        outside = _outside(labels, number)
-        mine = np.flatnonzero(own == number)
-        if len(outside):
-            distance, _ = KDTree(outside).query(place[mine], distance_upper_bound=REACH_PX)
-            radius[mine] = np.minimum(distance, REACH_PX)
-    return radius
+    upright = _upright(labels).ravel()
+    flat, width = labels.ravel(), labels.shape[1]
+    squared = np.empty(len(place), dtype=np.int64)
+    for first in range(0, len(place), _PIXELS_AT_ONCE):
+        row, col = place[first : first + _PIXELS_AT_ONCE].T
+        own = flat[row * width + col]
+        nearest = np.full(row.size, REACH_PX**2)
+        active = np.arange(row.size)
+        for off in range(REACH_PX):
+            active = active[nearest[active] > off * off]
+            if not active.size:
+                break
+            for side in (-off, off):
+                there = col[active] + side
+                inside = (there >= 0) & (there < width)
+                known = active[inside]
+                px = row[known] * width + there[inside]
+                away = np.where(flat[px] == own[known], upright[px].astype(np.int64), 0)
+                nearest[known] = np.minimum(nearest[known], away * away + off * off)
+        squared[first : first + _PIXELS_AT_ONCE] = nearest
+    return np.sqrt(squared)
+
+
+def _upright(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """How many rows (n, W) it is to another class above or below, 255 at most."""
+    n, width = labels.shape
+    found = np.empty((n, width), dtype=np.uint8)
+    for rows in (range(n), range(n - 1, -1, -1)):
+        away = np.full(width, 255, dtype=np.uint8)
+        before = rows[0]
+        for row in rows:
+            np.minimum(away, 254, out=away)
+            away += 1
+            away[labels[row] != labels[before]] = 1
+            if rows.step > 0:
+                found[row] = away
+            else:
+                np.minimum(found[row], away, out=found[row])
+            before = row
+    return found
 
 
 def _across(
@@ -157,17 +190,6 @@ def _across(
     return shift * direction, chord * direction, is_cut
 
 
-def _outside(labels: npt.NDArray[np.uint8], number: int) -> npt.NDArray[np.int64]:
-    """Rows and columns (M, 2) of the pixels just outside a class."""
-    inside = labels == number
-    beside = np.zeros(labels.shape, dtype=bool)
-    beside[1:] |= inside[:-1]
-    beside[:-1] |= inside[1:]
-    beside[:, 1:] |= inside[:, :-1]
-    beside[:, :-1] |= inside[:, 1:]
-    return np.argwhere(beside & ~inside)
-
-
 def _way_out(
     labels: npt.NDArray[np.uint8],
     place: npt.NDArray[np.int64],
@@ -181,35 +203,86 @@ def _way_out(
     class ends with the scene, which is told too.
     """
     way = np.full(len(place), np.inf)
-    active = np.flatnonzero(np.isfinite(direction[:, 0]))
     is_edge = np.zeros(len(place), dtype=bool)
-    for i in range(int(most_px / _STEP_PX) + 1):
-        along = start[active] + i * _STEP_PX
-        inside, out = _where(labels, place[active], along[:, None] * direction[active])
-        way[active[out]] = along[out]
-        is_edge[active[~inside]] = True
-        active = active[~out]
-        if not active.size:
-            break
-    found = np.flatnonzero(np.isfinite(way))
-    high = way[found]
-    low = high - _STEP_PX
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        _, out = _where(labels, place[found], middle[:, None] * direction[found])
-        low, high = np.where(out, low, middle), np.where(out, middle, high)
-    way[found] = (low + high) / 2
+    known = np.flatnonzero(np.isfinite(direction[:, 0]))
+    for first in range(0, known.size, _PIXELS_AT_ONCE):
+        part = known[first : first + _PIXELS_AT_ONCE]
+        rays = _Rays.of(labels, place[part], direction[part])
+        way[part], is_edge[part] = rays.ways_out(start[part], most_px)
     return way, is_edge
 
 
-def _where(
-    labels: npt.NDArray[np.uint8], place: npt.NDArray[np.int64], off: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Whether what lies off from pixels is in these rows (N,), and is not of their class."""
-    # Halves away from the pixel: the same on both sides, and in whichever row it lies.
-    there = place + np.copysign(np.floor(np.abs(off) + 0.5), off).astype(np.int64)
-    inside = np.all((there >= 0) & (there < labels.shape), axis=1)
-    out = ~inside
-    own = labels[place[inside, 0], place[inside, 1]]
-    out[inside] = labels[there[inside, 0], there[inside, 1]] != own
-    return np.asarray(inside), out
+@dataclass(frozen=True)
+class _Rays:
+    """From pixels in a direction: (N,) each, in rows and columns."""
+
+    labels: npt.NDArray[np.uint8]
+    own: npt.NDArray[np.uint8]
+    row: npt.NDArray[np.int64]
+    col: npt.NDArray[np.int64]
+    down: npt.NDArray[np.float64]
+    right: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        labels: npt.NDArray[np.uint8],
+        place: npt.NDArray[np.int64],
+        direction: npt.NDArray[np.float64],
+    ) -> _Rays:
+        """From pixels (N, 2) in directions (N, 2)."""
+        row, col = np.ascontiguousarray(place.T)
+        down, right = np.ascontiguousarray(direction.T)
+        return cls(labels, labels[row, col], row, col, down, right)
+
+    def take(self, index: npt.NDArray[np.int64]) -> _Rays:
+        """Some of them."""
+        return _Rays(
+            self.labels,
+            self.own[index],
+            self.row[index],
+            self.col[index],
+            self.down[index],
+            self.right[index],
+        )
+
+    def ways_out(
+        self, start: npt.NDArray[np.float64], most_px: float
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """How far each leads until the class ends, and whether the scene ends there."""
+        way, is_edge = np.full(start.size, np.inf), np.zeros(start.size, dtype=bool)
+        active, rays = np.arange(start.size), self
+        for i in range(int(most_px / _STEP_PX) + 1):
+            along = start[active] + i * _STEP_PX
+            inside, out = rays.at(along)
+            way[active[out]] = along[out]
+            is_edge[active[~inside]] = True
+            left = np.flatnonzero(~out)
+            if not left.size:
+                break
+            if left.size < active.size:
+                active, rays = active[left], rays.take(left)
+        found = np.flatnonzero(np.isfinite(way))
+        high, rays = way[found], self.take(found)
+        low = high - _STEP_PX
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            _, out = rays.at(middle)
+            low, high = np.where(out, low, middle), np.where(out, middle, high)
+        way[found] = (low + high) / 2
+        return way, is_edge
+
+    def at(
+        self, along: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Whether what lies so far along is in these rows (N,), and is not of the class."""
+        height, width = self.labels.shape
+        row, col = self.row + _whole(along * self.down), self.col + _whole(along * self.right)
+        inside = (row >= 0) & (row < height) & (col >= 0) & (col < width)
+        px = np.where(inside, row * width + col, 0)
+        return inside, (self.labels.ravel()[px] != self.own) | ~inside
+
+
+def _whole(off: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Rounded, halves away from 0: the same on both sides, and in whichever row they lie."""
+    return np.asarray((off + np.copysign(0.5, off)).astype(np.int64))

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 
+from geocobot.ahead import result_of
+from geocobot.centerlines.attaching import attach
 from geocobot.centerlines.attributes import as_frame
 from geocobot.centerlines.cleaning import clean_lines
 from geocobot.centerlines.gaps import Gap, GapFinder, bridge
 from geocobot.centerlines.joining import Joiner
-from geocobot.centerlines.lines import Line, reduce_chains
+from geocobot.centerlines.lines import Lines, nodes_of
 from geocobot.centerlines.network import Network
-from geocobot.centerlines.paths import TANGENT_PX, Paths, follow, tangents
-from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions, prune_spurs
+from geocobot.centerlines.paths import TANGENT_PX, Paths, directions, follow
+from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions
+from geocobot.centerlines.reducing import reduce_chains
 from geocobot.centerlines.sections import measure_sections
 from geocobot.centerlines.shaping import shape_lines
+from geocobot.centerlines.sides import Ends, Side, SideFinder, Surroundings
+from geocobot.centerlines.spurs import prune_spurs
 from geocobot.centerlines.thinning import REACH_PX, thin
+from geocobot.centerlines.wide import WidePlaces
 from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
 from geocobot.steps import SCORE_SCALE
 from geocobot.tracing.block import Block
+from geocobot.tracing.components import connected
 from geocobot.tracing.pixel_sizes import RowSizes
 
 _PIXELS_AT_ONCE = 2**24
@@ -102,6 +110,8 @@ class CenterlineTracer:
         classes: the classes of the blocks' planes.
         options: which lines, and how.
         rows: that are thinned at a time; default by the grid's width.
+        threads: with more than one, rows are thinned in a thread of their own while the next ones
+            come.
     """
 
     def __init__(
@@ -111,6 +121,7 @@ class CenterlineTracer:
         options: LineOptions,
         *,
         rows: int | None = None,
+        threads: int = 1,
     ) -> None:
         self._grid = grid
         self._classes = tuple(classes)
@@ -119,74 +130,170 @@ class CenterlineTracer:
         self._unwanted = [
             s.number for s in classes if wanted is not None and s.number not in wanted
         ]
-        fitting = min(max(_PIXELS_AT_ONCE // grid.width, _LEAST_ROWS), _MOST_ROWS)
-        self._rows_at_once = rows or fitting
+        self._rows_at_once = rows or rows_at_once(grid.width)
         self._sizes = RowSizes(grid)
         self._joiner = Joiner()
-        self._lines: list[Line] = []
-        self._gaps: list[Gap] = []
-        self._finder = None
+        self._open = Lines.none()
+        self._done: list[Lines] = []
+        self._wide = WidePlaces()
+        self._bridges = None
         if options.bridge_gaps_m > 0:
-            self._finder = GapFinder(classes, options.bridge_gaps_m, self._sizes, grid.width)
+            self._bridges = _Bridges(grid, classes, options.bridge_gaps_m, self._sizes)
         self._arrived: list[Block] = []
-        self._first = 0
+        self._next = 0
         self._has_scores = True
         self._kept = _Rows.none(len(classes), grid.width)
+        self._thread = ThreadPoolExecutor(1, "centerlines") if threads > 1 else None
+        self._under_way: Future[None] | None = None
+
+    @property
+    def too_wide(self) -> dict[int, int]:
+        """How many areas of each class number were too wide for a line somewhere, at the end."""
+        return {number: n for number, n in self._wide.counts.items() if n}
 
     def add(self, block: Block) -> None:
         """Take the next rows."""
         self._arrived.append(block)
         self._has_scores = block.planes is not None
         end = block.row_off + len(block.classes)
-        while self._first < self._grid.height:
-            needed = self._first + self._rows_at_once + _BEYOND
-            if end < min(needed, self._grid.height):
+        while self._next < self._grid.height:
+            first, stop = self._next, min(self._next + self._rows_at_once, self._grid.height)
+            if end < min(stop + _BEYOND, self._grid.height):
                 break
-            self._kept = self._kept.followed_by(self._arrived, self._classes)
-            self._arrived = []
-            self._trace(min(self._first + self._rows_at_once, self._grid.height))
+            arrived, self._arrived, self._next = self._arrived, [], stop
+            self._wait()
+            if self._thread is None:
+                self._trace(arrived, first, stop)
+            else:
+                self._under_way = self._thread.submit(self._trace, arrived, first, stop)
 
     def finish(self) -> gpd.GeoDataFrame:
         """The centerlines, with the columns of `attributes.COLUMNS`; empty where there are none."""
-        network = Network(self._lines)
-        prune_spurs(network)
-        join_junctions(network)
-        bridge(network, self._gaps, self._sizes)
-        drop_blobs(network)
-        drop_small(network, self._sizes, self._options.min_area_m2)
-        shaped = shape_lines(network, self._sizes, self._options.simplify_m)
-        geometry, source = clean_lines(shaped)
-        frame = as_frame(geometry, [shaped.lines[i] for i in source], self._grid, self._classes)
+        self._wait()
+        if self._thread is not None:
+            self._thread.shutdown()
+        lines = Lines.joined(self._done).ordered()
+        self._done = []
+        if self._bridges is not None:
+            lines = self._large(self._bridges.close(lines))
+        shapes = shape_lines(lines, self._sizes, self._options.simplify_m)
+        geometry, source = clean_lines(len(lines), shapes)
+        frame = as_frame(geometry, lines.take(source), self._grid, self._classes)
         return frame if self._has_scores else frame.assign(score=np.nan)
 
-    def _trace(self, end: int) -> None:
-        """Find the lines from the first row that is not done to another."""
-        window = self._kept.between(self._first - _BEYOND, end + _BEYOND)
+    def _settle(self, lines: Lines, end: int) -> None:
+        """Prune and join those that meet no line that goes on below.
+
+        What becomes of lines depends on those that they meet, and on no others.
+        """
+        lines = Lines.joined([self._open, lines])
+        node, _ = nodes_of(lines)
+        group = connected(int(node.max(initial=-1)) + 1, *node.T)[node[:, 0]]
+        # Nodes in the row below may have more lines.
+        is_open = lines.nodes >= end * self._grid.width
+        is_open |= np.isin(lines.nodes, self._joiner.open_nodes())
+        touched = is_open.any(axis=1)
+        goes_on = np.isin(group, group[touched]) & (end < self._grid.height)
+        self._open = lines.take(np.flatnonzero(goes_on))
+        whole = lines.take(np.flatnonzero(~goes_on)).ordered()
+        whole = join_junctions(prune_spurs(whole))
+        self._done.append(whole if self._bridges is not None else self._large(whole))
+
+    def _large(self, lines: Lines) -> Lines:
+        """Lines that are wanted, when they meet all that they will meet."""
+        return drop_small(drop_blobs(lines), self._sizes, self._options.min_area_m2)
+
+    def _wait(self) -> None:
+        """Let what is under way come to its end."""
+        if self._under_way is not None:
+            result_of(self._under_way)
+            self._under_way = None
+
+    def _trace(self, arrived: Sequence[Block], first: int, end: int) -> None:
+        """Find the lines from one row to before another."""
+        self._kept = self._kept.followed_by(arrived, self._classes)
+        window = self._kept.between(first - _BEYOND, end + _BEYOND)
         labels = window.labels.copy()
         labels[np.isin(labels, self._unwanted)] = 0
-        lines = thin(labels)
-        paths = follow(lines, self._first - window.row_off, end - window.row_off)
+        lines, cores = thin(labels)
+        top, bottom = first - window.row_off, end - window.row_off
+        self._wide.add(cores[top:bottom])
+        del cores
+        paths = follow(lines, top, bottom)
         own = labels[paths.row, paths.col]
+        along = directions(lines, paths, top, bottom)
         sections = measure_sections(
             labels,
             window.scores_at(paths, own, self._classes),
             np.stack([paths.row, paths.col], axis=1),
-            _along(lines, paths, self._first - window.row_off, end - window.row_off),
+            along,
             is_end=paths.degree == 1,
             row_off=window.row_off,
         )
-        self._lines += reduce_chains([*self._joiner.add(paths, sections, own)], self._sizes)
-        if self._finder is not None:
-            row = paths.row + window.row_off
-            is_end = (paths.degree == 1) & (row >= self._first) & (row < end)
-            ends = np.stack([sections.px, own, sections.radius], axis=1)[is_end]
-            rows = self._kept.between(self._first - self._finder.reach_px, end)
-            self._gaps += self._finder.add(
-                ends, self._first, rows.labels, rows.planes, rows.row_off
-            )
-        self._first = end
-        above = max(_BEYOND, self._finder.reach_px if self._finder else 0)
+        self._settle(reduce_chains(self._joiner.add(paths, sections, own), self._sizes), end)
+        above = _BEYOND
+        if self._bridges is not None:
+            is_end = (paths.degree == 1) & (paths.row >= top) & (paths.row < bottom)
+            ends = np.flatnonzero(is_end)
+            radius, outwards = sections.radius[ends].astype(np.float64), along[ends]
+            found = Ends(sections.px[ends], own[ends], radius, outwards.astype(np.float64))
+            rows = self._kept.between(first - self._bridges.rows_above, end)
+            self._bridges.add(found, rows, lines[top:bottom], first)
+            above = max(_BEYOND, self._bridges.rows_above)
         self._kept = self._kept.between(end - above, self._grid.height).copied()
+
+
+class _Bridges:
+    """Gaps between lines, and what closes them."""
+
+    def __init__(
+        self, grid: GeoGrid, classes: Sequence[ClassSpec], most_m: float, sizes: RowSizes
+    ) -> None:
+        self._width, self._sizes = grid.width, sizes
+        self._ends = GapFinder(classes, most_m, sizes, grid.width)
+        self._sides = SideFinder(classes, most_m, sizes, grid.shape)
+        self.rows_above = max(self._ends.reach_px, self._sides.rows_above)
+        """Rows that have to be known above those that are new."""
+        self._gaps: list[Gap] = []
+        self._before: list[Side] = []
+        self._lines = np.empty((0, grid.width), dtype=np.uint8)
+
+    def add(self, ends: Ends, rows: _Rows, lines: npt.NDArray[np.uint8], first: int) -> None:
+        """Find the gaps of the next rows: of their ends, with their lines and those above."""
+        measured = np.stack([ends.px, ends.number, ends.radius], axis=1)
+        self._gaps += self._ends.add(measured, first, rows.labels, rows.planes, rows.row_off)
+        known = np.concatenate([self._lines, lines])[-len(rows.labels) :]
+        self._before += self._sides.add(
+            ends, Surroundings(rows.row_off, rows.labels, known, rows.planes)
+        )
+        self._lines = known[-self.rows_above :].copy()
+
+    def close(self, lines: Lines) -> Lines:
+        """Lines with bridges: from ends to ends first, then from ends to sides."""
+        if not self._gaps and not self._before:
+            return lines
+        network = Network(lines, self._width)
+        bridge(network, self._gaps, self._sizes)
+        attach(network, self._before, self._sizes)
+        return join_junctions(network.as_lines())
+
+
+def rows_at_once(width_px: int) -> int:
+    """Rows that are thinned at a time of a scene of this width."""
+    return min(max(_PIXELS_AT_ONCE // width_px, _LEAST_ROWS), _MOST_ROWS)
+
+
+def rows_held(grid: GeoGrid, bridge_gaps_m: float) -> int:
+    """Rows of pixels that are held at a time, those around the ones that are thinned included.
+
+    Args:
+        grid: the scene's grid.
+        bridge_gaps_m: gaps up to so long are closed.
+    """
+    above = _BEYOND
+    if bridge_gaps_m > 0:
+        above = max(above, _Bridges(grid, (), bridge_gaps_m, RowSizes(grid)).rows_above)
+    return min(rows_at_once(grid.width) + above + _BEYOND, grid.height)
 
 
 def _planes_of(block: Block, classes: Sequence[ClassSpec]) -> npt.NDArray[np.uint8]:
@@ -196,14 +303,3 @@ def _planes_of(block: Block, classes: Sequence[ClassSpec]) -> npt.NDArray[np.uin
     return np.stack(
         [np.where(block.classes == s.number, np.uint8(SCORE_SCALE), np.uint8(0)) for s in classes]
     )
-
-
-def _along(
-    lines: npt.NDArray[np.uint8], paths: Paths, first: int, end: int
-) -> npt.NDArray[np.int64]:
-    """Tangents (N, 2) of the pixels of the paths of some rows, whatever these rows cut off."""
-    more = TANGENT_PX + 1
-    wider = follow(lines, max(first - more, 0), min(end + more, len(lines)))
-    width = lines.shape[1]
-    place = np.searchsorted(wider.row * width + wider.col, paths.row * width + paths.col)
-    return np.asarray(tangents(wider)[place])

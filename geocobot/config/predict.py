@@ -173,8 +173,8 @@ class PredictOptions:
         names="NAME,NAME",
     )
     bridge_gaps: float = option(
-        "Close gaps between the ends of centerlines up to so many metres, where the scores "
-        "support it; 0 closes none.",
+        "Close gaps between the ends of centerlines, and from ends to the sides of others, up to "
+        "so many metres, where the scores support it; 0 closes none.",
         0.0,
         group="Centerlines",
         least=0,

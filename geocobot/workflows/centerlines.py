@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from geocobot.centerlines.trace import LineOptions
+from geocobot.centerlines.trace import LineOptions, rows_held
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions, VectorizeOptions
 from geocobot.errors import ConfigError
+from geocobot.grid import GeoGrid
 from geocobot.workflows.class_names import class_numbers
 
 
@@ -32,6 +33,11 @@ def line_options(
         simplify_m=options.simplify,
         min_area_m2=options.min_area,
     )
+
+
+def line_rows(options: PredictOptions | VectorizeOptions, grid: GeoGrid) -> int:
+    """Rows of a scene that are held to draw its centerlines; 0 where none are drawn."""
+    return rows_held(grid, options.bridge_gaps) if options.centerlines else 0
 
 
 def _refuse_without(options: PredictOptions | VectorizeOptions) -> None:

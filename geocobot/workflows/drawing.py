@@ -64,7 +64,7 @@ def draw(
     tally = Tally(classes)
     squaring = SquaringTally(clean.square_classes)
     how = line_options(options, classes)
-    tracer = None if how is None else CenterlineTracer(grid, classes, how)
+    tracer = None if how is None else CenterlineTracer(grid, classes, how, threads=threads)
     for frame in polygonize(
         strips,
         grid,
@@ -80,7 +80,7 @@ def draw(
     if tracer is not None:
         lines = tracer.finish()
         files.write_centerlines(lines)
-        tally.add_lines(lines)
+        tally.add_lines(lines, tracer.too_wide)
     totals = tuple(
         replace(total, squaring=squaring.of(spec.number))
         for total, spec in zip(tally.totals(), classes, strict=True)

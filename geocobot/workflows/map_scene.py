@@ -22,6 +22,7 @@ from geocobot.progress import Progress, SilentProgress, Task
 from geocobot.settings import to_yaml
 from geocobot.tiling import Strip, overlap_px
 from geocobot.workflows.allocator import release_large_arrays
+from geocobot.workflows.centerlines import line_rows
 from geocobot.workflows.drawing import draw, tell_if_empty
 from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.map_report import MapFacts, map_page
@@ -82,7 +83,11 @@ def map_scene(
         work = _work(job, card, place.journal.folder)
         tiles = len(work.plan.windows)
         depth = plan_rows_ahead(
-            work, engine.batches, options.max_memory, separate=bool(options.separate)
+            work,
+            engine.batches,
+            options.max_memory,
+            separate=bool(options.separate),
+            line_rows=line_rows(options, job.native.grid),
         )
         with (
             _pace(progress, job, tiles) as pace,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ class ClassTotal:
         squaring: what squaring their outlines has cost; None where they were not squared.
         lines: how many centerlines.
         length_m: their length on the ground, geodesic.
+        too_wide: how many areas are somewhere too wide for a centerline.
     """
 
     name: str
@@ -31,6 +33,7 @@ class ClassTotal:
     squaring: Squaring | None = None
     lines: int = 0
     length_m: float = 0.0
+    too_wide: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,14 +164,17 @@ class Tally:
                 area_m2=total.area_m2 + float(area_m2.sum()),
             )
 
-    def add_lines(self, frame: pd.DataFrame) -> None:
-        """Count centerlines, by their columns class_id and length_m."""
+    def add_lines(
+        self, frame: pd.DataFrame, too_wide: Mapping[int, int] = MappingProxyType({})
+    ) -> None:
+        """Count centerlines, by their columns class_id and length_m, and areas without one."""
         for number, total in self._totals.items():
             length_m = frame["length_m"][frame["class_id"] == number]
             self._totals[number] = replace(
                 total,
                 lines=total.lines + len(length_m),
                 length_m=total.length_m + float(length_m.sum()),
+                too_wide=total.too_wide + too_wide.get(number, 0),
             )
 
     def totals(self) -> tuple[ClassTotal, ...]:
@@ -195,7 +201,9 @@ def describe_centerlines(
         return []
     where = "a second layer" if centerlines == polygons else str(centerlines)
     found = ", ".join(f"{t.lines} of {t.name} ({_length(t.length_m)})" for t in totals if t.lines)
-    return [f"  lines     {where}: {found or 'none'}"]
+    wide = ", ".join(f"{t.too_wide} of {t.name}" for t in totals if t.too_wide)
+    missing = f"; areas too wide for a line in their middle: {wide}" if wide else ""
+    return [f"  lines     {where}: {found or 'none'}{missing}"]
 
 
 def _length(length_m: float) -> str:

@@ -23,6 +23,9 @@ _SCORE_BYTES = 3
 _SEPARATED_BYTES = 90
 """Per pixel of a block that is cut into objects: it, its neighbors, and all their runs."""
 
+_LINED_BYTES, _LINED_SCORE_BYTES = 5, 2.5
+"""Per pixel of the rows that centerlines are drawn in, and more of it per class."""
+
 _FILE_ROWS = 1024
 """Rows that wait to be whole blocks of a file: read ones in GDAL's cache, scores and classes."""
 
@@ -36,7 +39,14 @@ _IMAGE_BYTES = 4 * 3
 """Per pixel of a tile that the model is shown."""
 
 
-def needed_gib(work: RowWork, batches: int, rows_ahead: int, *, separate: bool = False) -> float:
+def needed_gib(
+    work: RowWork,
+    batches: int,
+    rows_ahead: int,
+    *,
+    separate: bool = False,
+    line_rows: int = 0,
+) -> float:
     """Memory that a map takes beside the model, at its peak.
 
     Measured with `benchmarks/memory.py`; it does not depend on the height.
@@ -46,6 +56,7 @@ def needed_gib(work: RowWork, batches: int, rows_ahead: int, *, separate: bool =
         batches: of tiles that are there at the same time.
         rows_ahead: how many finished tile rows may wait between two stages.
         separate: whether objects are cut apart.
+        line_rows: in which centerlines are drawn at a time; 0 where none are.
     """
     scene = work.dataset.scene
     native = scene.native if isinstance(scene, ResampledScene) else scene
@@ -58,6 +69,7 @@ def needed_gib(work: RowWork, batches: int, rows_ahead: int, *, separate: bool =
         rows_ahead=rows_ahead,
         exact=work.exact,
         separate=separate,
+        line_rows=line_rows,
     )
 
 
@@ -71,6 +83,7 @@ def buffers_gib(
     file_width_px: int | None = None,
     exact: bool = False,
     separate: bool = False,
+    line_rows: int = 0,
 ) -> float:
     """The same, before there is a plan.
 
@@ -83,6 +96,7 @@ def buffers_gib(
         file_width_px: of the scene as its file is, where that is another.
         exact: whether scores have all their digits.
         separate: whether objects are cut apart.
+        line_rows: in which centerlines are drawn at a time; 0 where none are.
     """
     file_px = file_width_px or width_px
     # Logits of two bytes and a mask while a row is blended; then what its neighbors wait for.
@@ -92,6 +106,7 @@ def buffers_gib(
     traced = block_rows_of(file_px, separate=separate) * (
         _TRACED_BYTES + _SCORE_BYTES * n_classes + _SEPARATED_BYTES * separate
     )
+    lined = line_rows * (_LINED_BYTES + _LINED_SCORE_BYTES * n_classes)
     filed = _FILE_ROWS * (n_classes * (_EXACT_BYTES if exact else 1) + 1)
     shown = tiles * tile_px**2 * (_IMAGE_BYTES + 4 * n_classes)
     restored = 0.0
@@ -102,13 +117,18 @@ def buffers_gib(
         _FIXED_BYTES
         + shown
         + width_px * (blended + finished)
-        + file_px * (traced + filed)
+        + file_px * (traced + lined + filed)
         + restored
     ) / GIB
 
 
 def plan_rows_ahead(
-    work: RowWork, batches: int, max_memory_gib: float | None, *, separate: bool = False
+    work: RowWork,
+    batches: int,
+    max_memory_gib: float | None,
+    *,
+    separate: bool = False,
+    line_rows: int = 0,
 ) -> int:
     """How many tile rows may wait between two stages without taking too much memory.
 
@@ -118,14 +138,15 @@ def plan_rows_ahead(
         max_memory_gib: what the map may take beside the model; None asks for no limit, but for
             no more than `DEFAULT_GIB` where it can be had.
         separate: whether objects are cut apart.
+        line_rows: in which centerlines are drawn at a time; 0 where none are.
 
     Raises:
         ConfigError: the map takes more even if nothing waits.
     """
     limit = DEFAULT_GIB if max_memory_gib is None else max_memory_gib
-    if needed_gib(work, batches, 1, separate=separate) <= limit:
+    if needed_gib(work, batches, 1, separate=separate, line_rows=line_rows) <= limit:
         return 1
-    least = needed_gib(work, batches, 0, separate=separate)
+    least = needed_gib(work, batches, 0, separate=separate, line_rows=line_rows)
     if max_memory_gib is not None and least > limit:
         grid = work.dataset.grid
         raise ConfigError(

@@ -33,6 +33,7 @@ def trace(
     strip_rows: int = 64,
     block_rows: int = 512,
     rows: int | None = None,
+    threads: int = 1,
     classes: Sequence[ClassSpec] = CLASSES,
     **options: object,
 ) -> gpd.GeoDataFrame:
@@ -41,7 +42,7 @@ def trace(
     if scores is None:
         scores = np.stack([np.where(labels == c.number, 0.75, 0.25) for c in classes])
     scores = scores.astype(np.float32)
-    tracer = CenterlineTracer(grid, classes, LineOptions(**options), rows=rows)
+    tracer = CenterlineTracer(grid, classes, LineOptions(**options), rows=rows, threads=threads)
     strips = (
         Strip.of(row, scores[:, row : row + strip_rows], labels[row : row + strip_rows] != 255)
         for row in range(0, len(labels), strip_rows)

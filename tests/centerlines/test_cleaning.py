@@ -6,7 +6,6 @@ import numpy as np
 import shapely
 
 from geocobot.centerlines.cleaning import clean_lines, conflicts
-from geocobot.centerlines.shaping import Shaped
 
 
 def as_lines(*coordinates: list[tuple[float, float]]) -> np.ndarray:
@@ -25,14 +24,14 @@ def test_lines_may_meet_at_their_ends_alone():
 def test_lines_that_cross_are_drawn_with_more_of_their_corners_first():
     simple = as_lines([(0, 0), (10, 0)], [(4, -2), (6, -2), (5, 1)])
     detailed = as_lines([(0, 0), (5, 3), (10, 0)], [(4, -2), (6, -2), (5, 1)])
-    lines, source = clean_lines(Shaped([simple, detailed], []))
+    lines, source = clean_lines(2, [simple.take, detailed.take])
     assert source.tolist() == [0, 1]
     assert lines[0].equals(detailed[0])
 
 
 def test_lines_that_cross_still_get_a_node():
     cross = as_lines([(0, 0), (10, 10)], [(0, 10), (10, 0)], [(20, 0), (21, 0)])
-    lines, source = clean_lines(Shaped([cross], []))
+    lines, source = clean_lines(3, [cross.take])
     assert source.tolist() == [0, 0, 1, 1, 2]
     assert not conflicts(lines).any()
     ends = [tuple(line.coords[i]) for line in lines for i in (0, -1)]
@@ -41,6 +40,6 @@ def test_lines_that_cross_still_get_a_node():
 
 def test_what_several_lines_have_in_common_is_there_once():
     double = as_lines([(0, 0), (10, 0)], [(2, 0), (8, 0), (8, 5)])
-    lines, _ = clean_lines(Shaped([double], []))
+    lines, _ = clean_lines(2, [double.take])
     assert not conflicts(lines).any()
     assert shapely.length(lines).sum() == 15

@@ -47,10 +47,8 @@ def test_pixels_without_data_support_nothing(labels):
     assert bridged(labels, 0.4, bridge_gaps_m=10) == 2
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_no_bridge_crosses_a_line(labels, number):
-    labels[:, 40:42] = number
-    labels[29:31, 40:42] = number
+def test_no_bridge_crosses_a_line(labels):
+    labels[:, 40:42] = 2
     assert bridged(labels, 0.4, bridge_gaps_m=10) == 3
 
 
@@ -63,9 +61,8 @@ def test_lines_turn_by_no_more_than_half_a_right_angle():
 
 def test_each_end_is_used_once_by_the_nearest():
     lines = draw([WEST, EAST, [(50, 44), (80, 56)]], 6, SHAPE)
-    frame = trace(
-        lines, scores=np.stack([np.where(lines == 1, 0.8, 0.4), np.zeros(SHAPE)]), bridge_gaps_m=20
-    )
+    scores = np.stack([np.where(lines == 1, 0.8, 0.3), np.zeros(SHAPE)])
+    frame = trace(lines, scores=scores, bridge_gaps_m=20)
     assert len(frame) == 2
     assert frame["length_m"].max() == pytest.approx(80, abs=0.2)
 

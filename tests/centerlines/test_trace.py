@@ -107,6 +107,18 @@ def test_a_ring_is_one_closed_line(rows):
     assert frame["width_m"].item() == pytest.approx(7, abs=0.5)
 
 
+def test_a_line_from_a_junction_to_itself_keeps_its_course():
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    labels = draw([[(0, 30), (30, 30)]], 6, SHAPE)
+    away = np.hypot(y - 29.5, x - 49.5)
+    labels[(away < 22) & (away > 16)] = 1
+    frame = trace(labels)
+    assert len(frame) == 2
+    center = shapely.Point(50, 30)
+    loop = max(in_pixels(frame), key=lambda line: line.length)
+    assert shapely.hausdorff_distance(loop, center.buffer(19).exterior) < 2
+
+
 @pytest.mark.parametrize(
     ("lines", "node", "degree"),
     [

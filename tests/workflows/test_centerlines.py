@@ -53,6 +53,14 @@ def test_a_map_and_its_scores_give_the_same_lines(scene, tmp_path, name):
     assert (again.centerlines == again.polygons) == (name == "map.gpkg")
 
 
+def test_areas_too_wide_for_a_line_are_told_of(scene_factory, tmp_path):
+    image = np.full((560, 460), 30, dtype="uint8")
+    image[:250, :250] = image[300:, :] = image[255:270] = 220
+    mapped = make_map(scene_factory(image=np.stack([image] * 3)), tmp_path / "map.gpkg", **ALL)
+    assert mapped.totals[0].too_wide == 2
+    assert "areas too wide for a line in their middle: 2 of " in mapped.summary()
+
+
 def test_without_the_option_there_are_none(scene, tmp_path):
     mapped = make_map(scene, tmp_path / "map.gpkg")
     assert mapped.centerlines is None

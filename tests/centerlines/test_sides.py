@@ -1,0 +1,96 @@
+"""Gaps between an end and the side of another line: a new node where scores support it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from geocobot.centerlines.cleaning import conflicts
+
+from .rasters import draw, in_pixels, trace
+
+SHAPE = (60, 80)
+ROAD, STREET = [(0, 14), (80, 14)], [(40, 32), (40, 60)]
+GAP_M = 12.0  # of the 18 m between the middle of the road and the end of the street
+
+
+def joined(labels: np.ndarray, between: float, **options: object) -> np.ndarray:
+    """The lines, in pixels, with a score of the road beside it."""
+    road = np.where(labels == 1, 0.75, between)
+    scores = np.stack([road, np.where(labels == 2, 0.75, 0.0)])
+    return in_pixels(trace(labels, scores=scores, **options))
+
+
+@pytest.mark.parametrize(
+    ("between", "most_m", "lines"), [(0.45, 14.0, 3), (0.3, 14.0, 2), (0.45, 10.0, 2)]
+)
+def test_a_street_is_led_on_to_a_road_where_scores_support_it(between, most_m, lines):
+    drawn = joined(draw([ROAD, STREET], 6, SHAPE), between, bridge_gaps_m=most_m)
+    assert len(drawn) == lines
+    if lines == 3:
+        (node,) = shapely.intersection_all(drawn).coords
+        assert np.hypot(node[0] - 40, node[1] - 14) < 1
+        assert shapely.length(drawn).sum() == pytest.approx(80 + 46, abs=1)
+
+
+def test_a_bridge_counts_for_length_and_score_and_not_for_width():
+    labels = draw([ROAD, STREET], 6, SHAPE)
+    scores = np.stack([np.where(labels == 1, 0.8, 0.5), np.zeros(SHAPE)])
+    frame = trace(labels, scores=scores, bridge_gaps_m=14)
+    street = int(frame.geometry.bounds["miny"].argmin())
+    share = GAP_M / 46
+    assert frame["score"][street] == pytest.approx(0.8 * (1 - share) + 0.5 * share, abs=0.02)
+    assert frame["width_m"].tolist() == pytest.approx([6, 6, 6], abs=0.2)
+
+
+def test_two_streets_that_end_before_a_road_cross_it():
+    labels = draw([[(0, 30), (80, 30)], [(40, 0), (40, 18)], [(40, 42), (40, 60)]], 6, SHAPE)
+    drawn = joined(labels, 0.5, bridge_gaps_m=12)
+    assert len(drawn) == 4
+    assert shapely.intersection_all(drawn).distance(shapely.Point(40, 30)) < 1
+
+
+def test_a_street_that_leads_elsewhere_stays_where_it_is():
+    beside = draw([ROAD, [(30, 28), (70, 28)]], 6, SHAPE)
+    assert len(joined(beside, 0.5, bridge_gaps_m=20)) == 2
+
+
+@pytest.mark.parametrize("number", [0, 2, 255])
+def test_neither_lines_nor_missing_data_are_crossed(number):
+    labels = draw([ROAD, STREET], 6, SHAPE)
+    labels[21:25] = number
+    drawn = joined(labels, 0.5, bridge_gaps_m=14)
+    assert len(drawn) == {0: 3, 2: 3, 255: 2}[number]
+    assert (shapely.distance(drawn, shapely.Point(40, 26)) < 3).sum() == {0: 1}.get(number, 0)
+
+
+@given(
+    st.integers(0, 50), st.integers(1, 90), st.integers(1, 60), st.integers(20, 200), st.booleans()
+)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+def test_pieces_and_threads_make_no_difference(seed, strip_rows, block_rows, rows, threaded):
+    field = gaussian_filter(np.random.default_rng(seed).normal(size=(300, 110)), 4)
+    score = np.clip(0.5 + 1.2 * (0.2 - np.abs(field) / field.std()), 0, 1)
+    labels = (score > 0.5).astype(np.uint8)
+    labels[
+        gaussian_filter(np.random.default_rng(seed + 99).normal(size=labels.shape), 2) > 0.06
+    ] = 0
+    scores = np.stack([np.where(labels == 1, 0.8, 0.45), np.zeros(labels.shape)])
+    options = {"bridge_gaps_m": 9.0, "simplify_m": 1.0, "scores": scores}
+    whole = trace(labels, strip_rows=300, rows=300, **options)
+    parts = trace(
+        labels,
+        strip_rows=strip_rows,
+        block_rows=block_rows,
+        rows=rows,
+        threads=1 + threaded,
+        **options,
+    )
+    assert parts.equals(whole)
+    assert not conflicts(np.asarray(whole.geometry)).any()
+    ends_alone = trace(labels, **{**options, "bridge_gaps_m": 0.0})
+    assert len(whole) != len(ends_alone)
