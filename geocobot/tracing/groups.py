@@ -19,7 +19,7 @@ from geocobot.tracing.outlines import Outlines
 from geocobot.tracing.seams import Completed, SeamJoiner, whole_outlines
 from geocobot.tracing.simplify import members
 from geocobot.tracing.trace import Pieces
-from geocobot.tracing.waiting import CutPart, Numbers, Polygons, Softener, Waiting, seam_boxes
+from geocobot.tracing.waiting import CutPart, Numbers, Polygons, Softener, Waiting
 
 MOST_CORNERS = 2**19
 """More corners do not wait for the end of their group: GEOS takes about a kilobyte for each when
@@ -72,6 +72,7 @@ class GroupJoiner:
         Returns:
             What makes the polygons of groups to which no further block can add.
         """
+        self._put_beside(pieces, block.row_off)
         n_open = len(self._waiting)
         first_rows, last_rows = (
             np.where(rows >= 0, rows + n_open, -1) for rows in (near.first_rows, near.last_rows)
@@ -97,7 +98,7 @@ class GroupJoiner:
         self._waiting = [waiting.pop(int(key)) for key in going_on]
         is_local = completed.is_whole & ~np.isin(group, [*waiting, *going_on])
         closed = self._closed(waiting.values(), pieces, is_local, near)
-        return Ready((*closed, *self._cut_large(pieces, place[near.group + n_open], end_row)))
+        return Ready((*closed, *self._cut_large(pieces, end_row)))
 
     def first_open_row(self, class_numbers: AbstractSet[int], since: int) -> float:
         """First row of the polygons of some classes that go on below or wait; infinite if none do.
@@ -140,9 +141,9 @@ class GroupJoiner:
     def report(self) -> None:
         """Say what was cut, in the log."""
         if self._cut_groups:
-            logger.warning(
-                "%d groups of polygons that touch were too large to be simplified as one: the "
-                "corners on some rows in between stayed",
+            logger.info(
+                "Simplified in parts, because they are too large: %d groups of polygons that "
+                "touch; their corners on the rows between two parts stayed",
                 self._cut_groups,
             )
 
@@ -205,18 +206,15 @@ class GroupJoiner:
             *(CutPart(self._softener, one, (), none).outlines for one in is_cut),
         ]
 
-    def _cut_large(
-        self, pieces: Pieces, group: Numbers, end_row: int
-    ) -> list[Callable[[], Outlines]]:
+    def _cut_large(self, pieces: Pieces, end_row: int) -> list[Callable[[], Outlines]]:
         """What makes the complete polygons of groups that wait no longer, as they are large."""
         makers = []
-        on_seam = np.unique(pieces.bottom[pieces.bottom >= 0])
         for number, waiting in enumerate(self._waiting):
             is_small = waiting.corners <= MOST_CORNERS
             if is_small and end_row - waiting.first_row <= self._most_rows:
                 continue
             going_on = [one for one in self._joiner.open if one.group == number]
-            above, below = seam_boxes(pieces.geometry[on_seam[group[on_seam] == number]], end_row)
+            below, _ = _runs_of_row(pieces, end_row)
             waiting.cuts |= {end_row}
             taken = [replace(one, crossings=list(one.crossings)) for one in going_on]
             part = CutPart(self._softener, waiting, taken, below)
@@ -224,8 +222,24 @@ class GroupJoiner:
                 one.pieces = []
                 one.settled = [*one.settled, partial(part.part, n)]
             makers.append(part.outlines)
-            self._waiting[number] = Waiting(end_row, beside=[above], cuts=waiting.cuts)
+            self._waiting[number] = Waiting(end_row, cuts=waiting.cuts)
         return makers
+
+    def _put_beside(self, pieces: Pieces, row_off: int) -> None:
+        """Show groups that were cut above a block what borders on it there."""
+        cut = [n for n, waiting in enumerate(self._waiting) if waiting.first_row == row_off]
+        if cut:
+            above, columns = _runs_of_row(pieces, row_off - 1)
+            group = self._last_rows[-1, columns]
+            for number in cut:
+                self._waiting[number].beside.append(above[group == number])
+
+
+def _runs_of_row(pieces: Pieces, row: int) -> tuple[Polygons, Numbers]:
+    """What borders on the pieces of a block in a row beside it, and the first column of each."""
+    bounds = shapely.bounds(pieces.neighbors).reshape(-1, 4)
+    own = bounds[:, 1] == row
+    return pieces.neighbors[own], bounds[own, 0].astype(np.int64)
 
 
 def _whole(

@@ -12,7 +12,6 @@ import shapely
 
 from geocobot.tracing.least_area import LeastArea
 from geocobot.tracing.outlines import Outlines
-from geocobot.tracing.rings import following_of, opened
 from geocobot.tracing.seams import (
     OpenPolygon,
     joined_outlines,
@@ -205,26 +204,3 @@ class CutPart:
             if self._given is not None:
                 self._complete, self._parts = self._softener.part(*self._given)
                 self._given = None
-
-
-def seam_boxes(polygons: Polygons, row: int) -> tuple[Polygons, Polygons]:
-    """Boxes of a pixel's height on both sides of a row, one for each edge of polygons in it.
-
-    With them beside it no vertex of a coverage that ends there can go.
-
-    Args:
-        polygons: (N,) in pixels.
-        row: where they end.
-
-    Returns:
-        (E,) boxes above the row, and (E,) below it.
-    """
-    if not len(polygons):
-        return np.array([], dtype=object), np.array([], dtype=object)
-    _, closed, (offsets, _) = shapely.to_ragged_array(polygons)
-    xy, offsets = opened(closed, offsets)
-    after = xy[following_of(offsets)]
-    on_row = (xy[:, 1] == row) & (after[:, 1] == row)
-    start, end = xy[on_row, 0], after[on_row, 0]
-    west, east = np.minimum(start, end), np.maximum(start, end)
-    return shapely.box(west, row - 1, east, row), shapely.box(west, row, east, row + 1)
