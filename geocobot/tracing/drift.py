@@ -11,6 +11,7 @@ from geocobot.tracing.rings import following_of, opened
 
 Points = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
+Polygons = npt.NDArray[np.object_]
 
 # A coarse circle lies within the round one.
 _QUAD_SEGS = 4
@@ -113,10 +114,16 @@ def _reach(xy: Points, part: Numbers, most_m: float) -> npt.NDArray[np.bool_]:
     lines = shapely.linestrings(xy, indices=part)
     ends = [shapely.get_point(lines, place) for place in (0, -1)]
     edges = shapely.linestrings(np.stack([shapely.get_coordinates(end) for end in ends], axis=1))
-    near = shapely.buffer(lines, most_m, quad_segs=_QUAD_SEGS)
-    shapely.prepare(near)
-    far = np.asarray(~shapely.covers(near, edges))
-    # Where all around is near, so is what lies within, unless there is a gap.
-    for n in np.flatnonzero(~far & (shapely.get_num_interior_rings(near) > 0)):
-        far[n] = not shapely.covers(near[n], shapely.make_valid(shapely.polygons(lines[n].coords)))
+    # Fewer corners first: what is near those is near all.
+    coarse = shapely.simplify(lines, most_m / 4, preserve_topology=False)
+    far = ~_are_covered(edges, shapely.buffer(coarse, most_m * 3 / 4, quad_segs=_QUAD_SEGS))
+    for n in np.flatnonzero(far):
+        swept = shapely.make_valid(shapely.polygons(lines[n].coords))
+        far[n] = not shapely.covers(shapely.buffer(lines[n], most_m), swept)
     return far
+
+
+def _are_covered(edges: Polygons, near: Polygons) -> npt.NDArray[np.bool_]:
+    """Which edges lie within what is near, with all that this lies around."""
+    shapely.prepare(near)
+    return np.asarray(shapely.covers(near, edges) & (shapely.get_num_interior_rings(near) == 0))

@@ -70,7 +70,7 @@ def _spread(filled: npt.NDArray[np.bool_], steps: int) -> None:
     done = 0
     while done < steps:
         step = min(done + 1, steps - done)
-        filled[step:] |= filled[:-step].copy()
+        filled[step:] |= filled[:-step].copy(order="K")
         done += step
 
 

@@ -62,13 +62,13 @@ class CleanOptions:
             that cannot become large enough no longer shape their neighbors' outlines.
         close_holes_m2: holes smaller than this are filled; a hole that borders on another class
             or on pixels without data stays (see `HoleFilling`).
-        simplify_m: outlines are smoothed by about so much.
+        simplify_m: outlines are smoothed by about so much (see `simplify.simplify_groups`).
         despeckle_m2: patches smaller than this, of a class or of none, are given to what surrounds
             them before anything is traced (see `SpeckRemoval`).
         high_threshold: polygons none of whose pixels scores more than this are dropped
             (hysteresis: the classes' own thresholds may be the lower for it).
         smooth_m: corners are rounded over so much of the edges on both sides (see
-            `smooth.smooth_pieces`), but not of what is squared.
+            `smooth.smooth_groups`), but not of what is squared.
         square_classes: numbers of the classes whose outlines are squared (see `SquareStage`).
     """
 
@@ -121,9 +121,8 @@ def polygonize(
         clean: what to drop, fill and smooth.
         separate: whether the strips' last plane is of the insides of single objects, by which
             polygons are cut apart, see `tracing.separation`.
-        block_rows: rows that are traced at a time; default by the grid's width. Simplified
-            outlines keep the points in which they cross from one block to the next, so another
-            height smooths slightly otherwise; the height of the strips never changes anything.
+        block_rows: rows that are traced at a time; default by the grid's width. Neither this nor
+            the height of the strips changes a polygon, unless a group is cut (`GroupJoiner`).
         threads: blocks that are traced at the same time, 1 in the consumer's own thread.
         squaring: counts what is squared.
         watch: is shown every block before it is traced.
@@ -178,8 +177,7 @@ def block_rows_of(
 
     Args:
         width_px: columns of the scene.
-        clean: how its polygons are cleaned; where nothing is simplified or rounded, the height of
-            blocks changes nothing, and they can be low.
+        clean: how its polygons are cleaned; where it is known, blocks can be low.
         separate: whether objects are cut apart, which takes more memory: half of
             `WIDE_PX` is wide then.
     """

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from geocobot.tracing import groups
+from geocobot.tracing.near import Reach
 from geocobot.tracing.polygonize import CleanOptions, polygonize
 
 from .rasters import CLASSES, class_rasters, cut, grid_of, polygons_of, reference, trace
@@ -142,16 +143,19 @@ def test_what_is_near_waits():
     assert [frame["class_id"].tolist() for frame in frames] == [[1, 2]]
 
 
-def test_outlines_side_by_side_do_not_meet():
-    """Each alone, the ragged edges of these two would run through one another."""
-    rng = np.random.default_rng(8)
-    columns = np.arange(80)
-    for _ in range(40):
-        edge = np.cumsum(rng.integers(-2, 3, (60, 1)), axis=0) + 40
-        labels = np.where(columns < edge, 1, np.where(columns > edge, 2, 0)).astype(np.uint8)
-        labels[50:][labels[50:] == 1] = 0  # so that one ends before the other
-        frame = trace(labels, simplify_m=4.0, block_rows=8)
-        assert shapely.coverage_is_valid(polygons_of(frame))
+@pytest.mark.parametrize("seed", [14, 65])
+def test_polygons_that_do_not_touch_do_not_meet(monkeypatch, seed):
+    """If those that touch alone were a group, some here would run into one another."""
+    field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(24, 24)), 1.0)
+    labels = (field > 0.5 * field.std()).astype(np.uint8)
+
+    def is_sound() -> bool:
+        frame = trace(labels, simplify_m=3.0, block_rows=2)
+        return bool(shapely.coverage_is_valid(polygons_of(frame)))
+
+    assert is_sound()
+    monkeypatch.setattr(Reach, "of", lambda *_: Reach(1, 1, np.inf))
+    assert not is_sound()
 
 
 def test_the_log_tells_what_was_cut(caplog, monkeypatch):
