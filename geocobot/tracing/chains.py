@@ -56,7 +56,7 @@ class Chains:
         _, kept, (kept_offsets, _) = shapely.to_ragged_array(simple)
         xy, rings = opened(closed, offsets)
         corners, edges_of_ring = opened(kept, kept_offsets)
-        place = _find(corners, edges_of_ring, xy, rings)
+        place = find_corners(corners, edges_of_ring, xy, rings)
         # Each ring begins anew at its first corner, so that no part goes around its end.
         lengths = np.diff(rings)
         own_ring = np.repeat(np.arange(len(lengths)), lengths)
@@ -116,7 +116,7 @@ class Chains:
         return np.where((self.chord * _TANGENTS[kind]).sum(axis=1) >= 0, 1.0, -1.0)
 
 
-def _find(
+def find_corners(
     corners: npt.NDArray[np.float64],
     corner_offsets: npt.NDArray[np.int64],
     xy: npt.NDArray[np.float64],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -33,9 +34,23 @@ class Outlines:
     cutters: npt.NDArray[np.object_]
     traced: npt.NDArray[np.object_]
 
+    @classmethod
+    def of_all(cls, parts: Sequence[Outlines]) -> Outlines:
+        """Those of several, in their order; without scores unless all have some."""
+        values = {f.name: [getattr(one, f.name) for one in parts] for f in fields(cls)}
+        scores = values.pop("scores")
+        joined = {name: np.concatenate(every) for name, every in values.items()}
+        known = None if any(one is None for one in scores) else ScoreStats.of_all(scores)
+        return cls(scores=known, **joined)
+
     def take(self, index: npt.NDArray[np.int64]) -> Outlines:
         """Those with these numbers, in their order."""
         return Outlines(**{name: _taken(value, index) for name, value in self._values().items()})
+
+    def in_reading_order(self) -> Outlines:
+        """The same, by their first pixels."""
+        row, column = self.first_px.T
+        return self.take(np.lexsort([column, row]))
 
     def followed_by(self, other: Outlines) -> Outlines:
         """These, then others; both have scores, or none has."""

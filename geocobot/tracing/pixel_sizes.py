@@ -29,7 +29,12 @@ class RowSizes:
     @property
     def least_m(self) -> float:
         """The shortest side of a pixel."""
-        return float(min(self._x_m.min(), self._y_m.min()))
+        return min(self.least_xy_m)
+
+    @property
+    def least_xy_m(self) -> tuple[float, float]:
+        """The smallest width and the smallest height of a pixel."""
+        return float(self._x_m.min()), float(self._y_m.min())
 
     def areas_m2(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Ground area (N,) of a pixel in each of these rows, in square metres."""

@@ -171,7 +171,10 @@ class Plans:
         which = wanted[shapely.get_num_interior_rings(self.ground[wanted]) == 0]
         ground = self.ground[which]
         around = shapely.oriented_envelope(ground)
-        whole = shapely.get_type_id(around) == shapely.GeometryType.POLYGON
+        # Of some polygons GEOS makes flat ones.
+        whole = (shapely.get_type_id(around) == shapely.GeometryType.POLYGON) & (
+            shapely.area(around) > 0
+        )
         ground, around, which = ground[whole], around[whole], which[whole]
         if not which.size:
             return ground, which

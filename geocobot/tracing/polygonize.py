@@ -8,33 +8,32 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from itertools import product
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
-import shapely
 
 from geocobot.ahead import each_in_order
 from geocobot.classes import ClassSpec
-from geocobot.errors import ConfigError, CrsError
+from geocobot.errors import ConfigError
 from geocobot.grid import GeoGrid
-from geocobot.ground import ground_size_m
 from geocobot.steps import scores_of
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.attributes import as_frame
 from geocobot.tracing.block import Block
 from geocobot.tracing.blocks import recut
+from geocobot.tracing.groups import GroupJoiner, Ready
 from geocobot.tracing.holes import HoleFilling
+from geocobot.tracing.least_area import LeastArea
+from geocobot.tracing.near import NearPieces
 from geocobot.tracing.seams import Completed, SeamJoiner
 from geocobot.tracing.separation import separated
-from geocobot.tracing.simplify import simplify_pieces
-from geocobot.tracing.smooth import smooth_pieces
+from geocobot.tracing.soften import Softening
 from geocobot.tracing.specks import SpeckRemoval
-from geocobot.tracing.square import LEAST_IOU
-from geocobot.tracing.square_stage import Drawn, SquareStage
+from geocobot.tracing.square_stage import TALLEST_PX, Drawn, SquareStage
 from geocobot.tracing.squaring import SquaringTally
 from geocobot.tracing.trace import Pieces, trace_block
+from geocobot.tracing.waiting import Softener
 from geocobot.tracing.watershed import InsideRule
 
 BLOCK_ROWS = 512
@@ -53,9 +52,6 @@ LEAST_MARGIN_ROWS = 32
 INSIDE_SHARE = 0.25
 """Of the smallest area that an object may have: the least that its inside has."""
 
-_SIZE_MARGIN = 1.05
-"""No pixel is larger than the largest of nine by more than this."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class CleanOptions:
@@ -66,13 +62,13 @@ class CleanOptions:
             that cannot become large enough no longer shape their neighbors' outlines.
         close_holes_m2: holes smaller than this are filled; a hole that borders on another class
             or on pixels without data stays (see `HoleFilling`).
-        simplify_m: outlines are smoothed by about so much.
+        simplify_m: outlines are smoothed by about so much (see `simplify.simplify_groups`).
         despeckle_m2: patches smaller than this, of a class or of none, are given to what surrounds
             them before anything is traced (see `SpeckRemoval`).
         high_threshold: polygons none of whose pixels scores more than this are dropped
             (hysteresis: the classes' own thresholds may be the lower for it).
         smooth_m: corners are rounded over so much of the edges on both sides (see
-            `smooth.smooth_pieces`), but not of what is squared.
+            `smooth.smooth_groups`), but not of what is squared.
         square_classes: numbers of the classes whose outlines are squared (see `SquareStage`).
     """
 
@@ -125,9 +121,8 @@ def polygonize(
         clean: what to drop, fill and smooth.
         separate: whether the strips' last plane is of the insides of single objects, by which
             polygons are cut apart, see `tracing.separation`.
-        block_rows: rows that are traced at a time; default by the grid's width. Simplified
-            outlines keep the points in which they cross from one block to the next, so another
-            height smooths slightly otherwise; the height of the strips never changes anything.
+        block_rows: rows that are traced at a time; default by the grid's width. Neither this nor
+            the height of the strips changes a polygon, unless a group is cut (`GroupJoiner`).
         threads: blocks that are traced at the same time, 1 in the consumer's own thread.
         squaring: counts what is squared.
         watch: is shown every block before it is traced.
@@ -150,10 +145,14 @@ def polygonize(
         blocks = separated(blocks, max(rows // 4, LEAST_MARGIN_ROWS), rule)
     if watch is not None:
         blocks = _watched(blocks, watch)
+    softened_m = (clean.simplify_m, clean.smooth_m)
+    least = LeastArea(grid, clean.min_area_m2, *softened_m, clean.square_classes)
+    softener = _softener(grid, clean, least)
     with ThreadPoolExecutor(threads, "tracing") if threads > 1 else nullcontext() as pool:
-        traced = each_in_order(blocks, partial(_trace, grid=grid, clean=clean), pool, threads)
+        trace = partial(_trace, softener=softener, least=least, squared=[*clean.square_classes])
+        traced = each_in_order(blocks, trace, pool, threads)
         framed = partial(_framed, grid=grid, classes=classes)
-        drawn = each_in_order(_draw(traced, grid, clean), framed, pool, threads)
+        drawn = each_in_order(_draw(traced, grid, clean, softener), framed, pool, threads)
         with closing(drawn) as frames:
             for _, (iou, frame) in frames:
                 kept = (frame["area_m2"] >= clean.min_area_m2).to_numpy()
@@ -178,61 +177,81 @@ def block_rows_of(
 
     Args:
         width_px: columns of the scene.
-        clean: how its polygons are cleaned; where nothing is simplified or rounded, the height of
-            blocks changes nothing, and they can be low.
+        clean: how its polygons are cleaned; where it is known, blocks can be low.
         separate: whether objects are cut apart, which takes more memory: half of
             `WIDE_PX` is wide then.
     """
     most = BLOCK_ROWS if width_px * (1 + separate) <= WIDE_PX else BLOCK_ROWS // 4
-    if clean is None or clean.simplify_m > 0 or clean.smooth_m > 0 or separate:
+    if clean is None or separate:
         return most
     return min(max(_BLOCK_PX // width_px, _LOW_BLOCK_ROWS), most)
 
 
-def _trace(block: Block, grid: GeoGrid, clean: CleanOptions) -> Pieces:
-    """The pieces of a block, without those that are too small, simplified and rounded."""
+@dataclass(frozen=True)
+class _Traced:
+    """The pieces of a block, and their groups where outlines are softened."""
+
+    pieces: Pieces
+    near: NearPieces | None
+
+
+def _trace(
+    block: Block, softener: Softener | None, least: LeastArea, squared: list[int]
+) -> _Traced:
+    """The pieces of a block, without those that are too small."""
     pieces = trace_block(block)
-    if clean.min_area_m2 > 0:
-        pieces = pieces.only(_may_be_large(pieces, block, grid, clean))
-    return _softened(pieces, block, grid, clean) if len(pieces.geometry) else pieces
-
-
-def _softened(pieces: Pieces, block: Block, grid: GeoGrid, clean: CleanOptions) -> Pieces:
-    """Simplify and round the outlines of a block."""
-    is_squared = np.isin(pieces.class_number, list(clean.square_classes))
-    if clean.square_classes:
+    pieces = pieces.only(least.may_reach(pieces.geometry, pieces.pixels, pieces.class_number))
+    if squared:
         traced = pieces.geometry.copy()
-        traced[~is_squared] = None
+        traced[~np.isin(pieces.class_number, squared)] = None
         pieces = replace(pieces, traced=traced)
-    if clean.simplify_m > 0:
-        simple = simplify_pieces(pieces, _pixel_m(block, grid), clean.simplify_m)
-        pieces = replace(pieces, geometry=simple)
-    if clean.smooth_m > 0:
-        height, width = block.classes.shape
-        edges = (0, block.row_off, width, block.row_off + height)
-        pixel_m = _pixel_m(block, grid)
-        smooth = smooth_pieces(pieces.geometry, is_squared, edges, pixel_m, clean.smooth_m)
-        pieces = replace(pieces, geometry=smooth)
-    return pieces
+    if softener is None:
+        return _Traced(pieces, None)
+    places = pieces.first_px - (block.row_off, 0)
+    return _Traced(pieces, NearPieces.of(block.drawn[1] > 0, places, softener.soften.reach))
+
+
+def _softener(grid: GeoGrid, clean: CleanOptions, least: LeastArea) -> Softener | None:
+    """What softens outlines; None where nothing is to be."""
+    if clean.simplify_m == clean.smooth_m == 0:
+        return None
+    how = Softening.of(grid, clean.simplify_m, clean.smooth_m, clean.square_classes)
+    return Softener(how, least)
 
 
 def _draw(
-    traced: Generator[tuple[Block, Pieces]], grid: GeoGrid, clean: CleanOptions
+    traced: Generator[tuple[Block, _Traced]],
+    grid: GeoGrid,
+    clean: CleanOptions,
+    softener: Softener | None,
 ) -> Generator[Callable[[], Drawn]]:
     """What makes the polygons that each block completes; squared ones are made in their order."""
-    joiner = SeamJoiner(grid.width)
+    joiner: SeamJoiner | GroupJoiner = SeamJoiner(grid.width)
+    if softener is not None:
+        # What is squared must not wait for long, because what is around it waits too.
+        joiner = GroupJoiner(softener, TALLEST_PX if clean.square_classes else math.inf)
     stage = SquareStage(grid, clean.square_classes, clean.simplify_m, joiner)
     with closing(traced):
-        for block, pieces in traced:
-            sure = partial(_sure, joiner.add(block, pieces), clean)
+        for block, found in traced:
+            sure = partial(_sure, _joined(joiner, block, found), clean)
             if clean.square_classes:
                 squared = stage.add(sure().outlines, block.row_off + len(block.classes))
                 yield partial(_as_it_is, squared)
             else:
                 yield sure
+    if isinstance(joiner, GroupJoiner):
+        joiner.report()
 
 
-def _sure(completed: Completed, clean: CleanOptions) -> Drawn:
+def _joined(joiner: SeamJoiner | GroupJoiner, block: Block, found: _Traced) -> Completed | Ready:
+    """What makes the polygons that a block completes."""
+    if isinstance(joiner, SeamJoiner):
+        return joiner.add(block, found.pieces)
+    assert found.near is not None, "traced for softening"
+    return joiner.add(block, found.pieces, found.near)
+
+
+def _sure(completed: Completed | Ready, clean: CleanOptions) -> Drawn:
     """Complete polygons, without those that score too low."""
     outlines = completed.outlines()
     if clean.high_threshold > 0 and outlines.scores is not None:
@@ -260,40 +279,3 @@ def _least_inside_px(grid: GeoGrid, clean: CleanOptions) -> float:
     Otherwise a speck could cut off a part of an object that is then dropped for its size.
     """
     return INSIDE_SHARE * clean.min_area_m2 / math.prod(grid.ground_pixel_m)
-
-
-def _may_be_large(
-    pieces: Pieces, block: Block, grid: GeoGrid, clean: CleanOptions
-) -> npt.NDArray[np.bool_]:
-    """Which pieces (N,) may be large enough once they are smoothed.
-
-    Every corner that is smoothed away adds less than the tolerance squared, and one that is
-    rounded less than a triangle of that side, twice.
-    """
-    most_m2 = pieces.pixels * _largest_pixel_m2(block, grid)
-    corners = shapely.get_num_coordinates(pieces.geometry)
-    most_m2 += corners * (clean.simplify_m**2 + clean.smooth_m**2)
-    squared = np.isin(pieces.class_number, list(clean.square_classes))
-    # A squared outline that covers more than this is not taken.
-    most_m2[squared] /= LEAST_IOU
-    return np.asarray(most_m2 >= clean.min_area_m2)
-
-
-def _largest_pixel_m2(block: Block, grid: GeoGrid) -> float:
-    """An area on the ground that no pixel of a block exceeds."""
-    height, width = block.classes.shape
-    places = product((0.5, height / 2, height - 0.5), (0.5, width / 2, width - 0.5))
-    try:
-        areas = [
-            math.prod(ground_size_m(grid.crs, grid.transform, block.row_off + row, col))
-            for row, col in places
-        ]
-    except CrsError:  # the corners of a picture of the whole earth lie beside it
-        return math.inf
-    return _SIZE_MARGIN * max(areas)
-
-
-def _pixel_m(block: Block, grid: GeoGrid) -> tuple[float, float]:
-    """Width and height on the ground of a pixel in the middle of a block, in metres."""
-    middle = block.row_off + len(block.classes) / 2
-    return ground_size_m(grid.crs, grid.transform, middle, grid.width / 2)

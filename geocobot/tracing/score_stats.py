@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,17 +38,22 @@ class ScoreStats:
         peak = N_STEPS - 1 - (counts[:, ::-1] > 0).argmax(axis=1)
         return cls(total, low.astype(np.uint8), peak.astype(np.uint8))
 
+    @classmethod
+    def of_all(cls, parts: Sequence[ScoreStats]) -> ScoreStats:
+        """Those of several, in their order."""
+        return cls(
+            np.concatenate([one.total for one in parts]),
+            np.concatenate([one.low for one in parts]),
+            np.concatenate([one.peak for one in parts]),
+        )
+
     def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> ScoreStats:
         """Those of some polygons."""
         return ScoreStats(self.total[chosen], self.low[chosen], self.peak[chosen])
 
     def __add__(self, other: ScoreStats) -> ScoreStats:
         """Those of more polygons, the other ones behind."""
-        return ScoreStats(
-            np.concatenate([self.total, other.total]),
-            np.concatenate([self.low, other.low]),
-            np.concatenate([self.peak, other.peak]),
-        )
+        return ScoreStats.of_all([self, other])
 
 
 @dataclass(frozen=True)

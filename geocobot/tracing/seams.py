@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -18,8 +19,11 @@ from geocobot.tracing.trace import Pieces
 
 
 @dataclass
-class _Open:
-    """A polygon that goes on below: its pieces wait and are joined once, when it is complete."""
+class OpenPolygon:
+    """A polygon that goes on below: its pieces wait and are joined once, when it is complete.
+
+    Pieces that were softened already, of a group that was cut, are in `settled`.
+    """
 
     class_number: int
     pixels: int
@@ -29,8 +33,10 @@ class _Open:
     crossings: list[npt.NDArray[np.float64]] = field(default_factory=list)
     cutters: list[shapely.Polygon] = field(default_factory=list)
     traced: list[shapely.Polygon] = field(default_factory=list)
+    settled: list[Callable[[], npt.NDArray[np.object_]]] = field(default_factory=list)
+    group: int = -1
 
-    def absorb(self, other: _Open) -> None:
+    def absorb(self, other: OpenPolygon) -> None:
         """Take over another polygon that turns out to be the same one."""
         self.pixels += other.pixels
         if self.counts is not None and other.counts is not None:
@@ -40,6 +46,7 @@ class _Open:
         self.crossings.extend(other.crossings)
         self.cutters.extend(other.cutters)
         self.traced.extend(other.traced)
+        self.settled.extend(other.settled)
 
 
 @dataclass(frozen=True)
@@ -54,62 +61,98 @@ class Completed:
 
     pieces: Pieces
     is_whole: npt.NDArray[np.bool_]
-    joined: tuple[_Open, ...]
+    joined: tuple[OpenPolygon, ...]
 
     def outlines(self) -> Outlines:
         """The polygons, in the reading order of their first pixels; takes its time, once."""
-        pieces, is_whole, complete = self.pieces, self.is_whole, self.joined
-        joined = np.empty(len(complete), dtype=object)
-        joined[:] = [shapely.coverage_union_all(one.pieces) for one in complete]
-        if complete:
-            points = [p for one in complete for p in one.crossings]
-            joined = drop_straight_vertices(joined, np.concatenate([np.empty((0, 2)), *points]))
-        numbers = np.array([one.class_number for one in complete], dtype=np.uint8)
-        pixels = np.array([one.pixels for one in complete], dtype=np.int64)
-        first_px = np.array([one.first_px for one in complete], dtype=np.int64).reshape(-1, 2)
-        first_px = np.concatenate([pieces.first_px[is_whole], first_px])
-        scores = None
-        if pieces.scores is not None:
-            counts = [one.counts for one in complete if one.counts is not None]
-            joined_scores = ScoreStats.of_counts(np.array(counts, np.int64).reshape(-1, N_STEPS))
-            scores = pieces.scores[is_whole].stats() + joined_scores
-        cutters = np.empty(len(first_px), dtype=object)
-        cutters.fill(())
-        traced = np.append(pieces.traced[is_whole], np.full(len(complete), None, dtype=object))
-        for place, one in enumerate(complete, start=int(is_whole.sum())):
-            cutters[place] = tuple(one.cutters)
-            traced[place] = shapely.coverage_union_all(one.traced) if one.traced else None
-        order = np.lexsort([first_px[:, 1], first_px[:, 0]])
-        return Outlines(
-            geometry=np.concatenate([pieces.geometry[is_whole], joined])[order],
-            class_number=np.concatenate([pieces.class_number[is_whole], numbers])[order],
-            pixels=np.concatenate([pieces.pixels[is_whole], pixels])[order],
-            scores=scores if scores is None else scores[order],
-            first_px=first_px[order],
-            cutters=cutters[order],
-            traced=traced[order],
-        )
+        geometry, _ = joined_pieces(self.joined)
+        whole = whole_outlines(self.pieces, self.is_whole)
+        return whole.followed_by(joined_outlines(self.joined, geometry)).in_reading_order()
+
+
+def whole_outlines(pieces: Pieces, is_whole: npt.NDArray[np.bool_]) -> Outlines:
+    """Those pieces (N,) of a block that are polygons already."""
+    cutters = np.empty(int(is_whole.sum()), dtype=object)
+    cutters.fill(())
+    return Outlines(
+        geometry=pieces.geometry[is_whole],
+        class_number=pieces.class_number[is_whole],
+        pixels=pieces.pixels[is_whole],
+        scores=None if pieces.scores is None else pieces.scores[is_whole].stats(),
+        first_px=pieces.first_px[is_whole],
+        cutters=cutters,
+        traced=pieces.traced[is_whole],
+    )
+
+
+def joined_outlines(complete: Sequence[OpenPolygon], geometry: npt.NDArray[np.object_]) -> Outlines:
+    """Polygons (N,) that were pieces of several blocks."""
+    cutters = np.empty(len(complete), dtype=object)
+    cutters[:] = [tuple(one.cutters) for one in complete]
+    traced = np.empty(len(complete), dtype=object)
+    traced[:] = [shapely.coverage_union_all(one.traced) if one.traced else None for one in complete]
+    counts = [one.counts for one in complete if one.counts is not None]
+    has_scores = bool(counts) or not complete
+    return Outlines(
+        geometry=geometry,
+        class_number=np.array([one.class_number for one in complete], dtype=np.uint8),
+        pixels=np.array([one.pixels for one in complete], dtype=np.int64),
+        scores=ScoreStats.of_counts(np.array(counts, np.int64).reshape(-1, N_STEPS))
+        if has_scores
+        else None,
+        first_px=np.array([one.first_px for one in complete], dtype=np.int64).reshape(-1, 2),
+        cutters=cutters,
+        traced=traced,
+    )
+
+
+def joined_pieces(
+    polygons: Sequence[OpenPolygon],
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]:
+    """The pieces of each polygon that wait, joined.
+
+    Returns:
+        (P,) polygons without vertices that only the seams have made, and (P,) whose they are: as
+        many as were given, unless some hang together by what is settled only.
+    """
+    joined = np.empty(len(polygons), dtype=object)
+    joined[:] = [shapely.coverage_union_all(one.pieces) for one in polygons]
+    parts, owner = shapely.get_parts(joined, return_index=True)
+    return without_crossings(parts, polygons), owner
+
+
+def without_crossings(
+    joined: npt.NDArray[np.object_], polygons: Sequence[OpenPolygon]
+) -> npt.NDArray[np.object_]:
+    """Joined pieces without the vertices where outlines run straight across seams."""
+    if not joined.size:
+        return joined
+    points = [p for one in polygons for p in one.crossings]
+    return drop_straight_vertices(joined, np.concatenate([np.empty((0, 2)), *points]))
 
 
 class SeamJoiner:
     """Takes blocks top to bottom and hands back the polygons that each one completes."""
 
     def __init__(self, width: int) -> None:
-        self._open: list[_Open] = []
+        self.open: list[OpenPolygon] = []
         # Which open polygon each pixel of the last row seen belongs to, -1 for none.
         self._open_of_px = np.full(width, -1, dtype=np.int64)
 
-    def add(self, block: Block, pieces: Pieces) -> Completed:
+    def add(
+        self, block: Block, pieces: Pieces, groups: npt.NDArray[np.int64] | None = None
+    ) -> Completed:
         """Add the next block.
 
         Args:
             block: the block.
-            pieces: its components, simplified or not.
+            pieces: its components.
+            groups: (N,) a number of each, of which the polygons keep that of one piece.
 
         Returns:
             What makes the polygons that do not go on below.
         """
-        n_open, n_pieces = len(self._open), len(pieces.geometry)
+        n_open, n_pieces = len(self.open), len(pieces.geometry)
         same = block.joined_above & (self._open_of_px >= 0)
         group = connected(n_open + n_pieces, self._open_of_px[same], pieces.top[same] + n_open)
         goes_on = np.zeros(n_open + n_pieces, dtype=bool)
@@ -119,14 +162,14 @@ class SeamJoiner:
         piece_group = group[n_open:]
         is_whole = (group_size[piece_group] == 1) & ~goes_on[piece_group]
 
-        merged = self._merge(group, pieces, np.flatnonzero(~is_whole))
+        merged = self._merge(group, pieces, np.flatnonzero(~is_whole), groups)
         for key, points in _crossings(block, pieces, piece_group):
             merged[key].crossings.append(points)
         complete = [merged[key] for key in merged if not goes_on[key]]
         going_on = [key for key in merged if goes_on[key]]
         place = np.full(n_open + n_pieces, -1, dtype=np.int64)
         place[going_on] = np.arange(len(going_on))
-        self._open = [merged[key] for key in going_on]
+        self.open = [merged[key] for key in going_on]
         node_of_px = np.where(pieces.bottom >= 0, pieces.bottom + n_open, n_open + n_pieces)
         self._open_of_px = np.append(place[group], -1)[node_of_px]
         return Completed(pieces, is_whole, tuple(complete))
@@ -138,30 +181,35 @@ class SeamJoiner:
             class_numbers: of these classes.
             since: polygons that begin in a row before this one do not count.
         """
-        rows = [one.first_px[0] for one in self._open if one.class_number in class_numbers]
+        rows = [one.first_px[0] for one in self.open if one.class_number in class_numbers]
         return min((row for row in rows if row >= since), default=np.inf)
 
-    def cut(self, polygons: npt.NDArray[np.object_]) -> None:
+    def cut(self, polygons: npt.NDArray[np.object_], within_px: float = 0.0) -> None:
         """Let the polygons that go on below give way to others, when they are complete.
 
         Args:
             polygons: (N,) in pixels of the scene, in the rows that were added.
+            within_px: how far an outline may still move towards them.
         """
-        owner = np.repeat(np.arange(len(self._open)), [len(one.pieces) for one in self._open])
-        pieces = np.array([p for one in self._open for p in one.pieces], dtype=object)
+        owner = np.repeat(np.arange(len(self.open)), [len(one.pieces) for one in self.open])
+        pieces = np.array([p for one in self.open for p in one.pieces], dtype=object)
         if not pieces.size or not polygons.size:
             return
-        piece, which = shapely.STRtree(polygons).query(pieces, predicate="intersects")
+        piece, which = shapely.STRtree(polygons).query(pieces, "dwithin", within_px)
         for open_, n in sorted(set(zip(owner[piece].tolist(), which.tolist(), strict=True))):
-            self._open[open_].cutters.append(polygons[n])
+            self.open[open_].cutters.append(polygons[n])
 
     def _merge(
-        self, group: npt.NDArray[np.int64], pieces: Pieces, partial: npt.NDArray[np.int64]
-    ) -> dict[int, _Open]:
+        self,
+        group: npt.NDArray[np.int64],
+        pieces: Pieces,
+        partial: npt.NDArray[np.int64],
+        groups: npt.NDArray[np.int64] | None,
+    ) -> dict[int, OpenPolygon]:
         """Put open polygons and pieces of one group together, the smaller into the larger."""
-        n_open = len(self._open)
-        merged: dict[int, _Open] = {}
-        for key, one in zip(group[:n_open].tolist(), self._open, strict=True):
+        n_open = len(self.open)
+        merged: dict[int, OpenPolygon] = {}
+        for key, one in zip(group[:n_open].tolist(), self.open, strict=True):
             other = merged.setdefault(key, one)
             if other is not one:
                 small, large = sorted((other, one), key=lambda o: len(o.pieces))
@@ -170,13 +218,14 @@ class SeamJoiner:
         counts = None if pieces.scores is None else pieces.scores.counts(partial)
         for place, i in enumerate(partial.tolist()):
             key = int(group[n_open + i])
-            one = _Open(
+            one = OpenPolygon(
                 class_number=int(pieces.class_number[i]),
                 pixels=int(pieces.pixels[i]),
                 counts=None if counts is None else counts[place].copy(),
                 first_px=tuple(pieces.first_px[i].tolist()),
                 pieces=[pieces.geometry[i]],
                 traced=[] if pieces.traced[i] is None else [pieces.traced[i]],
+                group=-1 if groups is None else int(groups[i]),
             )
             if key in merged:
                 merged[key].absorb(one)

@@ -1,50 +1,108 @@
-"""Simplify a block's polygons together, so that shared borders stay shared."""
+"""Simplify polygons that touch together, so that shared borders stay shared."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocobot.tracing.trace import Pieces
+from geocobot.tracing.drift import drifted
+
+# Shares of the tolerance, where the whole of it is too much for a group.
+_CAREFULLY = (1.0, 0.5, 0.25)
 
 _EDGES_PER_LINE = 16
 
 logger = logging.getLogger("geocobot.tracing")
 
 
-def simplify_pieces(
-    pieces: Pieces, pixel_m: tuple[float, float], tolerance_m: float
+def simplify_groups(
+    polygons: npt.NDArray[np.object_],
+    group: npt.NDArray[np.int64],
+    pixel_m: npt.NDArray[np.float64],
+    tolerance_m: float,
+    *,
+    drift_m: float = np.inf,
+    beside: npt.NDArray[np.object_] | None = None,
 ) -> npt.NDArray[np.object_]:
-    """Smooth the outlines of a block.
+    """Smooth the outlines of groups of polygons.
 
-    All polygons of the block go through one coverage simplification (Visvalingam and Whyatt,
-    with every removed corner checked against every other outline), so that none can run into
-    another. The runs just above and below the block take part, so that every point in which an
-    outline crosses a seam stays where it is and the pieces still fit together. Simplified
-    outlines only use vertices of the raster.
+    All polygons go through one coverage simplification (Visvalingam and Whyatt, with every removed
+    corner checked against every other outline), so that none can run into another. Of groups that
+    are so far apart that no outline moves half of the way, each comes out as it does alone. The
+    order of polygons and where their rings begin decide between corners that are equal: hand
+    them over in one order always. Simplified outlines only use vertices of the raster.
 
     Args:
-        pieces: the block's components.
-        pixel_m: width and height of a pixel on the ground, in metres.
+        polygons: (N,) valid coverages, in pixels of the scene, normalized.
+        group: (N,) the group of each.
+        pixel_m: width and height (2,) of a pixel on the ground, in metres.
         tolerance_m: corners are removed while their triangle is smaller than this squared.
+        drift_m: a group of which an outline moves by so much is simplified less.
+        beside: polygons that border on these, of which the corners stay.
 
     Returns:
-        (N,) polygons in pixels of the scene; the unsimplified ones if GEOS hands back anything
-        that is no valid coverage.
+        (N,) polygons in pixels of the scene; those of a group that comes out as no valid coverage,
+        or moves too much whatever the tolerance, are the unsimplified ones.
     """
-    count = len(pieces.geometry)
-    scale = _short(np.asarray(pixel_m))
-    everything = np.concatenate([pieces.geometry, pieces.neighbors])
-    on_ground = shapely.transform(everything, lambda xy: xy * scale)
-    smooth = shapely.coverage_simplify(on_ground, tolerance_m)
-    in_pixels = np.asarray(shapely.transform(smooth[:count], lambda xy: np.rint(xy / scale)))
-    if is_sound(in_pixels):
-        return in_pixels
-    logger.warning("%d polygons could not be simplified without overlaps and stay as traced", count)
-    return pieces.geometry
+    simplify = _Simplifier(pixel_m, drift_m, np.array([]) if beside is None else beside)
+    simple = simplify(polygons, tolerance_m)
+    anew = np.isin(group, group[simplify.moves_far(polygons, simple)])
+    if not is_sound(simple[~anew]):
+        anew[:] = True
+    for own in members(group, anew):
+        simple[own] = simplify.carefully(polygons[own], tolerance_m)
+    return simple
+
+
+@dataclass(frozen=True)
+class _Simplifier:
+    """Simplifies polygons as they lie on the ground; see `simplify_groups`."""
+
+    pixel_m: npt.NDArray[np.float64]
+    drift_m: float
+    beside: npt.NDArray[np.object_]
+
+    def __call__(
+        self, polygons: npt.NDArray[np.object_], tolerance_m: float
+    ) -> npt.NDArray[np.object_]:
+        """Simplify all polygons together."""
+        scale = _short(self.pixel_m)
+        everything = np.concatenate([polygons, self.beside])
+        on_ground = shapely.transform(everything, lambda xy: xy * scale)
+        simple = shapely.coverage_simplify(on_ground, tolerance_m)[: len(polygons)]
+        return np.asarray(shapely.transform(simple, lambda xy: np.rint(xy / scale)))
+
+    def moves_far(
+        self, polygons: npt.NDArray[np.object_], simple: npt.NDArray[np.object_]
+    ) -> npt.NDArray[np.bool_]:
+        """Which polygons (N,) have an outline that moves too far."""
+        return drifted(polygons, simple, self.pixel_m, self.drift_m)
+
+    def carefully(
+        self, polygons: npt.NDArray[np.object_], tolerance_m: float
+    ) -> npt.NDArray[np.object_]:
+        """Simplify a group alone, less and less until it is sound and moves little."""
+        for share in _CAREFULLY:
+            simple = self(polygons, share * tolerance_m)
+            if not self.moves_far(polygons, simple).any() and is_sound(simple):
+                return simple
+        logger.warning(
+            "%d polygons could not be simplified without overlaps and stay as traced", len(polygons)
+        )
+        return polygons
+
+
+def members(
+    group: npt.NDArray[np.int64], wanted: npt.NDArray[np.bool_]
+) -> list[npt.NDArray[np.int64]]:
+    """The places of each group's members, of those wanted (N,)."""
+    places = np.flatnonzero(wanted)
+    places = places[np.argsort(group[places], kind="stable")]
+    return np.split(places, np.flatnonzero(np.diff(group[places])) + 1) if places.size else []
 
 
 def _short(scale: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,16 +1,18 @@
-"""Round a block's polygons together, so that shared borders stay shared."""
+"""Round polygons that touch together, so that shared borders stay shared."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
 from geocobot.tracing.rings import build_polygons, following_of, opened, preceding_of
-from geocobot.tracing.simplify import is_sound
+from geocobot.tracing.simplify import is_sound, members
 
 Points = npt.NDArray[np.float64]
 
@@ -21,47 +23,65 @@ _FEW_DEGREES, _MANY_DEGREES = 15.0, 50.0
 logger = logging.getLogger("geocobot.tracing")
 
 
-def smooth_pieces(
+def smooth_groups(
     polygons: npt.NDArray[np.object_],
-    fixed: npt.NDArray[np.bool_],
-    edges: tuple[float, float, float, float],
-    pixel_m: tuple[float, float],
+    group: npt.NDArray[np.int64],
+    pixel_m: npt.NDArray[np.float64],
     radius_m: float,
+    *,
+    fixed: npt.NDArray[np.bool_],
+    edges: tuple[Sequence[float], Sequence[float]],
 ) -> npt.NDArray[np.object_]:
-    """Round the corners of a block's polygons.
+    """Round the corners of groups of polygons.
 
     Corners of a staircase, which turn the other way than those beside them, are cut off; then
     every corner becomes the curve that corner cutting (Chaikin) ends in, a parabola from one of
     its edges to the other. A corner keeps to the triangle that it spans, and stays where a vertex
     lies in there, so that no outline can run into another. Those in which three outlines meet,
-    and those on the edges of the block, stay.
+    and those on the edges, stay.
 
     Args:
-        polygons: (N,) a valid coverage, in pixels of the scene.
-        fixed: (N,) whose outlines, shared ones too, stay.
-        edges: first column and row of the block, and those behind its last ones.
-        pixel_m: width and height of a pixel on the ground, in metres.
+        polygons: (N,) valid coverages, in pixels of the scene.
+        group: (N,) the group of each.
+        pixel_m: width and height (2,) of a pixel on the ground, in metres.
         radius_m: how far along an edge a corner is rounded; half of the edge at most.
+        fixed: (N,) whose outlines, shared ones too, stay.
+        edges: columns and rows on which vertices stay.
 
     Returns:
-        (N,) polygons in pixels of the scene.
+        (N,) polygons in pixels of the scene; those of a group that would overlap as they were.
     """
+    round_ = partial(_rounded, edges=edges, pixel_m=pixel_m, radius_m=radius_m)
+    smooth = round_(polygons, fixed)
+    if is_sound(smooth):
+        return smooth
+    for own in members(group, np.ones(len(group), dtype=np.bool_)):
+        smooth[own] = round_(polygons[own], fixed[own])
+        if not is_sound(smooth[own]):
+            logger.warning("%d polygons could not be smoothed without overlaps", len(own))
+            smooth[own] = polygons[own]
+    return smooth
+
+
+def _rounded(
+    polygons: npt.NDArray[np.object_],
+    fixed: npt.NDArray[np.bool_],
+    edges: tuple[Sequence[float], Sequence[float]],
+    pixel_m: npt.NDArray[np.float64],
+    radius_m: float,
+) -> npt.NDArray[np.object_]:
+    """Round corners, whatever comes of it; see `smooth_groups`."""
     _, closed, (offsets, parts) = shapely.to_ragged_array(polygons)
     xy, offsets = opened(closed, offsets)
     vertex = _vertex_numbers(xy)
     stays = _is_node(vertex, offsets)
-    west, north, east, south = edges
-    stays |= np.isin(xy[:, 0], (west, east)) | np.isin(xy[:, 1], (north, south))
+    stays |= np.isin(xy[:, 0], edges[0]) | np.isin(xy[:, 1], edges[1])
     of_polygon = np.repeat(np.arange(len(polygons)), np.diff(offsets[parts]))
     stays |= np.isin(vertex, vertex[fixed[of_polygon]])
-    outline = _Outline(xy, offsets, stays, np.asarray(pixel_m))
+    outline = _Outline(xy, offsets, stays, pixel_m)
     for is_curve in (False, True):
         outline = outline.cut(radius_m, is_curve=is_curve)
-    smooth = build_polygons(outline.xy, outline.offsets, np.diff(parts))
-    if is_sound(smooth):
-        return smooth
-    logger.warning("%d polygons could not be smoothed without overlaps", len(polygons))
-    return polygons
+    return build_polygons(outline.xy, outline.offsets, np.diff(parts))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import shapely
 
 from geocobot.grid import GeoGrid
 from geocobot.ground import local_axes
+from geocobot.tracing.groups import GroupJoiner
 from geocobot.tracing.outlines import Outlines
 from geocobot.tracing.seams import SeamJoiner
 from geocobot.tracing.square import square
@@ -70,7 +71,7 @@ class SquareStage:
         grid: GeoGrid,
         class_numbers: AbstractSet[int],
         tolerance_m: float,
-        joiner: SeamJoiner,
+        joiner: SeamJoiner | GroupJoiner,
     ) -> None:
         self._grid = grid
         self._class_numbers = class_numbers

@@ -5,18 +5,31 @@ import logging
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geocobot.tracing import smooth
-from geocobot.tracing.smooth import smooth_pieces
+from geocobot.tracing.smooth import smooth_groups
 from geocobot.tracing.trace import trace_block
 
 from .rasters import class_rasters, parse, polygons_of, reference, trace
 from .test_trace import block_of
 
-FAR = (-1e9, -1e9, 1e9, 1e9)
-"""Edges that nothing lies on."""
+
+def smooth_alone(
+    polygons: np.ndarray,
+    radius_m: float,
+    *,
+    fixed: tuple[int, ...] = (),
+    edges: tuple[tuple[float, ...], tuple[float, ...]] = ((), ()),
+    pixel_m: tuple[float, float] = (1.0, 1.0),
+) -> np.ndarray:
+    """Polygons, rounded as one group; those with the numbers given stay."""
+    number = np.arange(len(polygons))
+    stays = np.isin(number, fixed)
+    return smooth_groups(
+        polygons, 0 * number, np.array(pixel_m), radius_m, fixed=stays, edges=edges
+    )
 
 
 def smoothed(
@@ -27,9 +40,9 @@ def smoothed(
     pixel_m: tuple[float, float] = (1.0, 1.0),
 ) -> np.ndarray:
     """The components of a raster, rounded; those with the numbers given stay."""
-    polygons = trace_block(block_of(labels)).geometry
-    stays = np.isin(np.arange(len(polygons)), fixed)
-    return smooth_pieces(polygons, stays, FAR, pixel_m, radius_m)
+    return smooth_alone(
+        trace_block(block_of(labels)).geometry, radius_m, fixed=fixed, pixel_m=pixel_m
+    )
 
 
 def disk(radius: float, side: int = 60) -> np.ndarray:
@@ -98,15 +111,19 @@ def test_borders_stay_shared_and_nothing_crosses(labels, radius_m, block_rows, i
     assert (shapely.get_type_id(polygons) == shapely.GeometryType.POLYGON).all()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(class_rasters(16), st.sampled_from([0.3, 1.0, 4.0]))
-def test_corners_are_cut_so_that_no_block_has_to_stay(labels, radius_m):
+def test_corners_are_cut_so_that_no_group_has_to_stay(caplog, labels, radius_m):
     """The triangles alone keep outlines apart: what GEOS says afterwards is never needed."""
     polygons = trace_block(block_of(labels)).geometry
     if not len(polygons):
         return
-    found = smooth_pieces(polygons, np.zeros(len(polygons), bool), FAR, (1.0, 1.0), radius_m)
-    assert found is not polygons
+    found = smooth_alone(polygons, radius_m)
+    assert not caplog.records
     whole, rounded = shapely.union_all(polygons), shapely.union_all(found)
     assert rounded.area == pytest.approx(shapely.area(found).sum())
     # Gaps could only open between neighbors; around them a corner loses half a pixel at most.
@@ -119,7 +136,7 @@ def test_corners_are_cut_so_that_no_block_has_to_stay(labels, radius_m):
 def test_points_in_which_three_meet_and_those_on_seams_stay():
     labels = parse("1111122222\n1111122222\n1111222222\n333333333.\n3333333333")
     pieces = trace_block(block_of(labels))
-    found = smooth_pieces(pieces.geometry, np.zeros(3, bool), (0, 100, 10, 105), (1.0, 1.0), 2.0)
+    found = smooth_alone(pieces.geometry, 2.0, edges=((0, 10), (100, 105)))
     places = {tuple(xy) for xy in shapely.get_coordinates(found).tolist()}
     assert {(4, 103), (5, 100), (0, 103), (10, 104)} <= places
     assert shapely.coverage_is_valid(found)
@@ -147,10 +164,10 @@ def test_a_corner_stays_where_another_outline_reaches_into_it():
     """The tip of 2 lies in the triangle that the corner of 1 would be cut by."""
     one = shapely.Polygon([(0, -1), (21, -1), (21, 20), (18, 20), (18, 2), (0, 2)])
     tip = shapely.Polygon([(0, 3), (17.6, 2.4), (17, 20), (0, 20)])
-    (first, second) = smooth_pieces(np.array([one, tip]), np.zeros(2, bool), FAR, (1.0, 1.0), 8.0)
+    (first, second) = smooth_alone(np.array([one, tip]), 8.0)
     assert not first.intersects(second)
     assert [18, 2] in shapely.get_coordinates(first).tolist()
-    alone = smooth_pieces(np.array([one]), np.zeros(1, bool), FAR, (1.0, 1.0), 8.0)[0]
+    alone = smooth_alone(np.array([one]), 8.0)[0]
     assert [18, 2] not in shapely.get_coordinates(alone).tolist()
 
 
@@ -158,5 +175,6 @@ def test_unsound_results_are_replaced(monkeypatch, caplog):
     monkeypatch.setattr(smooth, "is_sound", lambda polygons: False)
     polygons = trace_block(block_of(disk(5, 12))).geometry
     with caplog.at_level(logging.WARNING, "geocobot.tracing"):
-        assert smooth_pieces(polygons, np.zeros(1, bool), FAR, (1.0, 1.0), 1.0) is polygons
+        found = smooth_alone(polygons, 1.0)
+    assert shapely.equals_exact(found, polygons).all()
     assert "1 polygons could not be smoothed without overlaps" in caplog.text

@@ -13,6 +13,7 @@ from shapely import affinity
 
 from geocobot.grid import GeoGrid
 from geocobot.ground import geod_of, local_axes
+from geocobot.tracing.plans import Plans
 from geocobot.tracing.square import LEAST_IOU, square
 from geocobot.tracing.squaring import Squaring, SquaringTally
 
@@ -232,6 +233,16 @@ def test_footprints_of_a_city_come_back(real_data):
     assert shapely.get_num_coordinates(found.geometry).sum() < 0.15 * (
         shapely.get_num_coordinates(traced).sum()
     )
+
+
+def test_a_rectangle_that_has_no_area_is_none(monkeypatch):
+    """GEOS 3.14 makes flat ones of some polygons of a few pixels."""
+    flat = shapely.Polygon([(0, 0), (5, 0), (0, 0), (5, 0)])
+    plans = Plans(np.array([shapely.box(0, 0, 3, 2)]), FLAT[None], 0.5)
+    assert len(plans.rectangles(np.array([0]))[0]) == 1
+    monkeypatch.setattr(shapely, "oriented_envelope", lambda given: np.full(len(given), flat))
+    found, index = plans.rectangles(np.array([0]))
+    assert len(found) == len(index) == 0
 
 
 def test_the_cost_is_added_up_by_class():
