@@ -15,7 +15,6 @@ from geocobot.grid import GeoGrid
 from geocobot.steps import SCORE_SCALE
 from geocobot.tracing.measures import grid_to_crs, measure_ragged
 from geocobot.tracing.outlines import Outlines
-from geocobot.tracing.ragged import Ragged
 
 COLUMNS = (
     "object_id",
@@ -47,7 +46,7 @@ def as_frame(outlines: Outlines, grid: GeoGrid, classes: Sequence[ClassSpec]) ->
         counter-clockwise. Scores are NaN where none are known.
     """
     names = {spec.number: spec.name for spec in classes}
-    polygons = Ragged.of(outlines.geometry)
+    polygons = outlines.polygons.ragged
     area_m2, perimeter_m = measure_ragged(polygons, grid)
     mean = low = np.full(len(area_m2), np.nan)
     if outlines.scores is not None:

@@ -8,11 +8,11 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 
 from geocobot.errors import CrsError
 from geocobot.grid import GeoGrid
 from geocobot.ground import ground_size_m
+from geocobot.tracing.ragged import PolygonArray
 from geocobot.tracing.square import LEAST_IOU
 
 _BAND_ROWS = 512
@@ -50,7 +50,7 @@ class LeastArea:
 
     def may_reach(
         self,
-        polygons: npt.NDArray[np.object_],
+        polygons: PolygonArray,
         pixels: npt.NDArray[np.int64],
         class_number: npt.NDArray[np.uint8],
     ) -> npt.NDArray[np.bool_]:
@@ -63,13 +63,13 @@ class LeastArea:
         """
         if self._min_area_m2 == 0 or not len(polygons):
             return np.ones(len(polygons), dtype=np.bool_)
-        bounds = shapely.bounds(polygons)
+        bounds = polygons.bounds
         first = (bounds[:, 1] // _BAND_ROWS).astype(np.int64)
         last = ((bounds[:, 3] - 1) // _BAND_ROWS).astype(np.int64)
         largest = self._pixel_m2[first]
         for n in np.flatnonzero(first < last):
             largest[n] = self._pixel_m2[first[n] : last[n] + 1].max()
-        most_m2 = pixels * largest + shapely.get_num_coordinates(polygons) * self._corner_m2
+        most_m2 = pixels * largest + polygons.corners * self._corner_m2
         # A squared outline that covers more than this is not taken.
         most_m2[np.isin(class_number, self._squared)] /= LEAST_IOU
         return np.asarray(most_m2 >= self._min_area_m2)

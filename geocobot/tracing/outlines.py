@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from geocobot.tracing.ragged import PolygonArray
 from geocobot.tracing.score_stats import ScoreStats
 
 
@@ -17,7 +18,7 @@ class Outlines:
     """Complete polygons.
 
     Attributes:
-        geometry: (N,) polygons in pixels of the scene, x = column, y = row (downwards).
+        polygons: (N,) in pixels of the scene, x = column, y = row (downwards).
         class_number: (N,) class of each polygon.
         pixels: (N,) number of pixels.
         scores: of these pixels; None where none are known.
@@ -26,7 +27,7 @@ class Outlines:
         traced: (N,) outlines along the pixels where they were kept (`Pieces.traced`), else None.
     """
 
-    geometry: npt.NDArray[np.object_]
+    polygons: PolygonArray
     class_number: npt.NDArray[np.uint8]
     pixels: npt.NDArray[np.int64]
     scores: ScoreStats | None
@@ -34,14 +35,20 @@ class Outlines:
     cutters: npt.NDArray[np.object_]
     traced: npt.NDArray[np.object_]
 
+    @property
+    def geometry(self) -> npt.NDArray[np.object_]:
+        """The polygons (N,) as those of shapely."""
+        return self.polygons.objects
+
     @classmethod
     def of_all(cls, parts: Sequence[Outlines]) -> Outlines:
         """Those of several, in their order; without scores unless all have some."""
         values = {f.name: [getattr(one, f.name) for one in parts] for f in fields(cls)}
         scores = values.pop("scores")
+        polygons = PolygonArray.concatenated(values.pop("polygons"))
         joined = {name: np.concatenate(every) for name, every in values.items()}
         known = None if any(one is None for one in scores) else ScoreStats.of_all(scores)
-        return cls(scores=known, **joined)
+        return cls(polygons=polygons, scores=known, **joined)
 
     def take(self, index: npt.NDArray[np.int64]) -> Outlines:
         """Those with these numbers, in their order."""
@@ -73,4 +80,6 @@ def _joined(first: Any, second: Any) -> Any:
     """What there is of some polygons, then of others."""
     if first is None:
         return None
+    if isinstance(first, PolygonArray):
+        return PolygonArray.concatenated([first, second])
     return first + second if isinstance(first, ScoreStats) else np.concatenate([first, second])

@@ -200,7 +200,7 @@ def _trace(
 ) -> _Traced:
     """The pieces of a block, without those that are too small."""
     pieces = trace_block(block)
-    pieces = pieces.only(least.may_reach(pieces.geometry, pieces.pixels, pieces.class_number))
+    pieces = pieces.only(least.may_reach(pieces.polygons, pieces.pixels, pieces.class_number))
     if squared:
         traced = pieces.geometry.copy()
         traced[~np.isin(pieces.class_number, squared)] = None

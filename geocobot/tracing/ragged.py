@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import shapely
+
+Chosen: TypeAlias = npt.NDArray[np.bool_] | npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,37 @@ class Ragged:
         _, xy, (rings, parts) = shapely.to_ragged_array(polygons)
         return cls(xy, rings, parts)
 
+    @classmethod
+    def concatenated(cls, parts: Sequence[Ragged]) -> Ragged:
+        """The polygons of several, in their order; at least one."""
+        xy = np.concatenate([part.xy for part in parts])
+        rings = _joined_offsets([part.rings for part in parts])
+        return cls(xy, rings, _joined_offsets([part.polygons for part in parts]))
+
     def __len__(self) -> int:
         """Number of polygons."""
         return len(self.polygons) - 1
+
+    def __getitem__(self, chosen: Chosen) -> Ragged:
+        """Some of the polygons, by number or (P,) bool."""
+        ring, polygons = _of_parts(self.polygons, chosen)
+        vertex, rings = _of_parts(self.rings, ring)
+        return Ragged(self.xy[vertex], rings, polygons)
+
+    @property
+    def corners(self) -> npt.NDArray[np.int64]:
+        """How many vertices each polygon (P,) has, the first of a ring counted at its end too."""
+        return np.diff(self.rings[self.polygons])
+
+    @property
+    def bounds(self) -> npt.NDArray[np.float64]:
+        """Least x and y, largest x and y of each polygon, (P, 4)."""
+        if not len(self):
+            return np.empty((0, 4))
+        first = self.rings[self.polygons[:-1]]
+        return np.concatenate(
+            [np.minimum.reduceat(self.xy, first), np.maximum.reduceat(self.xy, first)], axis=1
+        )
 
     @property
     def is_hole(self) -> npt.NDArray[np.bool_]:
@@ -68,6 +100,75 @@ class Ragged:
             shapely.GeometryType.POLYGON, self.xy, (self.rings, self.polygons)
         )
         return built
+
+
+@dataclass
+class PolygonArray:
+    """Polygons as arrays of vertices or as objects, the one made of the other when asked for.
+
+    Attributes:
+        held: (P,) of them, as either.
+    """
+
+    held: Ragged | npt.NDArray[np.object_]
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[PolygonArray]) -> PolygonArray:
+        """The polygons of several, in their order; at least one."""
+        objects = [part.held for part in parts if not isinstance(part.held, Ragged)]
+        if len(objects) == len(parts):
+            return cls(np.concatenate(objects))
+        return cls(Ragged.concatenated([part.ragged for part in parts]))
+
+    def __len__(self) -> int:
+        """Number of polygons."""
+        return len(self.held)
+
+    def __getitem__(self, chosen: Chosen) -> PolygonArray:
+        """Some of the polygons, by number or (P,) bool."""
+        return PolygonArray(self.held[chosen])
+
+    @property
+    def objects(self) -> npt.NDArray[np.object_]:
+        """(P,) polygons of shapely, which may be replaced by others from now on."""
+        if isinstance(self.held, Ragged):
+            self.held = self.held.build()
+        return self.held
+
+    @property
+    def ragged(self) -> Ragged:
+        """Their vertices."""
+        return self.held if isinstance(self.held, Ragged) else Ragged.of(self.held)
+
+    @property
+    def corners(self) -> npt.NDArray[np.int64]:
+        """How many vertices each polygon (P,) has, the first of a ring counted at its end too."""
+        if isinstance(self.held, Ragged):
+            return self.held.corners
+        return np.asarray(shapely.get_num_coordinates(self.held), dtype=np.int64)
+
+    @property
+    def bounds(self) -> npt.NDArray[np.float64]:
+        """Least x and y, largest x and y of each polygon, (P, 4)."""
+        if isinstance(self.held, Ragged):
+            return self.held.bounds
+        return np.asarray(shapely.bounds(self.held)).reshape(-1, 4)
+
+
+def _joined_offsets(parts: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """Offsets into arrays that are put behind each other."""
+    lengths = [np.diff(part) for part in parts]
+    return np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
+
+
+def _of_parts(
+    offsets: npt.NDArray[np.int64], chosen: Chosen
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """What some of the parts between offsets consist of, and the offsets among these."""
+    first, lengths = offsets[:-1][chosen], np.diff(offsets)[chosen]
+    ends = np.cumsum(lengths, dtype=np.int64)
+    place = np.arange(ends[-1] if ends.size else 0) + np.repeat(first - (ends - lengths), lengths)
+    return place, np.concatenate([[0], ends])
 
 
 def cut_edges(

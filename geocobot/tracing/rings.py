@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geocobot.tracing.ragged import Ragged
+
 
 def order_cycles(
     successor: npt.NDArray[np.int64],
@@ -53,11 +55,11 @@ def twice_areas(
     return np.add.reduceat(x * y[after] - x[after] * y, offsets[:-1])
 
 
-def build_polygons(
+def close_rings(
     coords: npt.NDArray[np.float64],
     offsets: npt.NDArray[np.int64],
     rings_per_polygon: npt.NDArray[np.int64],
-) -> npt.NDArray[np.object_]:
+) -> Ragged:
     """Make polygons of open rings.
 
     Args:
@@ -70,10 +72,7 @@ def build_polygons(
     closed = np.insert(np.arange(len(coords)), offsets[1:], offsets[:-1])
     closed_offsets = np.concatenate([[0], np.cumsum(lengths + 1)])
     polygon_offsets = np.concatenate([[0], np.cumsum(rings_per_polygon)])
-    polygons: npt.NDArray[np.object_] = shapely.from_ragged_array(
-        shapely.GeometryType.POLYGON, coords[closed], (closed_offsets, polygon_offsets)
-    )
-    return polygons
+    return Ragged(coords[closed], closed_offsets, polygon_offsets)
 
 
 def drop_straight_vertices(
@@ -93,7 +92,7 @@ def drop_straight_vertices(
     is_whole = (coords == np.trunc(coords)).all(axis=1)
     keep = ~(straight & is_whole & np.isin(_keys(coords), _keys(droppable)))
     kept_offsets = np.concatenate([[0], np.cumsum(keep)])[offsets]
-    return build_polygons(coords[keep], kept_offsets, np.diff(polygon_offsets))
+    return close_rings(coords[keep], kept_offsets, np.diff(polygon_offsets)).build()
 
 
 def _keys(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

@@ -13,6 +13,7 @@ import shapely
 from geocobot.tracing.block import Block
 from geocobot.tracing.components import connected
 from geocobot.tracing.outlines import Outlines
+from geocobot.tracing.ragged import PolygonArray
 from geocobot.tracing.rings import drop_straight_vertices
 from geocobot.tracing.score_stats import N_STEPS, ScoreStats
 from geocobot.tracing.trace import Pieces
@@ -75,7 +76,7 @@ def whole_outlines(pieces: Pieces, is_whole: npt.NDArray[np.bool_]) -> Outlines:
     cutters = np.empty(int(is_whole.sum()), dtype=object)
     cutters.fill(())
     return Outlines(
-        geometry=pieces.geometry[is_whole],
+        polygons=pieces.polygons[is_whole],
         class_number=pieces.class_number[is_whole],
         pixels=pieces.pixels[is_whole],
         scores=None if pieces.scores is None else pieces.scores[is_whole].stats(),
@@ -94,7 +95,7 @@ def joined_outlines(complete: Sequence[OpenPolygon], geometry: npt.NDArray[np.ob
     counts = [one.counts for one in complete if one.counts is not None]
     has_scores = bool(counts) or not complete
     return Outlines(
-        geometry=geometry,
+        polygons=PolygonArray(geometry),
         class_number=np.array([one.class_number for one in complete], dtype=np.uint8),
         pixels=np.array([one.pixels for one in complete], dtype=np.int64),
         scores=ScoreStats.of_counts(np.array(counts, np.int64).reshape(-1, N_STEPS))
@@ -152,7 +153,7 @@ class SeamJoiner:
         Returns:
             What makes the polygons that do not go on below.
         """
-        n_open, n_pieces = len(self.open), len(pieces.geometry)
+        n_open, n_pieces = len(self.open), len(pieces.pixels)
         same = block.joined_above & (self._open_of_px >= 0)
         group = connected(n_open + n_pieces, self._open_of_px[same], pieces.top[same] + n_open)
         goes_on = np.zeros(n_open + n_pieces, dtype=bool)
@@ -216,6 +217,7 @@ class SeamJoiner:
                 large.absorb(small)
                 merged[key] = large
         counts = None if pieces.scores is None else pieces.scores.counts(partial)
+        polygons = pieces.polygons[partial].objects
         for place, i in enumerate(partial.tolist()):
             key = int(group[n_open + i])
             one = OpenPolygon(
@@ -223,7 +225,7 @@ class SeamJoiner:
                 pixels=int(pieces.pixels[i]),
                 counts=None if counts is None else counts[place].copy(),
                 first_px=tuple(pieces.first_px[i].tolist()),
-                pieces=[pieces.geometry[i]],
+                pieces=[polygons[place]],
                 traced=[] if pieces.traced[i] is None else [pieces.traced[i]],
                 group=-1 if groups is None else int(groups[i]),
             )

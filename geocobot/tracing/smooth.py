@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocobot.tracing.rings import build_polygons, following_of, opened, preceding_of
+from geocobot.tracing.rings import close_rings, following_of, opened, preceding_of
 from geocobot.tracing.simplify import is_sound, members
 
 Points = npt.NDArray[np.float64]
@@ -81,7 +81,7 @@ def _rounded(
     outline = _Outline(xy, offsets, stays, pixel_m)
     for is_curve in (False, True):
         outline = outline.cut(radius_m, is_curve=is_curve)
-    return build_polygons(outline.xy, outline.offsets, np.diff(parts))
+    return close_rings(outline.xy, outline.offsets, np.diff(parts)).build()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from geocobot.grid import GeoGrid
 from geocobot.ground import local_axes
 from geocobot.tracing.groups import GroupJoiner
 from geocobot.tracing.outlines import Outlines
+from geocobot.tracing.ragged import PolygonArray
 from geocobot.tracing.seams import SeamJoiner
 from geocobot.tracing.square import square
 
@@ -40,7 +41,7 @@ class Drawn:
     @classmethod
     def of(cls, outlines: Outlines) -> Drawn:
         """Outlines that are drawn as they are."""
-        return cls(outlines, np.full(len(outlines.geometry), np.nan))
+        return cls(outlines, np.full(len(outlines.pixels), np.nan))
 
     def take(self, index: npt.NDArray[np.int64]) -> Drawn:
         """Those with these numbers, in their order."""
@@ -117,7 +118,7 @@ class SquareStage:
             further = np.abs(shapely.bounds(found.geometry) - bounds[able]).max(axis=1)
             good = np.isfinite(found.iou) & (further <= _REACH_PX)
             drawn[able[good]], iou[able[good]] = found.geometry[good], found.iou[good]
-        return Drawn(replace(outlines, geometry=drawn), iou)
+        return Drawn(replace(outlines, polygons=PolygonArray(drawn)), iou)
 
     def _give_way(self, held: Drawn, leaves: npt.NDArray[np.bool_]) -> None:
         """Tell polygons of those that they give way to, as soon as one of both leaves."""

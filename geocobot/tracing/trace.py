@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from geocobot.tracing.block import Block
 from geocobot.tracing.components import Components, Labels
-from geocobot.tracing.rings import build_polygons, order_cycles, twice_areas
+from geocobot.tracing.ragged import PolygonArray, Ragged
+from geocobot.tracing.rings import close_rings, order_cycles, twice_areas
 from geocobot.tracing.score_stats import SortedScores
 
 EAST, NORTH, WEST, SOUTH = range(4)
@@ -21,28 +22,38 @@ class Pieces:
     """The components of one block, cut off at its first and last row.
 
     Attributes:
-        geometry: (N,) polygons in pixels of the scene, x = column, y = row (downwards).
+        polygons: (N,) in pixels of the scene, x = column, y = row (downwards).
         class_number: (N,) class of each piece.
         pixels: (N,) number of pixels.
         scores: of these pixels; None where none are known.
         first_px: (N, 2) row and column of the first pixel in reading order.
         top: (W,) piece of each pixel of the block's first row, -1 where there is none.
         bottom: (W,) the same for the last row.
-        neighbors: (M,) polygons of the runs in the rows just above and below the block: what the
+        beside: (M,) polygons of the runs in the rows just above and below the block: what the
             pieces border on across the seams.
         traced: (N,) outlines along the pixels, of those pieces that are wanted so as well as
             softened; None of others.
     """
 
-    geometry: npt.NDArray[np.object_]
+    polygons: PolygonArray
     class_number: npt.NDArray[np.uint8]
     pixels: npt.NDArray[np.int64]
     scores: SortedScores | None
     first_px: npt.NDArray[np.int64]
     top: npt.NDArray[np.int64]
     bottom: npt.NDArray[np.int64]
-    neighbors: npt.NDArray[np.object_]
+    beside: PolygonArray
     traced: npt.NDArray[np.object_]
+
+    @property
+    def geometry(self) -> npt.NDArray[np.object_]:
+        """The pieces (N,) as polygons of shapely."""
+        return self.polygons.objects
+
+    @property
+    def neighbors(self) -> npt.NDArray[np.object_]:
+        """What lies `beside` (M,), as polygons of shapely."""
+        return self.beside.objects
 
     def only(self, wanted: npt.NDArray[np.bool_]) -> Pieces:
         """Some of the pieces, (N,) bool; those of the first and the last row stay in any case."""
@@ -51,14 +62,14 @@ class Pieces:
             kept[row[row >= 0]] = True
         number = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)
         return Pieces(
-            geometry=self.geometry[kept],
+            polygons=self.polygons[kept],
             class_number=self.class_number[kept],
             pixels=self.pixels[kept],
             scores=None if self.scores is None else self.scores[kept],
             first_px=self.first_px[kept],
             top=number[self.top],
             bottom=number[self.bottom],
-            neighbors=self.neighbors,
+            beside=self.beside,
             traced=self.traced[kept],
         )
 
@@ -93,23 +104,22 @@ def trace_block(block: Block) -> Pieces:
     framed[1, 1:-1], framed[2:-2, 1:-1], framed[-2, 1:-1] = above, labels, below
     cuts = (2, height + 2)
     components = Components.of(framed, cuts)
-    polygons = _trace(framed, components, cuts, block.row_off)
-
     first_row, first_col = np.divmod(components.first_px, width + 2)
     filled = components.class_number > 0
     inside = filled & (first_row >= 2) & (first_row < height + 2)
     number = np.where(inside, np.cumsum(inside) - 1, -1)
+    polygons, beside = _trace(framed, components, cuts, block.row_off, inside)
     inner = np.arange(1, width + 1)
     pixels = components.pixels()[inside]
     return Pieces(
-        geometry=polygons[inside[filled]],
+        polygons=PolygonArray(polygons),
         class_number=block.classes[first_row[inside] - 2, first_col[inside] - 1],
         pixels=pixels,
         scores=_sort_scores(block, components, number, len(pixels)),
         first_px=np.stack([first_row[inside] - 2 + block.row_off, first_col[inside] - 1], axis=1),
         top=number[components.at(2 * (width + 2) + inner)],
         bottom=number[components.at((height + 1) * (width + 2) + inner)],
-        neighbors=polygons[~inside[filled]],
+        beside=PolygonArray(beside),
         traced=np.full(int(inside.sum()), None, dtype=object),
     )
 
@@ -127,8 +137,12 @@ def _sort_scores(
 
 
 def _trace(
-    framed: Labels, components: Components, cuts: tuple[int, ...], row_off: int
-) -> npt.NDArray[np.object_]:
+    framed: Labels,
+    components: Components,
+    cuts: tuple[int, ...],
+    row_off: int,
+    inside: npt.NDArray[np.bool_],
+) -> tuple[Ragged, Ragged]:
     """Polygons of all components but the background's, in the order of the components.
 
     Args:
@@ -136,10 +150,15 @@ def _trace(
         components: its components.
         cuts: rows that are cut off from the row above.
         row_off: row of the scene that the block begins with.
+        inside: which components are of the block itself.
+
+    Returns:
+        Those of the block itself, and the others.
     """
     corners = _find_corners(framed, components, cuts)
     if not corners.owner.size:
-        return np.empty(0, dtype=object)
+        nothing = Ragged.of(np.empty(0, dtype=object))
+        return nothing, nothing
     order, offsets = order_cycles(_link(corners, framed.shape))
     coords = np.empty((order.size, 2), dtype=np.float64)
     coords[:, 0], coords[:, 1] = corners.col[order], corners.row[order] + row_off
@@ -147,11 +166,26 @@ def _trace(
     # Outlines run counter-clockwise on the map, which is negative where y runs downwards.
     is_hole = twice_areas(coords, offsets) > 0
     ring_order = np.lexsort([is_hole, owner])
-    starts, lengths = offsets[:-1][ring_order], np.diff(offsets)[ring_order]
+    is_own = inside[owner[ring_order]]
+    own, beside = (
+        _polygons(coords, offsets, owner, rings)
+        for rings in (ring_order[is_own], ring_order[~is_own])
+    )
+    return own, beside
+
+
+def _polygons(
+    coords: npt.NDArray[np.float64],
+    offsets: npt.NDArray[np.int64],
+    owner: npt.NDArray[np.int64],
+    rings: npt.NDArray[np.int64],
+) -> Ragged:
+    """Some of the open rings as polygons: those of one owner together, in the order given."""
+    starts, lengths = offsets[:-1][rings], np.diff(offsets)[rings]
     new_offsets = np.concatenate([[0], np.cumsum(lengths)])
-    vertex = np.arange(len(coords)) + np.repeat(starts - new_offsets[:-1], lengths)
-    rings = np.bincount(owner)
-    return build_polygons(coords[vertex], new_offsets, rings[rings > 0])
+    vertex = np.arange(new_offsets[-1]) + np.repeat(starts - new_offsets[:-1], lengths)
+    counts = np.bincount(owner[rings])
+    return close_rings(coords[vertex], new_offsets, counts[counts > 0])
 
 
 def _find_corners(framed: Labels, components: Components, cuts: tuple[int, ...]) -> _Corners:

@@ -12,6 +12,7 @@ import shapely
 
 from geocobot.tracing.least_area import LeastArea
 from geocobot.tracing.outlines import Outlines
+from geocobot.tracing.ragged import PolygonArray
 from geocobot.tracing.seams import (
     OpenPolygon,
     joined_outlines,
@@ -85,16 +86,16 @@ class Softener:
         group = np.concatenate(
             [
                 local_group,
-                *(np.full(len(one.geometry), n) for n, one in whole),
+                *(np.full(len(one.pixels), n) for n, one in whole),
                 np.array([n for n, _ in joined], dtype=np.int64),
             ]
         )
         kept = np.flatnonzero(
-            self.least.may_reach(outlines.geometry, outlines.pixels, outlines.class_number)
+            self.least.may_reach(outlines.polygons, outlines.pixels, outlines.class_number)
         )
         outlines = outlines.take(kept)
         soft = self.soften(outlines.geometry, group[kept], outlines.class_number)
-        return replace(outlines, geometry=soft)
+        return replace(outlines, polygons=PolygonArray(soft))
 
     def part(
         self, waiting: Waiting, going_on: Sequence[OpenPolygon], below: Polygons
@@ -126,7 +127,8 @@ class Softener:
         n_whole = len(whole.geometry)
         soft, owner = geometry[n_whole:][kept[n_whole:]], owner[kept[n_whole:]]
         by_owner = [soft[owner == n] for n in range(len(polygons))]
-        whole = replace(whole, geometry=geometry[:n_whole]).take(np.flatnonzero(kept[:n_whole]))
+        drawn_whole = PolygonArray(geometry[:n_whole])
+        whole = replace(whole, polygons=drawn_whole).take(np.flatnonzero(kept[:n_whole]))
         for n, one in enumerate(waiting.joined):
             joined.geometry[n] = _put_together(one, by_owner[n])
         drawn = np.flatnonzero([len(parts) > 0 for parts in by_owner[: len(waiting.joined)]])
@@ -148,8 +150,8 @@ class Softener:
         class_number = np.array([one.class_number for one in polygons], dtype=np.uint8)
         is_cut = np.array([bool(one.settled) for one in polygons], dtype=np.bool_)
         is_cut[n_complete:] = True
-        may = self.least.may_reach(parts, pixels[owner], class_number[owner])
-        whole_may = self.least.may_reach(whole.geometry, whole.pixels, whole.class_number)
+        may = self.least.may_reach(PolygonArray(parts), pixels[owner], class_number[owner])
+        whole_may = self.least.may_reach(whole.polygons, whole.pixels, whole.class_number)
         return np.concatenate([whole_may, may | is_cut[owner]])
 
 

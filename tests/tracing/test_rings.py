@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocobot.tracing.rings import (
-    build_polygons,
+    close_rings,
     drop_straight_vertices,
     order_cycles,
     twice_areas,
@@ -34,7 +34,7 @@ def test_polygons_with_holes_are_built_and_measured():
     coords = np.concatenate([square, hole, square + 10])
     offsets = np.array([0, 4, 8, 12])
     assert twice_areas(coords, offsets).tolist() == [32, -2, 32]
-    first, second = build_polygons(coords, offsets, np.array([2, 1]))
+    first, second = close_rings(coords, offsets, np.array([2, 1])).build()
     assert first.equals(shapely.box(0, 0, 4, 4) - shapely.box(1, 1, 2, 2))
     assert second.equals(shapely.box(10, 10, 14, 14))
 

@@ -15,6 +15,7 @@ from geocobot.grid import GeoGrid
 from geocobot.tiling import Strip
 from geocobot.tracing import square_stage
 from geocobot.tracing.polygonize import CleanOptions, polygonize
+from geocobot.tracing.ragged import PolygonArray
 from geocobot.tracing.squaring import SquaringTally
 
 from .rasters import CLASSES, TRANSFORM, class_rasters, cut, grid_of, parse, polygons_of, trace
@@ -163,7 +164,7 @@ def _drawn(geometry: np.ndarray, *, iou: list[float], pixels: list[int]) -> squa
     cutters = np.empty(count, dtype=object)
     cutters.fill(())
     outlines = square_stage.Outlines(
-        geometry=geometry,
+        polygons=PolygonArray(geometry),
         class_number=np.arange(1, count + 1, dtype=np.uint8),
         pixels=np.array(pixels),
         scores=None,
