@@ -20,6 +20,7 @@ from geocobot.config.values import (
     DtypeName,
     EngineName,
     HeadName,
+    LoggerName,
     LossName,
     MixingName,
     PrecisionName,
@@ -122,6 +123,8 @@ class TrainKeywords(InputKeywords, total=False):
     feature_cache_gb: float | None
     recompute: bool
     workers: int | None
+    logger: Iterable[LoggerName]
+    sample_patches: int
     seed: int
     device: DeviceName
     devices: int

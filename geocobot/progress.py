@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a figure went while work is under way.
+
+    Attributes:
+        name: of the figure, such as loss.
+        values: at equal distances, oldest first, at least one; the last one is the newest.
+    """
+
+    name: str
+    values: tuple[float, ...]
+
+    def __str__(self) -> str:
+        """The newest value with its name."""
+        return f"{self.name} {self.values[-1]:.3f}"
 
 
 class Task(Protocol):
@@ -14,7 +32,10 @@ class Task(Protocol):
         """Count finished steps."""
 
     def note(self, text: str) -> None:
-        """Show a short text beside the bar, such as the loss."""
+        """Show a short text beside the bar, such as the file under way."""
+
+    def chart(self, courses: Sequence[Course]) -> None:
+        """Show how figures went: their newest values, and curves where there is room."""
 
 
 class Progress(Protocol):
@@ -31,6 +52,9 @@ class _SilentTask:
         """Do nothing."""
 
     def note(self, text: str) -> None:
+        """Do nothing."""
+
+    def chart(self, courses: Sequence[Course]) -> None:
         """Do nothing."""
 
 

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pytest
-from shapely import LineString, box
+from shapely import LineString, Point, box
+from typer.testing import CliRunner
 
+from geocobot.cli.app import app
 from geocobot.cli.options import gather
 from geocobot.config import PretrainOptions, TrainOptions
 from geocobot.models.bases import find_base
@@ -34,11 +38,14 @@ def striped_scene(scene_factory: Callable[..., Path]) -> Path:
 
 
 def write_labels(config: str, folder: Path) -> Path:
-    """Label the bars: their center lines for roads, themselves for buildings."""
+    """Label the bars: center lines for roads, points for trees, else themselves."""
     tops = [5_000_000.0 - row for row in range(16, SIDE_PX, 64)]
     west, east = 500_000.0, 500_000.0 + SIDE_PX
     if config == "roads":
         shapes = [LineString([(west, top - 8), (east, top - 8)]) for top in tops]
+    elif config == "trees":
+        middle = [west + 8 + x for x in range(0, SIDE_PX, 16)]
+        shapes = [Point(x, top - 8) for top in tops for x in middle]
     else:
         shapes = [box(west, top - 16, east, top) for top in tops]
     path = folder / f"{config}.gpkg"
@@ -47,7 +54,9 @@ def write_labels(config: str, folder: Path) -> Path:
 
 
 def test_the_promised_configurations_are_there() -> None:
-    assert {path.stem for path in CONFIGS} >= {"buildings", "paper", "roads"}
+    assert {path.stem for path in CONFIGS} >= {
+        *("buildings", "fields", "paper", "roads", "trees", "water")
+    }
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -74,11 +83,53 @@ def test_the_packages_weights_were_made_by_the_recipe() -> None:
     assert path.stat().st_size < 24e6
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_configuration_trains(path: Path, striped_scene: Path, tmp_path: Path) -> None:
+def test_every_configuration_says_how_it_is_used(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    header = text.partition("\n\n")[0]
+    assert f"geocobot train -c configs/{path.name} --raster" in header
+    for line in text.splitlines():
+        assert len(line) <= 100
+    # Each option has its reason above it; those that belong together share one.
+    for paragraph in text.split("\n\n"):
+        assert paragraph.startswith("# ")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_what_a_configuration_recommends_in_comments_is_an_option(
+    path: Path, tmp_path: Path
+) -> None:
+    text = path.read_text(encoding="utf-8")
+    recommended = re.findall(r"^# ([a-z-]+: \S.*)$", text, flags=re.MULTILINE)
+    assert recommended
+    (tmp_path / path.name).write_text("\n".join(recommended))
+    options = gather(
+        TrainOptions, {"raster": ["a"], "labels": ["b"], "config": str(tmp_path / path.name)}
+    )
+    for name, value in read_yaml(tmp_path / path.name).items():
+        found = getattr(options, name)
+        assert (list(found) if isinstance(value, list) else found) == value
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_commands_of_a_header_are_understood(path: Path) -> None:
+    text = path.read_text(encoding="utf-8").replace("\\\n#", " ")
+    commands = re.findall(r"^#   geocobot (\w+) (.*)$", text, flags=re.MULTILINE)
+    assert commands[0][0] == "train"
+    for name, arguments in commands:
+        known = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).stdout
+        for flag in re.findall(r"--[a-z-]+", arguments):
+            assert flag in known
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_trains_for_two_steps(
+    path: Path, striped_scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from geocobot.data import module
     from geocobot.workflows.train import train
 
+    monkeypatch.setattr(module, "_steps_for", lambda *_: 2)
     flags = {
         "raster": [str(striped_scene)],
         "labels": [str(write_labels(path.stem, tmp_path))],
@@ -92,3 +143,9 @@ def test_every_configuration_trains(path: Path, striped_scene: Path, tmp_path: P
     train(gather(TrainOptions, flags))
     card = read_card(tmp_path / "run" / "model.safetensors")
     assert [c.name for c in card.classes] == [path.stem]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["training"]["steps"] == 2
+    saved = read_yaml(tmp_path / "run" / "config.yaml")
+    for name, value in read_yaml(path).items():
+        if name not in {"base", "epochs"}:
+            assert saved[name] == value, name

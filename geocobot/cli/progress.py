@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     ProgressColumn,
@@ -22,7 +22,8 @@ from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-from geocobot.progress import Task
+from geocobot.cli.charts import as_table
+from geocobot.progress import Course, Task
 from geocobot.secrecy import without_secrets
 
 LINE_INTERVAL_S = 15.0
@@ -61,10 +62,21 @@ class _RateColumn(ProgressColumn):
         return Text(rate, style="progress.data.speed")
 
 
+class _Bars(RichProgress):
+    """Bars, and below them the curves of those tasks that have some."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn, top to bottom."""
+        yield from super().get_renderables()
+        for task in self.tasks:
+            if task.visible and task.fields["courses"]:
+                yield as_table(task.fields["courses"])
+
+
 class _Bar:
     """A task drawn as a bar."""
 
-    def __init__(self, bars: RichProgress, task_id: TaskID) -> None:
+    def __init__(self, bars: _Bars, task_id: TaskID) -> None:
         self._bars = bars
         self._id = task_id
 
@@ -76,6 +88,10 @@ class _Bar:
         """Show a short text beside the bar."""
         self._bars.update(self._id, note=text)
 
+    def chart(self, courses: Sequence[Course]) -> None:
+        """Draw curves below the bar."""
+        self._bars.update(self._id, courses=courses)
+
 
 class BarProgress:
     """Draws tasks as bars; a task inside another disappears when it ends.
@@ -85,7 +101,7 @@ class BarProgress:
     """
 
     def __init__(self, console: Console) -> None:
-        self._bars = RichProgress(
+        self._bars = _Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
@@ -105,7 +121,7 @@ class BarProgress:
         if self._depth == 0:
             self._bars.start()
         self._depth += 1
-        task_id = self._bars.add_task(label, total=total, note="")
+        task_id = self._bars.add_task(label, total=total, note="", courses=())
         try:
             yield _Bar(self._bars, task_id)
         finally:
@@ -137,6 +153,7 @@ class _Told(ABC):
         self._clock = clock
         self._done = 0.0
         self._note = ""
+        self._courses: Sequence[Course] = ()
         self._start_s = self._last_s = clock()
         self.begin()
 
@@ -152,6 +169,10 @@ class _Told(ABC):
         """Keep a short text for the next time."""
         self._note = text
 
+    def chart(self, courses: Sequence[Course]) -> None:
+        """Keep figures for the next time."""
+        self._courses = courses
+
     @abstractmethod
     def begin(self) -> None:
         """Say that the task begins."""
@@ -163,6 +184,11 @@ class _Told(ABC):
     @abstractmethod
     def end(self) -> None:
         """Say that it has ended."""
+
+    @property
+    def _text(self) -> str:
+        """The note and the newest figures."""
+        return ", ".join(filter(None, [self._note, *map(str, self._courses)]))
 
     @property
     def _spent_s(self) -> float:
@@ -194,17 +220,20 @@ class _Line(_Told):
         """Share done, rate, time left and note in one line."""
         share = self._done / self._total if self._total else 1.0
         parts = [f"{self._label}: {share:.0%}", describe_rate(self._rate, self._total)]
-        parts += [f"{describe_duration(self._left_s or 0.0)} left", self._note]
+        parts += [f"{describe_duration(self._left_s or 0.0)} left", self._text]
         self._say(", ".join(filter(None, parts)))
 
     def end(self) -> None:
         """Write the last line."""
         took = describe_duration(self._spent_s)
-        self._say(", ".join(filter(None, [f"{self._label}: done in {took}", self._note])))
+        self._say(", ".join(filter(None, [f"{self._label}: done in {took}", self._text])))
 
 
 class _Events(_Told):
-    """Told in JSON objects for programs: all numbers so far, null for what is not known yet."""
+    """Told in JSON objects for programs: all numbers so far, null for what is not known yet.
+
+    Figures come once there are some.
+    """
 
     interval_s = EVENT_INTERVAL_S
 
@@ -229,8 +258,10 @@ class _Events(_Told):
             "seconds": round(self._spent_s, 3),
             "per_second": self._rate or None,
             "seconds_left": self._left_s,
-            "note": self._note,
+            "note": self._text,
         }
+        if self._courses:
+            told["figures"] = {course.name: course.values[-1] for course in self._courses}
         self._say(json.dumps(told, ensure_ascii=False))
 
 

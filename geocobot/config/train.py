@@ -20,10 +20,12 @@ from geocobot.config.values import (
     DEFAULT_RANKS,
     DEFAULT_WEIGHT_DECAY,
     FEATURE_CACHE_GB,
+    MAX_SAMPLE_PATCHES,
     MAX_SEED,
     MAX_VIEWS,
     POOL_EPOCHS,
     PRETRAINED_TINY_MINUTES,
+    SAMPLE_PATCHES,
     WORKERS,
     AdapterInit,
     AdapterName,
@@ -33,6 +35,7 @@ from geocobot.config.values import (
     DeviceName,
     DtypeName,
     HeadName,
+    LoggerName,
     LossName,
     MixingName,
     PrecisionName,
@@ -289,6 +292,20 @@ class TrainOptions(InputOptions):
         None,
         group="Machine",
         least=0,
+    )
+    logger: tuple[LoggerName, ...] = option(
+        "Where the figures of training go, some of csv,tensorboard,wandb,mlflow; the CSV file is "
+        "written in any case; wandb and mlflow are packages of their own.",
+        ("tensorboard",),
+        group="Watching",
+    )
+    sample_patches: int = option(
+        "Draw so many validation patches after an epoch, as pictures in samples/ of the run's "
+        "folder; 0 draws none.",
+        SAMPLE_PATCHES,
+        group="Watching",
+        least=0,
+        most=MAX_SAMPLE_PATCHES,
     )
     seed: int = option("Seed of everything random.", 0, group="Training", least=0, most=MAX_SEED)
     device: DeviceName = option("Where to compute.", "auto", group="Machine")

@@ -24,6 +24,7 @@ StretchName: TypeAlias = Literal["percentiles", "deviations"]
 ClassWeights: TypeAlias = Literal["none", "balanced"]
 DeviceName: TypeAlias = Literal["auto", "cpu", "cuda"]
 EngineName: TypeAlias = Literal["local", "ray"]
+LoggerName: TypeAlias = Literal["csv", "tensorboard", "wandb", "mlflow"]
 TtaName: TypeAlias = Literal["none", "flips", "dihedral"]
 ScoresDtype: TypeAlias = Literal["uint8", "float32"]
 
@@ -51,6 +52,8 @@ PRETRAINED_TINY_MINUTES = 2.0
 DEFAULT_EPOCHS = 60
 DEFAULT_TILES = 4
 """Tiles per forward pass where nothing is measured: more does not make a CPU faster."""
+
+SAMPLE_PATCHES, MAX_SAMPLE_PATCHES = 3, 12
 
 MAX_VIEWS = 600
 """How often a network sees its training area at most, before it knows it by heart."""

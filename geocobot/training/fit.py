@@ -14,15 +14,23 @@ from torch import nn
 
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
-from geocobot.training.callbacks import ProgressReport, SharedClock, StepSeeds, TimeBudget
+from geocobot.training.callbacks import SharedClock, StepSeeds, TimeBudget
 from geocobot.training.first_fit import can_fit_first, fit_readers
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.health import AdapterHealth
-from geocobot.training.logs import csv_path, quiet_lightning
+from geocobot.training.logs import csv_path, logged, quiet_lightning
 from geocobot.training.losses import SegmentationLoss
-from geocobot.training.module import KEPT_EPOCH, VALIDATION_IOU, SegmentationTask
+from geocobot.training.module import (
+    KEPT_EPOCH,
+    TRAIN_LOSS,
+    VALIDATION_IOU,
+    SegmentationTask,
+)
 from geocobot.training.peers import ALONE, Peers, Seat
+from geocobot.training.report import Past, ProgressReport
+from geocobot.training.samples import SampleSheets, Sampling
 from geocobot.training.schedule import RunClock
+from geocobot.training.trackers import Tracking
 from geocobot.training.trainer import (
     checkpoint_path,
     interruptible,
@@ -56,6 +64,8 @@ class FitSettings:
             step, see `fit_readers`.
         seed: of everything random in the run, together with the step.
         compute: where, and how exactly.
+        tracking: where the figures go beside the CSV file.
+        samples: which validation patches are drawn after epochs; None draws none.
         resume: continue the interrupted run in the folder.
     """
 
@@ -72,6 +82,8 @@ class FitSettings:
     readers_first: bool = True
     seed: int = 0
     compute: Compute = field(default_factory=lambda: Compute(torch.device("cpu")))
+    tracking: Tracking = field(default_factory=Tracking)
+    samples: Sampling | None = None
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -138,7 +150,7 @@ def fit(
 
     Raises:
         ResumeError: there is nothing to resume in the folder.
-        ConfigError: the learning rate is too high for the data.
+        ConfigError: the learning rate is too high for the data, or a service takes no figures.
     """
     begun = read_checkpoint(folder) if settings.resume else None
     clock = RunClock(
@@ -165,8 +177,12 @@ def fit(
             trainer = run_trainer(
                 folder,
                 settings.compute,
-                [ProgressReport(shown, clock), *_make_callbacks(settings, folder, clock, peers)],
+                [
+                    ProgressReport(shown, clock, past=_past(folder, begun), seat=peers.seat),
+                    *_make_callbacks(settings, folder, clock, peers),
+                ],
                 begun,
+                tracking=settings.tracking,
                 peers=peers,
                 max_epochs=-1 if settings.epochs is None else settings.epochs,
                 gradient_clip_val=settings.clip_norm,
@@ -197,6 +213,9 @@ def _make_callbacks(
 ) -> list[Callback]:
     """Seeds, budget, patience, and the checkpoints last, so that they hold what the rest knows."""
     callbacks: list[Callback] = [StepSeeds(settings.seed, peers.seat), TimeBudget(clock)]
+    if settings.samples is not None and peers.seat.is_first:
+        # Before the budget, which has to know how long they take.
+        callbacks.insert(0, SampleSheets(settings.samples, folder))
     if peers.seat.of > 1:
         callbacks.insert(0, SharedClock(clock, peers))
     if settings.log_health:
@@ -212,6 +231,14 @@ def _make_callbacks(
         )
     best = keeping(folder, _BEST, monitor=KEPT_EPOCH, mode="max", save_weights_only=True)
     return [*callbacks, best, keeping(folder)]
+
+
+def _past(folder: Path, begun: dict[str, Any] | None) -> Past:
+    """What the interrupted run has logged up to its checkpoint."""
+    if begun is None:
+        return Past()
+    losses, ious = (logged(folder, name, begun["epoch"]) for name in (TRAIN_LOSS, VALIDATION_IOU))
+    return Past(losses, ious)
 
 
 def restore_best(segmenter: nn.Module, folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Logs of a run: CSV and TensorBoard by Lightning, and Lightning's own chatter kept down."""
+"""Logs of a run by Lightning's loggers, and Lightning's own chatter kept down."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger
+
+from geocobot.training.trackers import TENSORBOARD, Tracking, open_trackers
 
 _FOLDER = "logs"
 _CSV = "csv"
-_TENSORBOARD = "tensorboard"
 
 # Advice that does not fit us: patches are cut from one open file, and an epoch is short on purpose.
 _UNFITTING_ADVICE = (
@@ -35,28 +36,36 @@ def csv_path(folder: Path) -> Path:
     return folder / _FOLDER / _CSV / "metrics.csv"
 
 
-def make_loggers(folder: Path, *, resumed_epoch: int | None, resumed_step: int) -> list[Logger]:
+def make_loggers(
+    folder: Path, tracking: Tracking, *, resumed_epoch: int | None, resumed_step: int
+) -> list[Logger]:
     """Open the logs of a run.
 
     Args:
         folder: of the run.
+        tracking: where the figures go beside the CSV file.
         resumed_epoch: last epoch, from 0, that the checkpoint holds; what was logged after it is
             cut off. None starts anew.
-        resumed_step: first step after the checkpoint, for TensorBoard.
+        resumed_step: first step after the checkpoint.
+
+    Raises:
+        ConfigError: a service takes no run.
     """
     kept = _rows_up_to(csv_path(folder), resumed_epoch)
-    for old in (_CSV, *([] if kept else [_TENSORBOARD])):
+    for old in (_CSV, *([] if kept else [TENSORBOARD])):
         shutil.rmtree(folder / _FOLDER / old, ignore_errors=True)
     table = CSVLogger(folder, name=_FOLDER, version=_CSV)
     table.experiment.metrics.extend(kept)
-    board = TensorBoardLogger(
-        folder,
-        name=_FOLDER,
-        version=_TENSORBOARD,
-        default_hp_metric=False,
-        purge_step=resumed_step if kept else None,
+    others = open_trackers(
+        tracking, folder / _FOLDER, resumed=bool(kept), resumed_step=resumed_step
     )
-    return [table, board]
+    return [table, *others]
+
+
+def logged(folder: Path, name: str, epoch: int) -> tuple[float, ...]:
+    """What a run has logged of a figure up to an epoch, from 0, oldest first."""
+    rows = _rows_up_to(csv_path(folder), epoch)
+    return tuple(float(row[name]) for row in rows if name in row)
 
 
 def _rows_up_to(path: Path, epoch: int | None) -> list[dict[str, float]]:

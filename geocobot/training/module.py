@@ -20,6 +20,9 @@ from geocobot.training.schedule import RunClock
 from geocobot.training.thresholds import ScoreHistograms, Tuning
 from geocobot.training.trainer import scheduled_adamw
 
+TRAIN_LOSS: Final = "train_loss"
+"""Name of the loss of a step."""
+
 VALIDATION_IOU: Final = "val_iou"
 """Name of the mean IoU on the validation blocks."""
 
@@ -90,7 +93,7 @@ class SegmentationTask(LightningModule):
                 "Lower --learning-rate",
             )
         size = len(batch["image"])
-        self.log("train_loss", mean_loss, on_step=True, on_epoch=False, batch_size=size)
+        self.log(TRAIN_LOSS, mean_loss, on_step=True, on_epoch=False, batch_size=size)
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log("learning_rate", rate, on_step=True, on_epoch=False, batch_size=size)
         return loss if self.peers.seat.of == 1 else self._reaching_all(loss)
@@ -143,8 +146,8 @@ class SegmentationTask(LightningModule):
         seat = self.peers.seat
         return ScoreHistograms(self.n_classes, first=seat.number, step=seat.of)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 # Lightning's
-        """Count the scores of a batch."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 # Lightning's
+        """Count the scores of a batch; its logits (B, K, H, W) are for callbacks."""
         logits, loss = self.objective.judge(batch)
         self.histograms.add(logits, batch["label"], batch["valid"])
         if self.peers.seat.of == 1:
@@ -152,6 +155,7 @@ class SegmentationTask(LightningModule):
         else:  # of a process that has no block of its own to judge it does not count
             judged = int((batch["label"] != IGNORE).flatten(1).any(dim=1).sum())
             self.log("val_loss", loss, batch_size=judged, sync_dist=True)
+        return logits
 
     def on_validation_epoch_end(self) -> None:
         """Tune the thresholds and log the IoU that they give; go on with the weights themselves.

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from pathlib import Path
@@ -20,7 +20,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined] # it is doc
 
 from geocobot.errors import GeocobotError, WorkerError
 from geocobot.processes import sendable, start_method
-from geocobot.progress import Progress, SilentProgress, Task
+from geocobot.progress import Course, Progress, SilentProgress, Task
 from geocobot.training.fit import FitResult, restore_best
 from geocobot.training.job import Job, kept_in_file
 from geocobot.training.peers import Seat, joined
@@ -248,6 +248,10 @@ class _Told:
     def note(self, text: str) -> None:
         """Show a short text beside the bar."""
         self._line.send(("note", text))
+
+    def chart(self, courses: Sequence[Course]) -> None:
+        """Show how figures went."""
+        self._line.send(("chart", courses))
 
 
 class _Sender(logging.Handler):

@@ -23,6 +23,7 @@ from geocobot.training.groups import GroupSettings, parameter_groups
 from geocobot.training.logs import make_loggers
 from geocobot.training.peers import ALONE, Peers
 from geocobot.training.schedule import RunClock, learning_rate_factor
+from geocobot.training.trackers import Tracking
 
 _log = logging.getLogger("geocobot.training")
 
@@ -101,6 +102,7 @@ def run_trainer(
     begun: dict[str, Any] | None,
     *,
     log_every: int = 1,
+    tracking: Tracking | None = None,
     peers: Peers = ALONE,
     **how: Any,
 ) -> Trainer:
@@ -112,8 +114,12 @@ def run_trainer(
         callbacks: in this order.
         begun: checkpoint of the interrupted run; None starts anew.
         log_every: steps from one row of the logs to the next.
+        tracking: where the figures go beside the CSV file; None sends them to TensorBoard.
         peers: the processes that train together; gradients are averaged over them.
         how: Lightning's options of this kind of training, its end among them.
+
+    Raises:
+        ConfigError: a service takes no run.
     """
     seat = peers.seat
     return Trainer(
@@ -124,7 +130,7 @@ def run_trainer(
         plugins=[peers.environment()],
         precision="bf16-mixed" if compute.precision == "bfloat16" else "32-true",
         callbacks=list(callbacks),
-        logger=_loggers(folder, begun) if seat.is_first else False,
+        logger=_loggers(folder, tracking, begun) if seat.is_first else False,
         log_every_n_steps=log_every,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -133,10 +139,11 @@ def run_trainer(
     )
 
 
-def _loggers(folder: Path, begun: dict[str, Any] | None) -> list[Logger]:
+def _loggers(folder: Path, tracking: Tracking | None, begun: dict[str, Any] | None) -> list[Logger]:
     """The logs of a run, as far as its checkpoint goes."""
     return make_loggers(
         folder,
+        tracking or Tracking(),
         resumed_epoch=begun["epoch"] if begun else None,
         resumed_step=begun["global_step"] if begun else 0,
     )

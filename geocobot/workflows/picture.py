@@ -45,23 +45,38 @@ class Row:
         return (self.truth,) if self.predicted is None else (self.truth, self.predicted)
 
 
-def draw_rows(rows: Sequence[Row], classes: Sequence[ClassSpec], path: str | Path) -> None:
+def draw_rows(
+    rows: Sequence[Row],
+    classes: Sequence[ClassSpec],
+    path: str | Path,
+    *,
+    most_px: int = _MAX_SIDE_PX,
+    colors: int | None = None,
+) -> None:
     """Draw places below each other: image, label and prediction over the image.
 
     Args:
         rows: at least one; they may differ in size.
         classes: give the colors and the legend.
         path: PNG to write.
+        most_px: largest side of a panel.
+        colors: how many there are at most, for a small file; None keeps all.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    _save(as_png(rows, classes), Path(path))
+    _save(as_png(rows, classes, most_px=most_px, colors=colors), Path(path))
 
 
-def as_png(rows: Sequence[Row], classes: Sequence[ClassSpec]) -> bytes:
+def as_png(
+    rows: Sequence[Row],
+    classes: Sequence[ClassSpec],
+    *,
+    most_px: int = _MAX_SIDE_PX,
+    colors: int | None = None,
+) -> bytes:
     """The picture that `draw_rows` writes."""
-    strips = [_draw_row(row, classes) for row in rows]
+    strips = [_draw_row(row, classes, most_px) for row in rows]
     width = max(s.width for s in strips)
     legend = _legend(classes, width)
     top = _LINE_PX * (2 + max(line for _, line, _ in legend))
@@ -74,16 +89,18 @@ def as_png(rows: Sequence[Row], classes: Sequence[ClassSpec]) -> bytes:
         sheet.paste(strip, (0, top))
         top += strip.height + _GAP_PX
     buffer = BytesIO()
+    if colors is not None:
+        sheet = sheet.quantize(colors, dither=Image.Dither.NONE)
     sheet.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 
-def _draw_row(row: Row, classes: Sequence[ClassSpec]) -> Image.Image:
+def _draw_row(row: Row, classes: Sequence[ClassSpec], most_px: int) -> Image.Image:
     """The panels of one place."""
     base = as_rgb(row.image)
     panels = [base, *(tinted(base, layer, classes) for layer in row.layers)]
     height, width = base.shape[:2]
-    size = _shown_size(width, height)
+    size = _shown_size(width, height, most_px)
     width_px = len(panels) * (size[0] + _GAP_PX) - _GAP_PX
     strip = Image.new("RGB", (width_px, size[1]), _PAPER)
     for n, panel in enumerate(panels):
@@ -94,10 +111,10 @@ def _draw_row(row: Row, classes: Sequence[ClassSpec]) -> Image.Image:
     return strip
 
 
-def _shown_size(width: int, height: int) -> tuple[int, int]:
+def _shown_size(width: int, height: int, most_px: int) -> tuple[int, int]:
     """Width and height of a panel: small places by whole factors, large ones shrunk."""
     larger = max(1, _MIN_SIDE_PX // max(height, width))
-    scale = min(larger, _MAX_SIDE_PX / max(height, width))
+    scale = min(larger, most_px / max(height, width))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

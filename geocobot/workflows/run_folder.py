@@ -30,7 +30,7 @@ _STATE_NAME = "run.json"
 # Options that change how a run goes on, but not what it is.
 _FREE_TO_CHANGE = {
     *("resume", "overwrite", "out", "workers", "max_minutes", "epochs", "patience"),
-    *("feature_cache_gb", "devices", "nodes", "report"),
+    *("feature_cache_gb", "devices", "nodes", "report", "logger", "sample_patches"),
 }
 
 _log = logging.getLogger("geocobot.workflows")

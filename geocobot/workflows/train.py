@@ -26,6 +26,7 @@ from geocobot.settings import check_limits
 from geocobot.training.fit import FitResult, FitSettings
 from geocobot.training.job import Job
 from geocobot.training.losses import SegmentationLoss
+from geocobot.training.trackers import check_trackers
 from geocobot.workflows.band_statistics import STATISTICS_NAME, keep_ranges, recall_ranges
 from geocobot.workflows.crew import Crew, choose_crew
 from geocobot.workflows.defaults import (
@@ -47,6 +48,7 @@ from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
 from geocobot.workflows.train_report import TrainFacts, write_train_report
 from geocobot.workflows.train_result import TrainResult
 from geocobot.workflows.validation import Verdict, judge_blocks
+from geocobot.workflows.watching import choose_samples, choose_tracking
 
 _log = logging.getLogger("geocobot.workflows")
 
@@ -95,6 +97,7 @@ def _train(
 ) -> TrainResult:
     """Train with those who train; all but the training itself happens here."""
     started = time.perf_counter()
+    check_trackers(options.logger)
     run = RunFolder.claim(
         options.out or _RUNS / name_of(options.labels[0]),
         resume=options.resume,
@@ -123,7 +126,10 @@ def _train(
     run.begin(options, ground.fingerprint)
     keep_ranges(run.partial / STATISTICS_NAME, learned, options, ranges)
     with run.kept() if resumable else nullcontext():
-        settings = _settings(options, compute, segmenter, run, loss)
+        settings = replace(
+            _settings(options, compute, segmenter, run, loss),
+            samples=choose_samples(options, ground.labels.classes),
+        )
         with keeping_features(options, segmenter):
             fitted = crew.fit(Job(segmenter, datamodule, settings, run.partial), progress)
         classes = _tuned(ground.labels.classes, fitted)
@@ -250,6 +256,7 @@ def _settings(
         box_jitter_px=options.box_jitter_px or 0.0,
         seed=options.seed,
         compute=compute,
+        tracking=choose_tracking(options),
         resume=run.resumed,
     )
 

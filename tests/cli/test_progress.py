@@ -16,6 +16,7 @@ from geocobot.cli.progress import (
     describe_duration,
     describe_rate,
 )
+from geocobot.progress import Course
 
 
 class Clock:
@@ -78,6 +79,19 @@ def test_lines_come_now_and_then() -> None:
     ]
 
 
+def test_lines_end_with_the_newest_figures() -> None:
+    to, clock = console(terminal=False), Clock()
+    with LineProgress(to, clock).task("Training", 1.0) as task:
+        task.note("epoch 2")
+        task.chart([Course("loss", (0.7, 0.41)), Course("IoU", (0.5,))])
+        clock.now_s = LINE_INTERVAL_S
+        task.advance(0.5)
+    assert written(to).splitlines() == [
+        "Training: 50%, 0:15 left, epoch 2, loss 0.410, IoU 0.500",
+        "Training: done in 0:15, epoch 2, loss 0.410, IoU 0.500",
+    ]
+
+
 def test_a_task_that_fails_is_not_called_done() -> None:
     to = console(terminal=False)
     with pytest.raises(ValueError, match="broken"), LineProgress(to, Clock()).task("Work", 1):
@@ -102,6 +116,23 @@ def test_bars_show_label_share_and_note() -> None:
     assert "Training" in last
     assert "75%" in last
     assert "loss [0.5]" in last
+
+
+def test_curves_stand_below_their_bar_until_its_end() -> None:
+    to = console(terminal=True)
+    progress = BarProgress(to)
+    with progress.task("Training", 1) as task:
+        task.note("epoch 3")
+        task.chart([Course("loss", (0.9, 0.1)), Course("IoU", (0.5,))])
+    bar, loss, iou = written(to).rpartition("\n")[0].splitlines()[-3:]
+    assert "Training" in bar
+    assert bar.rstrip().endswith("epoch 3")
+    assert loss.split() == ["loss", "0.100", "0.100", "to", "0.900", "█▁"]
+    assert iou.split() == ["IoU", "0.500", "0.500", "to", "0.500", "▅"]
+    before = len(written(to))
+    with progress.task("Mapping", 1) as task:
+        task.advance()
+    assert "loss" not in written(to)[before:]
 
 
 def test_a_task_inside_another_disappears() -> None:
@@ -154,3 +185,16 @@ def test_programs_read_events() -> None:
     assert events[0]["per_second"] == 6
     assert events[0]["seconds_left"] == pytest.approx(4 / 6)
     assert events[0]["note"] == "2 km2"
+
+
+def test_programs_read_figures_once_there_are_some() -> None:
+    clock, to = Clock(), console(terminal=False)
+    with EventProgress(to, clock).task("Training", 1) as task:
+        task.note("epoch 1")
+        clock.now_s = 1
+        task.advance(0.5)
+        task.chart([Course("loss", (0.7, 0.41)), Course("IoU", (0.25,))])
+    begin, first, end = map(json.loads, written(to).splitlines())
+    assert "figures" not in begin.keys() | first.keys()
+    assert end["figures"] == {"loss": 0.41, "IoU": 0.25}
+    assert end["note"] == "epoch 1, loss 0.410, IoU 0.250"

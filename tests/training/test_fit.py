@@ -45,6 +45,7 @@ class HeardProgress:
         self.total = 0.0
         self.done = 0.0
         self.notes = []
+        self.charts = []
 
     @contextmanager
     def task(self, label, total):
@@ -56,6 +57,9 @@ class HeardProgress:
 
     def note(self, text):
         self.notes.append(text)
+
+    def chart(self, courses):
+        self.charts.append({course.name: course.values for course in courses})
 
 
 @pytest.fixture
@@ -95,10 +99,13 @@ def test_it_learns_and_reports(tmp_path, segmenter, squares):
     assert not segmenter.training
     assert progress.label == "Training"
     assert progress.done == pytest.approx(progress.total)
-    assert progress.notes[-1].startswith("epoch 12, ")
-    assert "loss 0." in progress.notes[-1]
-    assert "IoU 0." in progress.notes[-1]
-    assert " steps/s" in progress.notes[-1]
+    assert progress.notes[-1].startswith("epoch 12 of 12, ")
+    assert progress.notes[-1].endswith(" patches/s")
+    last, logged = progress.charts[-1], rows(result.log)
+    assert last["IoU"] == pytest.approx([float(r["val_iou"]) for r in logged if r["val_iou"]])
+    losses = [float(r["train_loss"]) for r in logged if r["train_loss"]]
+    assert last["loss"][:-1] == pytest.approx(losses, abs=1e-6)
+    assert set(progress.charts[0]) == {"loss"}
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -191,6 +198,18 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, squares, steps):
     assert result.steps == expected.steps
     assert result.thresholds == expected.thresholds
     assert result.kept_epoch == expected.kept_epoch
+
+
+def test_a_resumed_run_shows_what_was_before_it(tmp_path, squares):
+    whole, cut, resumed = HeardProgress(), HeardProgress(), HeardProgress()
+    fit(TinySegmenter(), squares, settings(), tmp_path / "whole", whole)
+    with pytest.raises(PowerCutError):
+        fit(StoppingSegmenter(15), SquaresModule(), settings(), tmp_path / "cut", cut)
+    assert len(cut.charts[-1]["IoU"]) == 2
+    fit(TinySegmenter(), SquaresModule(), settings(resume=True), tmp_path / "cut", resumed)
+    assert len(resumed.charts[0]["IoU"]) == 2
+    for name, values in whole.charts[-1].items():
+        assert resumed.charts[-1][name] == pytest.approx(values, abs=1e-6)
 
 
 @pytest.mark.slow

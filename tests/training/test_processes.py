@@ -65,6 +65,9 @@ class HeardProgress:
     def note(self, text):
         self.notes.append(text)
 
+    def chart(self, courses):
+        self.courses = {course.name: course.values for course in courses}
+
 
 def test_two_processes_learn_as_one_does(crews, tmp_path, capfd):
     one, two, told = crews.steady(), crews.steady(), HeardProgress()
@@ -81,7 +84,8 @@ def test_two_processes_learn_as_one_does(crews, tmp_path, capfd):
         assert torch.allclose(weight, two.state_dict()[name], atol=1e-5), name
     assert not two.training
     assert (told.labels, told.done) == ([("Training", 1.0)], pytest.approx(1.0))
-    assert told.notes[-1].startswith("epoch 4, ")
+    assert told.notes[-1].startswith("epoch 4 of 4, ")
+    assert len(told.courses["IoU"]) == 4
     assert {path.name for path in (tmp_path / "two" / "checkpoints").iterdir()} == {
         "best.ckpt",
         "last.ckpt",

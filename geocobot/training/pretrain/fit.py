@@ -15,12 +15,13 @@ from geocobot.models.bases import BaseSpec
 from geocobot.models.checkpoint import Checkpoint
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
-from geocobot.training.callbacks import ProgressReport, TimeBudget
+from geocobot.training.callbacks import TimeBudget
 from geocobot.training.groups import GroupSettings
 from geocobot.training.logs import csv_path, quiet_lightning
 from geocobot.training.pretrain.images import ImageBank
 from geocobot.training.pretrain.model import PretrainedParts
 from geocobot.training.pretrain.module import PretrainObjectives, PretrainTask
+from geocobot.training.report import ProgressReport
 from geocobot.training.schedule import RunClock
 from geocobot.training.trainer import (
     checkpoint_path,
