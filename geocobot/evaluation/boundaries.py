@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
-from geocobot.evaluation.pixels import mean_of_defined, ratio
+from geocobot.evaluation.ratios import mean, ratio
 
 DISTANCES_PX = (1, 2, 4)
 """How far from an outline a pixel still belongs to it."""
@@ -165,7 +165,7 @@ def _mean_boundary(classes: Sequence[ClassBoundary]) -> ClassBoundary:
         BoundaryScore(
             distance_px,
             *(
-                mean_of_defined(getattr(score, name) for score in column)
+                mean(getattr(score, name) for score in column)
                 for name in ("iou", "f1", "precision", "recall")
             ),
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from geocobot.classes import IGNORE, ClassSpec
+from geocobot.evaluation.ratios import mean, ratio
 
 
 @dataclass(frozen=True)
@@ -140,12 +141,12 @@ class Confusion:
         classes = tuple(self._score(k, spec) for k, spec in enumerate(self.classes, start=1))
         return PixelScores(
             classes=classes,
-            mean_iou=mean_of_defined(c.iou for c in classes),
-            mean_f1=mean_of_defined(c.f1 for c in classes),
+            mean_iou=mean(c.iou for c in classes),
+            mean_f1=mean(c.f1 for c in classes),
             judged_px=int(self.counts.sum()),
-            mean_precision=mean_of_defined(c.precision for c in classes),
-            mean_recall=mean_of_defined(c.recall for c in classes),
-            mean_accuracy=mean_of_defined(c.accuracy for c in classes),
+            mean_precision=mean(c.precision for c in classes),
+            mean_recall=mean(c.recall for c in classes),
+            mean_accuracy=mean(c.accuracy for c in classes),
             accuracy=ratio(int(self.counts.trace()), int(self.counts.sum())),
             confusion=tuple(tuple(row) for row in self.counts.tolist()),
         )
@@ -166,14 +167,3 @@ class Confusion:
             predicted_px=predicted,
             accuracy=ratio(judged - truth - predicted + 2 * hit, judged),
         )
-
-
-def ratio(part: int, whole: int) -> float | None:
-    """The quotient, or None where there is nothing to divide by."""
-    return part / whole if whole else None
-
-
-def mean_of_defined(values: Iterable[float | None]) -> float | None:
-    """The mean of what is defined, or None where nothing is."""
-    defined = [v for v in values if v is not None]
-    return sum(defined) / len(defined) if defined else None

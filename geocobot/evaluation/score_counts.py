@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geocobot.classes import IGNORE, ClassSpec
-from geocobot.evaluation.pixels import ratio
+from geocobot.evaluation.ratios import ratio
 from geocobot.evaluation.temperature import fit_temperature
 from geocobot.steps import NODATA, SCORE_SCALE, sigmoid
 

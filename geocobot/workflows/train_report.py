@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import platform
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +19,10 @@ from geocobot.inspection.sketch import Layer, block_layer, draw, label_layers, s
 from geocobot.inspection.sketch import legend as sketch_legend
 from geocobot.io.unfinished import write_text
 from geocobot.models.precision import Compute
-from geocobot.report.charts import Mark, Series, line_chart
 from geocobot.report.page import (
     Section,
-    charts,
     code,
     facts,
-    figure,
     finding,
     folded,
     paragraph,
@@ -49,15 +44,11 @@ from geocobot.workflows.quality import (
     listed,
     score_charts,
 )
+from geocobot.workflows.training_curves import training_curves
 from geocobot.workflows.validation import Verdict
 
 _FEW_BLOCKS = 20
 _MOST_LINES = 6
-_STOPPED = {
-    "epochs": "all epochs were done",
-    "time": "the time was up",
-    "patience": "it got no better for as long as --patience says",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +104,7 @@ def write_train_report(file: Path, found: TrainFacts, name: Path) -> None:
         Section("Results", results + confusion_table(found.verdict.pixels, found.classes)),
         Section("Examples", f"<p>{legend(found.classes)}</p>{slider}{places}" if places else ""),
         Section("Scores", score_charts(found.verdict.pixels, found.classes)),
-        Section("Training", _training(found)),
+        Section("Training", training_curves(found.fitted, found.classes)),
         Section("Data", _data(found)),
         Section("Limits", points(_limits(found))),
         Section("How it was made", _making(found)),
@@ -200,43 +191,6 @@ def _limits(found: TrainFacts) -> list[str]:
     return said
 
 
-def _training(found: TrainFacts) -> str:
-    """Curves of loss and IoU, and how it ended."""
-    rows = _read_log(found.fitted.log)
-    learned = _by_epoch(rows, "train_loss")
-    judged = _by_epoch(rows, "val_loss")
-    loss = line_chart(
-        [_series("training", learned), _series("validation", judged)],
-        x_title="epoch",
-        y_title="loss",
-        whole_x=True,
-    )
-    iou = {"mean": _by_epoch(rows, "val_iou")}
-    if 1 < len(found.classes) <= _MOST_LINES:
-        iou |= {spec.name: _by_epoch(rows, f"val_iou_{spec.number}") for spec in found.classes}
-    kept = found.fitted.kept_epoch
-    mark = (
-        [Mark(kept, iou["mean"][kept], f"kept, {iou['mean'][kept]:.3f}")]
-        if kept in iou["mean"]
-        else []
-    )
-    colors: dict[str, str] = {spec.name: spec.color for spec in found.classes}
-    lines = [_series(name, values, colors.get(name)) for name, values in iou.items()]
-    validation = line_chart(
-        lines, x_title="epoch", y_title="validation IoU", marks=mark, whole_x=True
-    )
-    figures = [
-        figure(loss, "Loss, mean of each epoch.") if loss else "",
-        figure(validation, "IoU on the validation blocks after each epoch.") if validation else "",
-    ]
-    ended = (
-        f"{found.fitted.steps:,} steps in {found.fitted.epochs} epochs, "
-        f"{found.fitted.seconds / 60:.1f} minutes; {_STOPPED[found.fitted.stopped_by]}. "
-        f"Kept: the weights after epoch {kept}."
-    )
-    return charts([f for f in figures if f]) + paragraph(ended)
-
-
 def _data(found: TrainFacts) -> str:
     """Map sketch and sizes of what it learned from."""
     layers: list[Layer] = [scene_layer(scene.grid for scene in found.ground.scenes)]
@@ -285,31 +239,6 @@ def _making(found: TrainFacts) -> str:
         "Checksum of the data": found.ground.fingerprint,
     }
     return facts(rows) + folded("All options", code(to_yaml(options)))
-
-
-def _read_log(path: Path) -> list[dict[str, float]]:
-    """The numbers of a run's log, row by row."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-        ]
-
-
-def _by_epoch(rows: Sequence[Mapping[str, float]], name: str) -> dict[int, float]:
-    """Mean of a column in each epoch, from 1."""
-    found: dict[int, list[float]] = defaultdict(list)
-    for row in rows:
-        if name in row:
-            found[int(row["epoch"]) + 1].append(row[name])
-    return {epoch: sum(values) / len(values) for epoch, values in found.items()}
-
-
-def _series(name: str, values: Mapping[int, float], color: str | None = None) -> Series:
-    """Values by epoch as a line."""
-    return Series(name, [float(epoch) for epoch in values], list(values.values()), color)
 
 
 def _hectares(m2: float) -> str:
