@@ -41,7 +41,7 @@ from geocobot.io.vector_sinks import WRITE_ERRORS, Sink, in_the_users_words, ope
 
 logger = logging.getLogger("geocobot.io")
 
-BATCH_ROWS = 20_000
+BATCH_ROWS = 10_000
 """Polygons that wait in memory until they are written, in one transaction."""
 
 _SCHEMA = {
