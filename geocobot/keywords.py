@@ -196,7 +196,7 @@ class EvaluateKeywords(TypedDict, total=False):
     area: Paths | None
     out: PathLike | None
     overwrite: bool
-    objects: bool
+    objects: bool | None
     min_area: float
     labels_layer: str | None
     labels_crs: str | None

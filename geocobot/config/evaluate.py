@@ -10,6 +10,9 @@ from geocobot.config.option import option, repeated
 from geocobot.config.predict import PredictOptions
 from geocobot.config.values import MAX_SEED
 
+MOST_OBJECT_PX = 500_000_000
+"""Objects of larger maps are compared where somebody asks for it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
@@ -40,9 +43,10 @@ class EvaluateOptions:
     )
     overwrite: bool = option("Replace an existing evaluation.", False, short="-f")
 
-    objects: bool = option(
-        "Also compare objects and centerlines one by one, which are all held in memory.",
-        True,
+    objects: bool | None = option(
+        "Also compare objects and centerlines one by one, which are all held in memory; default "
+        f"up to {MOST_OBJECT_PX // 1_000_000} million pixels.",
+        None,
         flag="--objects/--no-objects",
     )
 

@@ -52,7 +52,10 @@ img, svg { max-width: 100%; height: auto; }
 @media print {
   body { font-size: 11pt; max-width: none; padding: 0; }
   nav, .swipe input, .swipe .edge { display: none; }
-  .swipe .over { position: static; clip-path: none; margin-top: 0.5rem; }
+  .swipe { display: flex; gap: 0.5rem; max-width: none; }
+  .swipe img { width: 49%; }
+  .swipe .over { position: static; clip-path: none; }
+  pre { columns: 2; font-size: 8pt; }
   details::details-content { content-visibility: visible; block-size: auto; }
   h2, h3 { break-after: avoid; }
 }

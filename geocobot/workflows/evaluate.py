@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from geocobot.classes import IGNORE
 from geocobot.config import EvaluateOptions
+from geocobot.config.evaluate import MOST_OBJECT_PX
 from geocobot.errors import ConfigError, EmptyLabelsError
 from geocobot.evaluation.blocks import MAX_BLOCKS, BlockPlan
 from geocobot.evaluation.error_map import ErrorMap
@@ -63,7 +65,8 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     pixels, unpredicted_px = _judge_pixels(
         judged, options, progress or SilentProgress(), (truth, prediction)
     )
-    compared = compare_objects(judged, options.min_area) if options.objects else None
+    wanted = _wants_objects(judged, options)
+    compared = compare_objects(judged, options.min_area) if wanted else None
     result = EvaluateResult(
         prediction=Path(options.pred),
         kind=judged.mapped.kind,
@@ -83,6 +86,20 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     pictures = Pictures(truth, prediction, _picture(judged, truth.sampling))
     errors = None if compared is None else compared.errors
     return _write(result, judged, pictures, errors, options)
+
+
+def _wants_objects(judged: Judged, options: EvaluateOptions) -> bool:
+    """Whether objects are compared; who has not said is told where they are not."""
+    if options.objects is not None:
+        return options.objects
+    is_small = math.prod(judged.grid.shape) <= MOST_OBJECT_PX
+    if not is_small:
+        _LOG.info(
+            "%s is large: its objects are not compared one by one. --objects does it, with all of "
+            "them in memory.",
+            Path(judged.mapped.path).name,
+        )
+    return is_small
 
 
 def _picture(judged: Judged, sampling: Sampling) -> npt.NDArray[np.uint8] | None:

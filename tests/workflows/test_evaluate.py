@@ -325,6 +325,17 @@ def test_objects_are_left_alone_where_nobody_wants_them(scores, labels, tmp_path
     assert not (tmp_path / "judged" / "errors.gpkg").exists()
 
 
+def test_objects_of_large_maps_are_compared_where_somebody_asks(
+    scores, labels, monkeypatch, caplog
+):
+    monkeypatch.setattr("geocobot.workflows.evaluate.MOST_OBJECT_PX", 1000)
+    how = {"pred": scores, "labels": labels, "class_field": "kind"}
+    with caplog.at_level("INFO", "geocobot"):
+        assert geocobot.evaluate(**how).objects is None
+    assert "its objects are not compared one by one" in caplog.text
+    assert geocobot.evaluate(**how, objects=True).objects is not None
+
+
 def test_touching_objects_of_a_file_stay_two(labels_factory, scene_factory, tmp_path):
     roofs = [at(20, 20), at(60, 20, width=20), at(20, 120)]
     with ClassWriter(tmp_path / "classes.tif", GRID, CLASSES[:1]) as sink:
