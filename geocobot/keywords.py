@@ -121,6 +121,7 @@ class TrainKeywords(InputKeywords, total=False):
     pool_epochs: int | None
     feature_cache_gb: float | None
     recompute: bool
+    calibrate: bool
     workers: int | None
     seed: int
     device: DeviceName
