@@ -104,10 +104,16 @@ class LogitCounts:
 
     def fits(self) -> tuple[ScalingFit, ...]:
         """The scaling of each class, tried on blocks that it was not fitted to."""
-        few = self._next < _LEAST_BLOCKS
-        counts = self._counts[: self._next].reshape(-1, *self._counts.shape[2:])
-        groups = counts if few else self._counts.sum(axis=1)
+        groups = self.groups()
         return tuple(fit_scaling(c.name, groups[:, :, k]) for k, c in enumerate(self._classes))
+
+    def groups(self) -> _Counts:
+        """Pixels (G, 2, K, bins), other and true ones of each class, by group of blocks."""
+        if self._next < _LEAST_BLOCKS:
+            quarters: _Counts = self._counts[: self._next].reshape(-1, *self._counts.shape[2:])
+            return quarters
+        whole: _Counts = self._counts.sum(axis=1)
+        return whole
 
 
 def put_in_force(spec: ClassSpec, fit: ScalingFit) -> tuple[ClassSpec, ScalingFit]:
@@ -145,11 +151,11 @@ def fit_scaling(name: str, counts: _Counts) -> ScalingFit:
     loss = np.array([_loss(group, UNSCALED) for group in groups])
     for method in ("temperature", "platt"):
         has_bias = method == "platt"
-        tried = [_fit(whole - group, len(groups) - 1, has_bias) for group in groups]
+        tried = [most_likely(whole - group, len(groups) - 1, has_bias) for group in groups]
         own_loss = np.array([_loss(g, s) for g, s in zip(groups, tried, strict=True)])
         if not _is_better(own_loss, loss):
             continue
-        loss, scaling = own_loss, _fit(whole, len(groups), has_bias)
+        loss, scaling = own_loss, most_likely(whole, len(groups), has_bias)
         after = _error(groups, tried)
         chosen = replace(chosen, method=method, reason="", scaling=scaling, error_after=after)
     return chosen
@@ -161,8 +167,14 @@ def _is_better(loss: npt.NDArray[np.float64], than: npt.NDArray[np.float64]) -> 
     return bool(gains.sum() > math.sqrt(len(gains) * gains.var(ddof=1)))
 
 
-def _fit(counts: _Counts, n_groups: int, has_bias: bool) -> Scaling:
-    """The most likely scaling of logits (2, bins) of other and of true pixels."""
+def most_likely(counts: _Counts, n_groups: int, has_bias: bool) -> Scaling:
+    """The most likely scaling, by the logits of pixels and by what is known before.
+
+    Args:
+        counts: (2, bins) logits of other and of true pixels.
+        n_groups: of blocks, that these pixels come from.
+        has_bias: whether there is a bias; else it is 0.
+    """
     total = counts.sum()
     weights, n_true = counts.sum(axis=0) / total, counts[1] / total
     spread = np.array([_SLOPE_SPREAD, _BIAS_SPREAD]) * math.sqrt(_WITNESSES * n_groups)
