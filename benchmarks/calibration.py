@@ -11,15 +11,15 @@ a trained model is not trained again.
 Columns: expected calibration error (15 bins) of scores as they are, by temperature alone, by
 temperature and bias (Platt), and by what the package chooses of these, then the Brier score and the
 IoU of the map before and after; the threshold moves along, so that the maps of a single class are
-the same.
+the same. Then the error on blocks left out of the fit, and how far the scores of polygons are from
+the share of their pixels that is true, on average over their area.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
@@ -28,6 +28,7 @@ import numpy.typing as npt
 import rasterio
 from rasterio.windows import Window
 from real_scenes import CASES, DATA, Case, parts, timed
+from scipy import ndimage
 
 from geocobot.classes import ClassSpec
 from geocobot.evaluation.pixels import Confusion
@@ -43,7 +44,7 @@ from geocobot.io.label_files import LabelChoice, read_labels
 from geocobot.io.scene import Scene
 from geocobot.models.card import read_card
 from geocobot.scaling import UNSCALED, Scaling, scaled_steps
-from geocobot.steps import LOGIT_STEPS, as_steps, classify_steps
+from geocobot.steps import LOGIT_STEPS, as_steps, classify_steps, scores_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,18 @@ class Mapped:
         error = expected_error(reliability(scores, np.stack([1 - is_class, is_class])))
         return error or 0.0, float(((scores - is_class) ** 2).mean())
 
+    def of_polygons(
+        self, k: int, classes: Sequence[ClassSpec], scaling: Sequence[Scaling]
+    ) -> float:
+        """Distance of scores from shares of true pixels, over the connected parts of a class."""
+        steps = scaled_steps(self.logits, scaling)
+        number = classes[k].number
+        parts, n_parts = ndimage.label(classify_steps(steps, classes) == number)
+        part = parts[parts > 0]
+        score = np.bincount(part, scores_of(steps[k])[parts > 0], n_parts + 1)
+        true = np.bincount(part, self.truth[parts > 0] == number, n_parts + 1)
+        return float(np.abs(score - true).sum() / max(1, len(part)))
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -112,8 +125,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/calibration"))
     given = parser.parse_args()
     head = "as it is|temperature|Platt|chosen|which|Brier|after|IoU|after|left out|after"
+    head += "|polygons|after"
     print(f"| Unseen part, seed | class | {head.replace('|', ' | ')} |")
-    print("|---" * 13 + "|")
+    print("|---" * 15 + "|")
     for name in given.names:
         for seed in given.seeds:
             folder = given.out / f"{name}_{seed}"
@@ -140,8 +154,8 @@ def measure(case: Case, folder: Path, minutes: float, seed: int) -> Iterator[lis
     fits = [fit_scaling(c.name, groups[:, :, k]) for k, c in enumerate(classes)]
     moved = [put_in_force(spec, fit) for spec, fit in zip(classes, fits, strict=True)]
     before = unseen.iou(classes, ())
-    after = unseen.iou([spec for spec, _ in moved], [fit.scaling for _, fit in moved])
-    (folder / "fits.json").write_text(json.dumps([replace(f).__dict__ for f in fits], default=str))
+    in_force = [spec for spec, _ in moved], [fit.scaling for _, fit in moved]
+    after = unseen.iou(*in_force)
     for k, (spec, (_, fit)) in enumerate(zip(classes, moved, strict=True)):
         found = [unseen.honesty(k, spec.number, s) for s in tried(groups[:, :, k], fit)]
         yield [
@@ -151,6 +165,8 @@ def measure(case: Case, folder: Path, minutes: float, seed: int) -> Iterator[lis
             *(f"{found[at][1]:.4f}" for at in (0, -1)),
             *(f"{iou[k]:.4f}" for iou in (before, after)),
             *(f"{error or 0:.4f}" for error in (fit.error_before, fit.error_after)),
+            f"{unseen.of_polygons(k, classes, ()):.4f}",
+            f"{unseen.of_polygons(k, *in_force):.4f}",
         ]
 
 
