@@ -122,6 +122,7 @@ class TrainKeywords(InputKeywords, total=False):
     pool_epochs: int | None
     feature_cache_gb: float | None
     recompute: bool
+    calibrate: bool
     workers: int | None
     logger: Iterable[LoggerName]
     sample_patches: int

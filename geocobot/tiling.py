@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -12,7 +12,8 @@ from rasterio.windows import Window
 
 from geocobot.errors import ConfigError, GridMismatchError
 from geocobot.grid import GeoGrid
-from geocobot.steps import NODATA, encode_scores, exact_scores, score_steps, scores_of
+from geocobot.scaling import Scaling, scaled_scores, scaled_steps
+from geocobot.steps import NODATA, encode_scores, scores_of
 
 MOST_OVERLAP = 0.5
 """Share of a tile: a pixel lies in two tiles of a row, and in two rows, at most."""
@@ -136,9 +137,11 @@ class Strip:
         return cls(row_off, encode_scores(scores, valid))
 
     @classmethod
-    def of_logits(cls, row_off: int, logits: npt.NDArray[np.int16]) -> Strip:
-        """A strip of logits in steps (K, h, W), with all their digits."""
-        return cls(row_off, score_steps(logits), exact_scores(logits))
+    def of_logits(
+        cls, row_off: int, logits: npt.NDArray[np.int16], scaling: Sequence[Scaling] = ()
+    ) -> Strip:
+        """A strip of logits in steps (K, h, W), scaled, with all their digits."""
+        return cls(row_off, scaled_steps(logits, scaling), scaled_scores(logits, scaling))
 
     @property
     def scores(self) -> npt.NDArray[np.float32]:

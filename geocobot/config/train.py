@@ -175,6 +175,13 @@ class TrainOptions(InputOptions):
         least=1,
         step=64,
     )
+    calibrate: bool = option(
+        "Fit, on the validation blocks, what makes probabilities of scores, and keep it in the "
+        "model file.",
+        True,
+        flag="--calibrate/--no-calibrate",
+        group="Training",
+    )
     batch_size: int | None = option(
         f"Patches per step, of all --devices together; default {BATCH_SIZES['cuda']} on a GPU, "
         f"{BATCH_SIZES['cpu']} on a CPU, or the next multiple of the devices.",

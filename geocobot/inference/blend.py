@@ -7,7 +7,7 @@ that neither the order of tiles nor who computed them can change a bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,7 +17,8 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from geocobot.errors import GridMismatchError
-from geocobot.steps import LOGIT_NODATA, as_steps, score_steps
+from geocobot.scaling import Scaling, scaled_steps
+from geocobot.steps import LOGIT_NODATA, as_steps
 from geocobot.tiling import Strip, TilePlan, TileRow
 
 if TYPE_CHECKING:  # NumPy only at run time: torch ends in `tiles`
@@ -78,6 +79,7 @@ def blend_rows(
     rows: Iterable[int] | None = None,
     *,
     exact: bool = False,
+    scaling: Sequence[Scaling] = (),
 ) -> Iterator[BlendedRow]:
     """Average the tiles of each row from west to east.
 
@@ -86,6 +88,7 @@ def blend_rows(
         plan: all windows of the scene.
         rows: numbers of the tile rows that come, ascending; default all.
         exact: whether scores are wanted with all their digits.
+        scaling: of the classes, where finished logits become scores.
 
     Yields:
         One for each row, in this order.
@@ -98,18 +101,21 @@ def blend_rows(
     for number in range(len(layout)) if rows is None else rows:
         place = layout[number].top, *_shared(layout, number)
         # Without a name, under which all of it would wait while the next row is asked for.
-        yield _cut(_blend_row(coming, plan, layout, number), *place, exact=exact)
+        yield _cut(_blend_row(coming, plan, layout, number), *place, exact=exact, scaling=scaling)
     extra = next(coming, None)
     if extra is not None:
         raise _not_planned(extra.window)
 
 
-def merge_rows(rows: Iterable[BlendedRow], plan: TilePlan) -> Iterator[Strip]:
+def merge_rows(
+    rows: Iterable[BlendedRow], plan: TilePlan, scaling: Sequence[Scaling] = ()
+) -> Iterator[Strip]:
     """Average rows where they overlap, and hand everything on in strips.
 
     Args:
         rows: all of the plan, top to bottom.
         plan: whose rows they are.
+        scaling: of the classes, the same that the rows were blended with.
 
     Yields:
         Strips, as `blend` has them.
@@ -121,8 +127,9 @@ def merge_rows(rows: Iterable[BlendedRow], plan: TilePlan) -> Iterator[Strip]:
             weights = _row_weights(plan, layout, number - 1, row.above.shape[1])
             for offset, seam in _seam(waiting.below, row.above, weights):
                 exact = row.own.dtype == np.int16
-                yield _strip(row.row_off + offset, seam if exact else score_steps(seam))
-        yield from _pieces(row.row_off + row.above.shape[1], row.own)
+                planes = seam if exact else scaled_steps(seam, scaling)
+                yield _strip(row.row_off + offset, planes, scaling)
+        yield from _pieces(row.row_off + row.above.shape[1], row.own, scaling)
         waiting = row
 
 
@@ -252,7 +259,13 @@ def _shared(layout: list[TileRow], number: int) -> tuple[int, int]:
 
 
 def _cut(
-    logits: npt.NDArray[np.int16], top: int, above: int, below: int, *, exact: bool
+    logits: npt.NDArray[np.int16],
+    top: int,
+    above: int,
+    below: int,
+    *,
+    exact: bool,
+    scaling: Sequence[Scaling],
 ) -> BlendedRow:
     """A row by who else touches it; the parts keep nothing else in memory."""
     end = logits.shape[1] - below
@@ -260,7 +273,7 @@ def _cut(
     return BlendedRow(
         top,
         logits[:, :above].copy(),
-        own.copy() if exact else score_steps(own),
+        own.copy() if exact else scaled_steps(own, scaling),
         logits[:, end:].copy(),
     )
 
@@ -299,16 +312,24 @@ def few_rows(shape: tuple[int, ...]) -> Iterator[slice]:
         yield slice(row, min(row + step, height))
 
 
-def _pieces(row_off: int, planes: npt.NDArray[np.uint8] | npt.NDArray[np.int16]) -> Iterator[Strip]:
+def _pieces(
+    row_off: int,
+    planes: npt.NDArray[np.uint8] | npt.NDArray[np.int16],
+    scaling: Sequence[Scaling],
+) -> Iterator[Strip]:
     """Rows as strips; see `_strip`."""
     for rows in few_rows(planes.shape):
-        yield _strip(row_off + rows.start, planes[:, rows])
+        yield _strip(row_off + rows.start, planes[:, rows], scaling)
 
 
-def _strip(row_off: int, planes: npt.NDArray[np.uint8] | npt.NDArray[np.int16]) -> Strip:
+def _strip(
+    row_off: int,
+    planes: npt.NDArray[np.uint8] | npt.NDArray[np.int16],
+    scaling: Sequence[Scaling],
+) -> Strip:
     """A strip of scores as they are written, or of logits in steps."""
     if planes.dtype == np.int16:
-        return Strip.of_logits(row_off, planes.astype(np.int16, copy=False))
+        return Strip.of_logits(row_off, planes.astype(np.int16, copy=False), scaling)
     return Strip(row_off, planes.astype(np.uint8, copy=False))
 
 

@@ -22,6 +22,7 @@ from geocobot.inference.tiles import (
     predict_tiles,
 )
 from geocobot.models.precision import Compute
+from geocobot.scaling import Scaling
 from geocobot.tiling import TilePlan
 
 BATCHES_AHEAD = 1
@@ -41,6 +42,7 @@ class RowWork:
         folder: where finished rows are kept; all who compute see it.
         workers: processes that read tiles; 0 reads them in a thread.
         exact: whether scores are wanted with all their digits.
+        scaling: of the classes, where finished logits become scores.
     """
 
     dataset: SceneDataset
@@ -51,6 +53,7 @@ class RowWork:
     folder: Path
     workers: int = 0
     exact: bool = False
+    scaling: tuple[Scaling, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tiles at home: they follow from the rest."""
@@ -108,7 +111,9 @@ def compute_rows(
             predict_tiles(predictor, batches, compute, n_classes=work.n_classes, lanes=lanes)
         ) as tiles,
     ):
-        blended = blend_rows(_counted(tiles, told), work.plan, numbers, exact=work.exact)
+        blended = blend_rows(
+            _counted(tiles, told), work.plan, numbers, exact=work.exact, scaling=work.scaling
+        )
         for number, row in zip(numbers, blended, strict=True):
             journal.keep(number, row)
             yield row

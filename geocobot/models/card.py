@@ -14,9 +14,13 @@ from geocobot.errors import ModelFileError
 from geocobot.models.architecture import SegmenterConfig
 from geocobot.models.bases import BASES
 from geocobot.models.cards import FileKind, read_as
+from geocobot.scaling import Scaling
 
-FORMAT_VERSION = 1
-"""Version of the model file's layout that this geocobot writes, and the newest it reads."""
+FORMAT_VERSION = 2
+"""Version of the model file's layout that this geocobot writes, and the newest it reads.
+
+Before 2 there was no scaling: what reads 1 alone would put thresholds to scores they are not for.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,8 @@ class ModelCard:
             the other.
         ground_pixel_m: width and height of a training pixel on the ground.
         resampled: whether scenes are read in pixels of that size, whatever their own are.
+        scaling: what makes probabilities of the logits of each class, in the order of `classes`,
+            whose thresholds are of scores after it; none for a model that is not calibrated.
         patch_px: side of what a training step saw, and of the tiles to map with.
         metrics: results on validation data by name, such as {"iou": 0.71}.
         data_fingerprint: checksum of scenes and labels it was trained on.
@@ -43,10 +49,18 @@ class ModelCard:
     ground_pixel_m: tuple[float, float]
     patch_px: int
     resampled: bool = False
+    scaling: tuple[Scaling, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     data_fingerprint: str = ""
     geocobot_version: str = __version__
     format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse a scaling of other classes."""
+        if len(self.scaling) not in (0, len(self.classes)):
+            raise ValueError(
+                f"scaling of {len(self.scaling)} classes beside {len(self.classes)} classes"
+            )
 
     def to_json(self) -> str:
         """One line of JSON, the same for the same card."""

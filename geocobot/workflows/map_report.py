@@ -191,6 +191,7 @@ def _making(found: MapFacts) -> str:
         "Model": f"{options.model}, base {card.segmenter.base}, made by geocobot "
         f"{card.geocobot_version}",
         "Thresholds": ", ".join(f"{c.name} {c.threshold:.2g}" for c in found.classes),
+        "Calibration": _calibration(card),
         "Tiles": f"{result.tiles:,} of {card.patch_px} px",
         "Where": describe_machine(found.compute),
         "Time": f"{result.seconds:,.1f} s"
@@ -200,6 +201,13 @@ def _making(found: MapFacts) -> str:
         f"Python {platform.python_version()}, {platform.system()}",
     }
     return facts(rows) + folded("All options", code(to_yaml(options)))
+
+
+def _calibration(card: ModelCard) -> str:
+    """What the logits of each class go through before they are scores."""
+    scaled = zip(card.classes, card.scaling, strict=False)
+    said = [f"{c.name} logits / {s.temperature:.2f} {s.bias:+.2f}" for c, s in scaled]
+    return ", ".join(said) or "none, scores are as the network gives them"
 
 
 def _area(m2: float) -> str:

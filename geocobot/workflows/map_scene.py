@@ -161,10 +161,11 @@ def _work(job: MapJob, card: ModelCard, folder: Path) -> RowWork:
         folder=folder,
         workers=job.options.workers,
         exact=job.options.scores_dtype == "float32",
+        scaling=card.scaling,
     )
 
 
 def _strips(rows: Iterable[BlendedRow], work: RowWork, scene: Scene) -> Iterator[Strip]:
     """Finished rows in the pixels of the scene's file."""
-    strips = merge_rows(rows, work.plan)
+    strips = merge_rows(rows, work.plan, work.scaling)
     return restore(strips, scene) if isinstance(scene, ResampledScene) else strips

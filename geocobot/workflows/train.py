@@ -28,6 +28,7 @@ from geocobot.training.job import Job
 from geocobot.training.losses import SegmentationLoss
 from geocobot.training.trackers import check_trackers
 from geocobot.workflows.band_statistics import STATISTICS_NAME, keep_ranges, recall_ranges
+from geocobot.workflows.calibrate import Calibrated, calibrate
 from geocobot.workflows.crew import Crew, choose_crew
 from geocobot.workflows.defaults import (
     choose_adapter,
@@ -133,6 +134,8 @@ def _train(
         with keeping_features(options, segmenter):
             fitted = crew.fit(Job(segmenter, datamodule, settings, run.partial), progress)
         classes = _tuned(ground.labels.classes, fitted)
+        calibration = calibrate(options, segmenter, datamodule, classes, compute)
+        classes = calibration.classes
         verdict = judge_blocks(
             segmenter,
             datamodule,
@@ -140,6 +143,7 @@ def _train(
             compute,
             picture=run.partial / PREVIEW_NAME,
             pixel_m=ground.scenes[0].grid.ground_pixel_m,
+            scaling=calibration.scaling,
             box_jitter_px=options.box_jitter_px or 0.0,
             seed=options.seed,
         )
@@ -158,11 +162,11 @@ def _train(
             ground,
             datamodule.crop_px,
             resampled=options.resolution is not None,
-            classes=classes,
+            calibration=calibration,
             scores=scores,
         )
         save_model(run.partial / MODEL_NAME, segmenter, card, options.model_dtype)
-        _write_metrics(run.partial / METRICS_NAME, verdict, fitted, classes, options.prompt)
+        _write_metrics(run.partial / METRICS_NAME, verdict, fitted, calibration, options.prompt)
         write_split(run.partial / SPLIT_NAME, [(s.name, s.grid) for s in ground.scenes], splits)
         if options.report:
             weights = list(segmenter.parameters())
@@ -170,7 +174,7 @@ def _train(
                 options=options,
                 ground=ground,
                 splits=splits,
-                classes=classes,
+                calibration=calibration,
                 fitted=fitted,
                 verdict=verdict,
                 compute=compute,
@@ -275,14 +279,15 @@ def _make_card(
     tile_px: int,
     *,
     resampled: bool,
-    classes: tuple[ClassSpec, ...],
+    calibration: Calibrated,
     scores: PixelScores,
 ) -> ModelCard:
     """What the model file says about itself."""
     assert segmenter.config is not None
     return ModelCard(
         segmenter=segmenter.config,
-        classes=classes,
+        classes=calibration.classes,
+        scaling=calibration.scaling,
         ranges=ground.ranges,
         ground_pixel_m=ground.scenes[0].grid.ground_pixel_m,
         patch_px=tile_px,
@@ -296,7 +301,7 @@ def _write_metrics(
     path: Path,
     verdict: Verdict,
     fitted: FitResult,
-    classes: Sequence[ClassSpec],
+    calibration: Calibrated,
     prompt: PromptName,
 ) -> None:
     """Write how good the model is and how training went."""
@@ -307,7 +312,8 @@ def _write_metrics(
         "validation": asdict(verdict.pixels.scores),
         "uncertainty": None if sure is None else asdict(sure),
         "calibration": [asdict(c) for c in verdict.pixels.calibration],
-        "thresholds": {c.name: c.threshold for c in classes},
+        "scaling": [asdict(fit) for fit in calibration.fits],
+        "thresholds": {c.name: c.threshold for c in calibration.classes},
         "training": training,
     }
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")

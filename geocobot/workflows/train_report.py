@@ -32,6 +32,7 @@ from geocobot.report.page import (
 from geocobot.secrecy import without_secrets
 from geocobot.settings import to_yaml
 from geocobot.training.fit import FitResult
+from geocobot.workflows.calibrate import Calibrated
 from geocobot.workflows.ground import Ground
 from geocobot.workflows.power import describe_energy, describe_machine
 from geocobot.workflows.quality import (
@@ -59,7 +60,7 @@ class TrainFacts:
         options: resolved.
         ground: scenes and labels.
         splits: one per scene.
-        classes: with tuned thresholds.
+        calibration: the classes with tuned thresholds, and how their logits are scaled.
         fitted: how training went.
         verdict: on the validation blocks.
         compute: where it was done.
@@ -71,13 +72,18 @@ class TrainFacts:
     options: TrainOptions
     ground: Ground
     splits: Sequence[Split]
-    classes: Sequence[ClassSpec]
+    calibration: Calibrated
     fitted: FitResult
     verdict: Verdict
     compute: Compute
     trained: int
     weights: int
     seconds: float
+
+    @property
+    def classes(self) -> Sequence[ClassSpec]:
+        """With tuned thresholds."""
+        return self.calibration.classes
 
 
 def write_train_report(file: Path, found: TrainFacts, name: Path) -> None:
@@ -231,6 +237,7 @@ def _making(found: TrainFacts) -> str:
         "Adapter": adapter if options.adapter == "none" else f"{adapter}, rank {options.rank}",
         "Weights": f"{found.trained:,} of {found.weights:,} were trained",
         "Thresholds": ", ".join(f"{c.name} {c.threshold:.2g}" for c in found.classes),
+        "Calibration": found.calibration.in_words(),
         "Where": describe_machine(compute),
         "Time": f"{found.seconds / 60:.1f} minutes",
         "Energy": describe_energy(compute, options.devices * options.nodes, found.seconds),

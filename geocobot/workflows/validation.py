@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from geocobot.data.module import SceneDataModule
 from geocobot.evaluation.blocks import BlockCounts, BlockPlan
 from geocobot.evaluation.judge import PixelReport
 from geocobot.evaluation.pixels import Confusion
+from geocobot.evaluation.scaling_fit import LogitCounts, ScalingFit
 from geocobot.evaluation.score_counts import ScoreCounts
-from geocobot.inference.tiles import Predictor, predict_tiles
+from geocobot.inference.tiles import Predictor, TileLogits, predict_tiles
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
-from geocobot.steps import as_steps, classify_steps, score_steps
+from geocobot.scaling import Scaling, scaled_steps
+from geocobot.steps import as_steps, classify_steps
 from geocobot.training.objectives import BoxesFromLabels
 from geocobot.workflows.examples import Example, Examples
 from geocobot.workflows.picture import Row, draw_rows
@@ -51,6 +53,7 @@ def judge_blocks(
     *,
     picture: Path,
     pixel_m: tuple[float, float],
+    scaling: Sequence[Scaling] = (),
     box_jitter_px: float = 0.0,
     seed: int = 0,
 ) -> Verdict:
@@ -63,6 +66,7 @@ def judge_blocks(
         compute: where, and how exactly.
         picture: PNG to write: image, label and prediction of the blocks with most labels.
         pixel_m: width and height of a pixel on the ground.
+        scaling: of the classes, where their logits become scores.
         box_jitter_px: of the boxes that a model with box prompts is asked with; they come from the
             labels.
         seed: of the bootstrap over the blocks.
@@ -71,19 +75,49 @@ def judge_blocks(
         Figures over all validation blocks; every pixel has one class or none.
     """
     tally = _Tally(classes, seed)
+    for image, truth, tile in _mapped(segmenter, datamodule, len(classes), compute, box_jitter_px):
+        steps = scaled_steps(as_steps(tile.logits, tile.valid), scaling)
+        tally.add(image, truth, steps, tile.valid)
+    draw_rows(tally.most_labelled(), classes, picture)
+    return tally.verdict(pixel_m, seed)
+
+
+def fit_blocks(
+    segmenter: Segmenter,
+    datamodule: SceneDataModule,
+    classes: Sequence[ClassSpec],
+    compute: Compute,
+) -> tuple[ScalingFit, ...]:
+    """What makes probabilities of the logits of each class, by the validation blocks.
+
+    Args:
+        segmenter: the trained model.
+        datamodule: has the blocks.
+        classes: of the logits' planes.
+        compute: where, and how exactly.
+    """
+    counts = LogitCounts(classes)
+    for _, truth, tile in _mapped(segmenter, datamodule, len(classes), compute):
+        counts.add(truth, as_steps(tile.logits, tile.valid), tile.valid)
+    return counts.fits()
+
+
+def _mapped(
+    segmenter: Segmenter,
+    datamodule: SceneDataModule,
+    n_classes: int,
+    compute: Compute,
+    box_jitter_px: float = 0.0,
+) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], TileLogits]]:
+    """Image (C, h, w), class numbers (h, w) and logits of each validation block."""
     predictor: Predictor = segmenter
     shown = ["image"]
     if segmenter.prompt == "boxes":
         predictor, shown = BoxesFromLabels(segmenter, box_jitter_px), ["image", "label"]
     for batch in datamodule.val_dataloader():
-        tiles = predict_tiles(predictor, [batch], compute, n_classes=len(classes), shown=shown)
+        tiles = predict_tiles(predictor, [batch], compute, n_classes=n_classes, shown=shown)
         for tile, image, label in zip(tiles, batch["image"], batch["label"], strict=True):
-            truth = label.numpy().astype(np.uint8)
-            tally.add(
-                image.numpy(), truth, score_steps(as_steps(tile.logits, tile.valid)), tile.valid
-            )
-    draw_rows(tally.most_labelled(), classes, picture)
-    return tally.verdict(pixel_m, seed)
+            yield image.numpy(), label.numpy().astype(np.uint8), tile
 
 
 class _Tally:

@@ -64,6 +64,11 @@ def test_help_shows_every_option_with_its_default(kind: type[Any]) -> None:
             assert f"default {field.default:g}." in result.stdout
 
 
+def test_calibration_is_on_unless_it_is_switched_off() -> None:
+    assert options_of()["calibrate"] is True
+    assert options_of("--no-calibrate")["calibrate"] is False
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_option_can_be_said_on_the_command_line(kind: type[Any]) -> None:
     for name, annotation in get_type_hints(kind).items():

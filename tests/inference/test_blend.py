@@ -16,6 +16,7 @@ from geocobot.errors import GridMismatchError
 from geocobot.grid import GeoGrid
 from geocobot.inference.blend import STRIP_ROWS, axis_weights, blend, blend_rows, merge_rows
 from geocobot.inference.tiles import TileLogits
+from geocobot.scaling import Scaling, scaled_scores, scaled_steps
 from geocobot.steps import as_steps, score_steps, scores_of, sigmoid
 from geocobot.tiling import TilePlan
 
@@ -262,3 +263,59 @@ def test_tiles_out_of_turn_are_refused(place):
     tiles.insert(place, tiles[3 if place < 4 else 0])
     with pytest.raises(GridMismatchError, match="that is not in this row of the plan"):
         list(blend(tiles, plan))
+
+
+SCALING = (Scaling(2.5, 0.7), Scaling(0.6))
+
+
+def constant(values):
+    def draw(window):
+        planes = np.array(values, dtype=np.float64)[:, None, None]
+        return np.broadcast_to(planes, (len(values), int(window.height), int(window.width)))
+
+    return draw
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_logits_are_scaled_where_they_become_scores(exact):
+    """In the middle of tiles and on seams: what all tiles agree on comes out scaled, once."""
+    plan = make_plan(150, 170, 64, 16)
+    tiles = tiles_of(plan, constant((1.3, -0.4)))
+    rows = blend_rows(tiles, plan, exact=exact, scaling=SCALING)
+    logits = as_steps(np.array([1.3, -0.4], np.float32)[:, None, None], np.ones((1, 1), bool))
+    for strip in merge_rows(rows, plan, SCALING):
+        assert (strip.steps == scaled_steps(logits, SCALING)).all()
+        assert (strip.exact is not None) == exact
+        if exact:
+            assert (strip.exact == scaled_scores(logits, SCALING)).all()
+
+
+def test_scaled_scores_are_the_same_whatever_is_written():
+    plan = make_plan(150, 170, 64, 16)
+    rows = [
+        blend_rows(tiles_of(plan, noise(3)), plan, exact=exact, scaling=SCALING)
+        for exact in (False, True)
+    ]
+    coarse, fine = (
+        np.concatenate([strip.steps for strip in merge_rows(own, plan, SCALING)], axis=1)
+        for own in rows
+    )
+    assert np.array_equal(coarse, fine)
+
+
+def test_without_scaling_scores_are_those_of_the_logits_to_the_byte():
+    plan = make_plan(150, 170, 64, 16)
+    unscaled = (Scaling(), Scaling())
+    plain, one = (
+        np.concatenate(
+            [
+                strip.steps
+                for strip in merge_rows(
+                    blend_rows(tiles_of(plan, noise(4)), plan, scaling=scaling), plan, scaling
+                )
+            ],
+            axis=1,
+        )
+        for scaling in ((), unscaled)
+    )
+    assert plain.tobytes() == one.tobytes()

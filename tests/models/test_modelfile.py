@@ -20,6 +20,7 @@ from geocobot.models.base_file import write_base
 from geocobot.models.card import FORMAT_VERSION
 from geocobot.models.modelfile import ModelCard, load_model, read_card, save_model
 from geocobot.models.segmenter import build_segmenter
+from geocobot.scaling import Scaling
 
 from .mini import MINI, make_parts, make_provenance, official_sam
 
@@ -255,9 +256,23 @@ def test_a_foreign_safetensors_file(tmp_path, metadata):
         load_model(path)
 
 
+def test_an_older_format_has_no_scaling(saved):
+    rewrite(saved, lambda card: (card.update(format_version=1), card.pop("scaling")))
+    card = read_card(saved)
+    assert (card.format_version, card.scaling) == (1, ())
+    load_model(saved)
+
+
+def test_scaling_comes_back_with_all_digits(lora, tmp_path):
+    path = tmp_path / "model.safetensors"
+    scaling = (Scaling(1 / 3, 2 / 7), Scaling())
+    save_model(path, lora, replace(make_card(lora), scaling=scaling))
+    assert read_card(path).scaling == scaling
+
+
 def test_a_newer_format(saved):
-    rewrite(saved, lambda card: card.update(format_version=2, geocobot_version="9.1"))
-    with pytest.raises(ModelFileError, match=r"written by geocobot 9.1 in format 2.*pip install"):
+    rewrite(saved, lambda card: card.update(format_version=3, geocobot_version="9.1"))
+    with pytest.raises(ModelFileError, match=r"written by geocobot 9.1 in format 3.*pip install"):
         load_model(saved)
 
 
@@ -267,6 +282,11 @@ def test_a_newer_format(saved):
         (lambda c: c.pop("format_version"), "format_version"),
         (lambda c: c.pop("classes"), "classes: Field required"),
         (lambda c: c.update(patch_px="wide"), "patch_px: Input should be a valid integer"),
+        (lambda c: c.update(scaling=[{"temperature": 2.0}]), "scaling of 1 classes beside 2"),
+        (
+            lambda c: c.update(scaling=[{"temperature": 0.0}] * 2),
+            r"scaling.0: Value error.* temperature 0.0 is not in 0.25..4",
+        ),
         (lambda c: c["ranges"][0].update(high=0.0), r"ranges.0: Value error.* is not above low"),
         (lambda c: c["segmenter"]["adapter"].update(rank=6), "adapter rank is 6"),
     ],
