@@ -28,7 +28,7 @@ FOLDER = Path(__file__).resolve().parent
 LARGEST_BYTES = 300_000
 LARGEST_PICTURE = 120_000
 TIMEOUT_S = 600
-JPEG_QUALITY = 70
+JPEG_QUALITY = 55
 PALETTE = 64
 # tqdm misses ipywidgets, which nothing here needs.
 QUIET = "ignore:IProgress not found"
@@ -76,6 +76,8 @@ def cleaned(notebook: NotebookNode, folder: Path) -> NotebookNode:
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
         cell.metadata = {}
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs)
         for output in cell.get("outputs", []):
             if "text" in output:
                 output["text"] = _without(output["text"], folder)
@@ -123,6 +125,18 @@ def store(path: Path) -> float:
         ran = run(read(path), Path(folder))
     nbformat.write(ran, path)
     return time.perf_counter() - began
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs, what was printed at once and what was printed bit by bit alike."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        before = joined[-1] if joined else None
+        if before is not None and "name" in output and output.name == before.get("name"):
+            before.text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _kind(output: NotebookNode) -> str:

@@ -133,6 +133,15 @@ def test_a_notebook_that_has_not_run_is_found(store: ModuleType, tmp_path: Path)
     ]
 
 
+def test_what_was_printed_bit_by_bit_is_stored_at_once(store: ModuleType, tmp_path: Path) -> None:
+    notebook = ran("one\n")
+    bits = [new_output("stream", name="stdout", text=text) for text in ("two\n", "three\n")]
+    notebook.cells[1].outputs = [notebook.cells[1].outputs[1], *bits]
+    stored = store.cleaned(notebook, tmp_path)
+    assert store.shape(stored) == [["image/", "stdout"]]
+    assert stored.cells[1].outputs[1].text == "two\nthree\n"
+
+
 def test_pictures_become_small_and_stay_as_large(store: ModuleType, tmp_path: Path) -> None:
     before = picture(300, 200)
     (_, shown) = store.cleaned(ran(image=before), tmp_path).cells[1].outputs
