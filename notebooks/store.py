@@ -29,7 +29,7 @@ LARGEST_BYTES = 300_000
 LARGEST_PICTURE = 120_000
 TIMEOUT_S = 600
 JPEG_QUALITY = 55
-PALETTE = 64
+PALETTE = 256
 # tqdm misses ipywidgets, which nothing here needs.
 QUIET = "ignore:IProgress not found"
 METADATA = {
