@@ -63,8 +63,11 @@ def _shown(output: Any, made: NotebookPage) -> str:
             name = f"{made.name}_{len(made.pictures) + 1}.{ending}"
             made.pictures[name] = base64.b64decode(output.data[kind])
             return f"![What the cell has drawn]({name})"
-    table = re.search(r"<table.*</table>", output.data.get("text/html", ""), flags=re.DOTALL)
-    return table[0] if table else _block(output.data.get("text/plain", ""))
+    html = output.data.get("text/html", "")
+    table = re.search(r"<table[^>]*>(.*)</table>", html, flags=re.DOTALL)
+    if table:  # without a class of its own it looks like the other tables of the site
+        return f"<table>{table[1]}</table>"
+    return _block(output.data.get("text/plain", ""))
 
 
 def _block(text: str) -> str:

@@ -13,7 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 def test_words_code_and_outputs_follow_each_other(
     notebook_pages: ModuleType, tmp_path: Path
 ) -> None:
-    table = {"text/html": "<style>\n\n</style><table>\n<tr></tr>\n</table>", "text/plain": "a"}
+    html = '<style>\n\n</style><table border="1" class="dataframe">\n<tr></tr>\n</table>'
+    table = {"text/html": html, "text/plain": "a"}
     picture = {"image/jpeg": base64.b64encode(b"\xff\xd8 drawn").decode("ascii")}
     outputs = [
         new_output("stream", name="stdout", text="IoU 0.8\n"),
