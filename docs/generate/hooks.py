@@ -11,6 +11,7 @@ from command_pages import all_commands, command_page, overview
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from notebook_pages import notebook_pages
 from python_page import python_page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,18 +25,22 @@ ELSEWHERE = {
 
 
 OVERVIEW_PAGE = "reference/index.md"
+NOTEBOOKS_PAGE = "notebooks.md"
 LAST_SECTION = "In detail"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Complete the navigation: pages of commands, and pages that it does not name."""
+    """Complete the navigation: pages of commands, notebooks, and pages that it does not name."""
     entries = _entries(config.nav)
     named = {entry[title] for title, entry in entries if isinstance(entry[title], str)}
     pages = [p.relative_to(config.docs_dir).as_posix() for p in Path(config.docs_dir).rglob("*.md")]
     commands = [OVERVIEW_PAGE, *({f"geocobot {c.path}": c.page} for c in all_commands())]
+    notebooks = [NOTEBOOKS_PAGE, *(made.page for made in notebook_pages())]
     for title, entry in entries:
         if entry[title] == OVERVIEW_PAGE:
             entry[title] = commands
+        elif entry[title] == NOTEBOOKS_PAGE:
+            entry[title] = notebooks
         elif title == LAST_SECTION:
             entry[title] += sorted(set(pages) - named)
     return config
@@ -48,6 +53,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     written |= {command.page: command_page(command) for command in commands}
     for source, page in ELSEWHERE.items():
         written[page] = (ROOT / source).read_text(encoding="utf-8")
+    for made in notebook_pages():
+        written[made.page] = made.text
+        for name, picture in made.pictures.items():
+            files.append(File.generated(config, f"{dirname(made.page)}/{name}", content=picture))
     for page, text in written.items():
         files.append(File.generated(config, page, content=text))
     return files
@@ -57,6 +66,11 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> st
     """Let links and names of files lead to pages of the site."""
     for source, target in ELSEWHERE.items():
         markdown = markdown.replace(f"](../{source}", f"]({_way(page, target)}")
+    markdown = re.sub(
+        r"`(notebooks/\w+)\.ipynb`",
+        lambda found: f"[{found[0]}]({_way(page, f'{found[1]}.md')})",
+        markdown,
+    )
     return re.sub(
         r"(?<!\[)`(?:docs/)?([\w/-]+\.md)`",
         lambda found: _as_link(found, page, files),

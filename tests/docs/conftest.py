@@ -32,14 +32,22 @@ def python_page() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def notebook_pages() -> ModuleType:
+    return script(ROOT / "docs/generate/notebook_pages.py")
+
+
+@pytest.fixture(scope="session")
 def drawings() -> ModuleType:
     return script(ROOT / "docs/drawings/draw.py")
 
 
 @pytest.fixture
 def hooks(
-    command_pages: ModuleType, python_page: ModuleType, monkeypatch: pytest.MonkeyPatch
+    command_pages: ModuleType,
+    python_page: ModuleType,
+    notebook_pages: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> ModuleType:
-    """The hooks of the site, which import the two others as their neighbors."""
+    """The hooks of the site, which import the others as their neighbors."""
     monkeypatch.syspath_prepend(ROOT / "docs/generate")
     return script(ROOT / "docs/generate/hooks.py")

@@ -44,6 +44,11 @@ def test_pages_without_a_place_stand_in_the_last_section(hooks: ModuleType, tmp_
         ("labels.md", "this is `docs/labels.md`", "this is `docs/labels.md`"),
         ("scale.md", "`docs/nowhere.md`", "`docs/nowhere.md`"),
         ("scale.md", "[how](../benchmarks/README.md#a)", "[how](benchmarks.md#a)"),
+        (
+            "howto/qgis.md",
+            "`notebooks/roads.ipynb`",
+            "[`notebooks/roads.ipynb`](../notebooks/roads.md)",
+        ),
         ("howto/qgis.md", "`benchmarks/README.md`", "[Benchmarks](../benchmarks.md)"),
     ],
 )
