@@ -1,8 +1,8 @@
 """Does COBOT help? Runs of a declared grid, their table, and what it says.
 
-Usage: python benchmarks/evidence run [--stages tune main labels tune-ranks ranks] [--seeds 10] [--limit N]
-       python benchmarks/evidence power | report | pilot
-       with [--out build/evidence] [--table FILE.csv] [--base tiny] [--checkpoint FILE]
+Usage: python benchmarks/evidence run | power | report | pilot
+       [--stages tune main labels tune-ranks ranks] [--seeds 10] [--limit N]
+       [--out build/evidence] [--table FILE.csv] [--base tiny] [--checkpoint FILE]
        [--precision float32] [--steps 140]
 
 The protocol is docs/evidence.md. `run` makes what is missing, a row per run, and may be started

@@ -99,7 +99,8 @@ def power(pairs: int, spread: float, gain: float = GAIN, alpha: float = 1 - LEVE
     freedom = pairs - 1
     shift = gain / spread * pairs**0.5
     least = stats.t.ppf(1 - alpha / 2, freedom)
-    return float(stats.nct.sf(least, freedom, shift) + stats.nct.cdf(-least, freedom, shift))
+    # The second is the lower tail, mirrored: SciPy's own is not a number where it is far away.
+    return float(stats.nct.sf(least, freedom, shift) + stats.nct.sf(least, freedom, -shift))
 
 
 def pairs_needed(

@@ -94,11 +94,9 @@ def declared_comparisons(frame: pd.DataFrame) -> Iterator[Compared]:
 
 def gain_table(found: Sequence[Compared]) -> str:
     """Paired differences in IoU points, as Markdown."""
-    lines = [
-        "| Arm | minus | Labels | Width | Pairs | Mean | 95 %, t | 95 %, bootstrap | 95 %, scenes "
-        "| p | Better | Pairs for 1 point |",
-        "| --- " * 12 + "|",
-    ]
+    head = ["Arm", "minus", "Labels", "Width", "Pairs", "Mean", "95 %, t", "95 %, bootstrap",
+            "95 %, t over scenes", "p", "Better", "Pairs for 1 point"]  # fmt: skip
+    lines = _head(head)
     for one in found:
         gain = one.gain
         mark = "**" if (one.arm, one.reference) in PRIMARY else ""
@@ -121,9 +119,9 @@ def gain_table(found: Sequence[Compared]) -> str:
 def arm_table(frame: pd.DataFrame) -> str:
     """Mean IoU of every arm on every scene, and what an arm trains, as Markdown."""
     scenes = list(dict.fromkeys(frame["scene"]))
-    head = [*(f"`{s}`" for s in scenes), "Mean", "Trained", "COBOT adds", "Steps", "S", "W",
+    head = ["Arm", *(f"`{s}`" for s in scenes), "Mean", "Trained", "COBOT adds", "Steps", "S", "W",
             "Spikes"]  # fmt: skip
-    lines = [f"| Arm | {' | '.join(head)} |", "| --- " * (len(head) + 1) + "|"]
+    lines = _head(head)
     everywhere = [frame.loc[frame["scene"] == s, "everywhere_iou"].median() for s in scenes]
     shown = [f"{value:.3f}" for value in [*everywhere, np.mean(everywhere)]]
     lines.append(f"| classes everywhere | {' | '.join(shown)} | | | | | | |")
@@ -145,10 +143,7 @@ def arm_table(frame: pd.DataFrame) -> str:
 
 def rate_table(tuning: pd.DataFrame, cells: Sequence[Cell]) -> str:
     """IoU of every rate in the search, the chosen one bold, edges of the search named."""
-    lines = [
-        f"| Arm | Width | {' | '.join(f'{rate:g}' for rate in RATES)} | |",
-        "| --- " * (len(RATES) + 3) + "|",
-    ]
+    lines = _head(["Arm", "Width", *(f"{rate:g}" for rate in RATES), ""])
     for cell, chosen in chosen_rates(tuning, cells).items():
         means = by_rate(tuning, cell)
         shown = [f"**{v:.3f}**" if r == chosen else f"{v:.3f}" for r, v in means.items()]
@@ -161,11 +156,10 @@ def rate_table(tuning: pd.DataFrame, cells: Sequence[Cell]) -> str:
 
 def power_table(found: Sequence[Compared], values: Mapping[tuple[str, str], np.ndarray]) -> str:
     """Spread of the differences and pairs that a gain needs; no mean, so that nobody peeks."""
-    lines = [
-        f"| Arm | minus | Pairs | Spread, points | Pairs for {100 * GAIN:g} point at "
-        f"{100 * POWER:.0f} % | if the spread is larger (80 %) | Least gain seen, points |",
-        "| --- " * 7 + "|",
-    ]
+    needed = f"Pairs for {100 * GAIN:g} point at {100 * POWER:.0f} %"
+    head = ["Arm", "minus", "Pairs", "Spread, points", needed, "if the spread is larger (80 %)",
+            "Least gain seen, points"]  # fmt: skip
+    lines = _head(head)
     for one in found:
         gain, careful = one.gain, spread_at_most(values[one.arm, one.reference])
         cells = [
@@ -218,6 +212,11 @@ def by_rate(tuning: pd.DataFrame, cell: Cell) -> pd.Series:
     if cell.rank is not None:
         here = here[here["rank"] == cell.rank]
     return here.groupby("rate")["mean_iou"].mean().sort_index()
+
+
+def _head(names: Sequence[str]) -> list[str]:
+    """The first two lines of a table in Markdown."""
+    return [f"| {' | '.join(names)} |", "| --- " * len(names) + "|"]
 
 
 def _points(interval: Interval) -> str:
