@@ -20,11 +20,16 @@ from geocobot.models.encoder import SamEncoder
 from geocobot.synthetic.place import make_place, write_place
 from geocobot.training.groups import default_groups, parameter_groups
 from geocobot.training.losses import SegmentationLoss
-
-from ..models.mini import MINI, official_sam
+from tests.models.mini import MINI, official_sam
 
 OFFICIAL = replace(MINI, name="official", weights=WeightsSource("", "official.pth", "0" * 64, 1))
 """A miniature whose weights are in a file as Meta publishes it."""
+
+
+@pytest.fixture(autouse=True)
+def small(small_place, monkeypatch):
+    """The made-up place among the scenes."""
+    monkeypatch.setitem(scenes.MADE, "small", lambda _: small_place)
 
 
 @pytest.fixture
@@ -141,9 +146,8 @@ def ask(name, patches=None, precision="float32"):
     [("lora-cobot", None, "float32"), ("full", 2, "float32"), ("adaptformer", 1, "bfloat16")],
 )
 def test_a_whole_run_of_two_steps_from_an_official_file(
-    official, small_place, monkeypatch, tmp_path, name, patches, precision
+    official, tmp_path, name, patches, precision
 ):
-    monkeypatch.setitem(scenes.MADE, "small", lambda _: small_place)
     found = make_run(ask(name, patches, precision), official[1], tmp_path)
     assert found["steps_made"] == 2
     assert 0 <= found["mean_iou"] <= 1
@@ -155,15 +159,13 @@ def test_a_whole_run_of_two_steps_from_an_official_file(
     assert (tmp_path / "logs").is_dir()
 
 
-def test_a_run_comes_out_the_same_again(official, small_place, monkeypatch, tmp_path):
-    monkeypatch.setitem(scenes.MADE, "small", lambda _: small_place)
+def test_a_run_comes_out_the_same_again(official, tmp_path):
     first, second = (make_run(ask("lora-cobot"), official[1], tmp_path) for _ in range(2))
     assert first["mean_iou"] == second["mean_iou"]
     assert first["validation_iou"] == second["validation_iou"]
 
 
-def test_too_few_patches_are_an_error(official, small_place, monkeypatch, tmp_path):
-    monkeypatch.setitem(scenes.MADE, "small", lambda _: small_place)
+def test_too_few_patches_are_an_error(official, tmp_path):
     with pytest.raises(ValueError, match=r"small has \d+ patches of 128 px"):
         make_run(ask("lora", 100), official[1], tmp_path)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import product
+from pathlib import Path
 
 import pytest
 from evidence.grid import (
@@ -20,6 +21,7 @@ from evidence.grid import (
     stage_trials,
     tuning_trials,
 )
+from evidence.paired import least_gain
 from evidence.variants import FEW, PRIMARY, VARIANTS, WIDE
 
 CHOSEN = {cell: 1e-4 * (k + 1) for k, cell in enumerate(dict.fromkeys([*OWN, *SWEPT]))}
@@ -96,3 +98,18 @@ def test_what_an_arm_is_compared_with_is_an_arm(name):
     reference = VARIANTS[name].reference
     assert reference in VARIANTS or (reference is None and name == "decoder")
     assert all(VARIANTS[arm].reference == base for arm, base in PRIMARY)
+
+
+def test_the_protocol_says_what_the_grid_is(setting):
+    said = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
+    for stage in STAGES:
+        trials = list(
+            tuning_trials(setting, cells_of(stage))
+            if stage.startswith("tune")
+            else stage_trials(stage, setting, CHOSEN)
+        )
+        row = next(line for line in said.splitlines() if line.startswith(f"| `{stage}` |"))
+        assert row.split("|")[-2].split(",")[0].strip() == str(len(set(trials)))
+    assert all(f"`{scene}`" in said for scene in (*REPORTED, *TUNING))
+    assert f"{len(SEEDS) * len(REPORTED)} pairs" in said
+    assert least_gain(50, 0.0247) <= 0.01 < least_gain(50, 0.0248)

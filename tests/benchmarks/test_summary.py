@@ -8,7 +8,7 @@ import pytest
 from evidence.command import TABLE, main
 from evidence.grid import OWN, RATES, SWEPT, cells_of, stage_trials, tuning_trials
 from evidence.summary import chosen_rates, compare, declared_comparisons, tuning_frame, verdict
-from evidence.table import Table, frame_of
+from evidence.table import COLUMNS, Table, frame_of
 from evidence.variants import VARIANTS
 
 CELLS = tuple(dict.fromkeys([*OWN, *SWEPT]))
@@ -23,22 +23,26 @@ def iou(trial, gain=0.02):
     return 0.4 + luck + noise + rate + gain * (trial.arm == "lora-cobot")
 
 
-@pytest.fixture
-def tuned(table, setting, figures):
-    for trial in tuning_trials(setting, CELLS):
-        table.append(trial, figures(mean_iou=iou(trial)))
+def fill(table, trials, figures):
+    """Write many rows at once: what `append` would leave, without its flush after each."""
+    table.path.parent.mkdir(exist_ok=True)
+    rows = [trial.key | figures(mean_iou=iou(trial)) for trial in dict.fromkeys(trials)]
+    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(table.path, index=False)
     return table
 
 
 @pytest.fixture
-def whole(tuned, setting, figures):
+def tuned(table, setting, figures):
+    return fill(table, tuning_trials(setting, CELLS), figures)
+
+
+@pytest.fixture
+def whole(table, setting, figures):
     rates = dict.fromkeys(CELLS, RATES[2])
-    trials = [
-        t for s in ("main", "labels", "ranks") for t in stage_trials(s, setting, rates, SEEDS)
-    ]
-    for trial in dict.fromkeys(trials):
-        tuned.append(trial, figures(mean_iou=iou(trial)))
-    return tuned
+    trials = list(tuning_trials(setting, CELLS))
+    for stage in ("main", "labels", "ranks"):
+        trials += stage_trials(stage, setting, rates, SEEDS)
+    return fill(table, trials, figures)
 
 
 @pytest.fixture
@@ -60,8 +64,7 @@ def test_the_best_rate_of_the_search_is_taken(tuned, setting):
 
 
 def test_an_unfinished_search_chooses_nothing(table, setting, figures, command):
-    for trial in list(tuning_trials(setting, cells_of("tune")))[:-1]:
-        table.append(trial, figures())
+    fill(table, list(tuning_trials(setting, cells_of("tune")))[:-1], figures)
     with pytest.raises(SystemExit, match="1 of 192 runs are not made yet; run --stages tune"):
         command("run", "--stages", "main")
 
