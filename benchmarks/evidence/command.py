@@ -3,7 +3,7 @@
 Usage: python benchmarks/evidence run | power | report | pilot
        [--stages tune main labels tune-ranks ranks] [--seeds 10] [--limit N]
        [--out build/evidence] [--table FILE.csv] [--base tiny] [--checkpoint FILE]
-       [--precision float32] [--steps 140]
+       [--precision float32] [--steps 100]
 
 The protocol is docs/evidence.md. `run` makes what is missing, a row per run, and may be started
 several times at once on one machine: the processes share the work, and what is interrupted is made
