@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import platform
 import resource
+import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import segmentation_models_pytorch as smp
 import torch
-from places import find_place, open_part
+from places import Place, find_place, open_part
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
@@ -32,7 +33,7 @@ from geocobot.adapters.config import AdapterConfig
 from geocobot.bands import normalize
 from geocobot.classes import ClassSpec, classify
 from geocobot.config import TrainOptions
-from geocobot.config.values import CPU_CROP_PX, StartName
+from geocobot.config.values import CPU_CROP_PX, PrecisionName, StartName
 from geocobot.data.dataset import SceneDataset
 from geocobot.data.module import SceneDataModule
 from geocobot.data.split import Split, split_scenes
@@ -94,6 +95,7 @@ class Job:
         patches: how many patches are labelled; None for all of the part.
         checkpoint: file with the pretrained weights, for the arms that begin with them.
         checkpoint_sha256: its checksum.
+        precision: how exactly to compute; None leaves it to the processor.
     """
 
     scene: str
@@ -107,6 +109,7 @@ class Job:
     patches: int | None = None
     checkpoint: str | None = None
     checkpoint_sha256: str | None = None
+    precision: PrecisionName | None = None
 
     @property
     def key(self) -> Run:
@@ -274,13 +277,19 @@ def at_pace(job: Job, known: Sequence[Run]) -> Job:
 def begin(job: Job) -> Compute:
     """Set the threads and choose where and how exactly to compute: the same for all arms."""
     torch.set_num_threads(job.threads if job.budget_steps is None else 1)
-    return choose_compute("auto", "auto")
+    return choose_compute("auto", job.precision or "auto")
 
 
 def survey(job: Job, folder: Path) -> tuple[Ground, Inputs, TrainOptions]:
     """The part to train on, the part to judge, and options as `geocobot train` fills them in."""
-    place = find_place(job.scene)
     start: StartName = "pretrained" if ARMS[job.arm].pretrained else "random"
+    return survey_place(find_place(job.scene), start, job, folder)
+
+
+def survey_place(
+    place: Place, start: StartName, job: Job, folder: Path
+) -> tuple[Ground, Inputs, TrainOptions]:
+    """The same of a place that need not be among the named ones, for an arm of that start."""
     ground = survey_ground(
         open_part(place, place.train, folder / "parts"), job.seed, SilentProgress()
     )
@@ -304,7 +313,15 @@ def split(ground: Ground, options: TrainOptions) -> tuple[Split, ...]:
 
 
 def train(
-    job: Job, ground: Ground, splits: Sequence[Split], options: TrainOptions, *, validated: bool
+    job: Job,
+    ground: Ground,
+    splits: Sequence[Split],
+    options: TrainOptions,
+    *,
+    validated: bool,
+    arm: Arm | None = None,
+    steps_per_epoch: int | None = None,
+    log: Path | None = None,
 ) -> Trained:
     """Build an arm and train it.
 
@@ -319,10 +336,13 @@ def train(
         options: filled in.
         validated: whether the blocks decide which epoch is kept and which thresholds are taken;
             else the last epoch is, with thresholds of 0.5.
+        arm: what to build; None for the job's among `ARMS`.
+        steps_per_epoch: None for about as many as show the training area once.
+        log: where to keep what every step and epoch logs, the health of adapters included.
     """
     assert options.batch_size is not None
     compute = begin(job)
-    arm = ARMS[job.arm]
+    arm = arm or ARMS[job.arm]
     classes = ground.labels.classes
     segmenter = arm.build(len(classes), job.seed, job.checkpoint)
     datamodule = SceneDataModule(
@@ -334,6 +354,7 @@ def train(
         batch_size=options.batch_size,
         seed=job.seed,
         crop_px=options.crop_size,
+        steps_per_epoch=steps_per_epoch,
     )
     settings = FitSettings(
         n_classes=len(classes),
@@ -342,9 +363,13 @@ def train(
         groups=_groups(job, segmenter),
         seed=job.seed,
         compute=compute,
+        log_health=log is not None,
     )
     with tempfile.TemporaryDirectory() as run:
         fitted = fit(segmenter, datamodule, settings, Path(run))
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(fitted.log, log)
         if not validated:
             last = torch.load(checkpoint_path(Path(run)), weights_only=True)
             segmenter.load_state_dict(last["average"], strict=False)

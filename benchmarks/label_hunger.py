@@ -111,13 +111,13 @@ def run(job: Job, folder: Path) -> Run:
     return figures(trained, judge(trained, scored, ground, judged, None), compute)
 
 
-def choose_patches(ground: Ground, seed: int) -> tuple[Window, ...]:
-    """Patches with some foreground, in an order that the seed decides; none touch each other."""
+def choose_patches(ground: Ground, seed: int, side_px: int = _PATCH_PX) -> tuple[Window, ...]:
+    """Patches with some foreground, in an order that the seed decides; none overlap."""
     (scene,), (labels,) = ground.scenes, ground.rasters
     height, width = scene.grid.shape
-    rows = range(height % _PATCH_PX // 2, height - _PATCH_PX + 1, _PATCH_PX)
-    cols = range(width % _PATCH_PX // 2, width - _PATCH_PX + 1, _PATCH_PX)
-    windows = [Window(col, row, _PATCH_PX, _PATCH_PX) for row in rows for col in cols]
+    rows = range(height % side_px // 2, height - side_px + 1, side_px)
+    cols = range(width % side_px // 2, width - side_px + 1, side_px)
+    windows = [Window(col, row, side_px, side_px) for row in rows for col in cols]
     shares = [
         float((~np.isin(labels.read(window).classes, (BACKGROUND, IGNORE))).mean())
         for window in windows

@@ -1,0 +1,1 @@
+"""Does COBOT help? A declared grid of runs, one table, paired differences: docs/evidence.md."""

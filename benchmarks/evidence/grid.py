@@ -1,0 +1,182 @@
+"""The declared grid: which runs there are. Nothing here changes once the first run is made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
+
+from evidence.variants import FEW, VARIANTS, WIDE, own_rank
+
+Purpose: TypeAlias = Literal["evidence", "tuning", "pilot"]
+Stage: TypeAlias = Literal["tune", "main", "labels", "tune-ranks", "ranks"]
+
+REPORTED = (
+    "vegas_roads",
+    "vegas_multiclass",
+    "kampala_buildings",
+    "rio_buildings",
+    "flanders_fields",
+)
+TUNING = ("atlanta_buildings", "made_up_roads")
+"""Scenes that decide the learning rates and are not reported: a real one and a made-up one."""
+
+RATES = (6e-5, 2e-4, 6e-4, 2e-3)
+"""Peak learning rates to choose from, half a decade apart; `geocobot train` takes 2e-4."""
+
+SEEDS = tuple(range(10))
+SWEEP_SEEDS = SEEDS[:5]
+TUNING_SEEDS = (100, 101)
+RANKS = (4, 8, 16, 32)
+PATCHES = (1, 2, 4)
+STEPS = 100
+"""Of eight crops each: two minutes or so of one idle core with `tiny`, two runs at once on two."""
+
+EPOCH_STEPS = 20
+MAX_VIEWS = 600
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One run; what it is asked is its name in the table.
+
+    Attributes:
+        purpose: rows of different purposes are never put together.
+        base: name of the backbone.
+        weights: first digits of the checksum of its pretrained weights.
+        arm: name among `VARIANTS`.
+        rank: width of the adapters; None where there are none.
+        scene: name of the place.
+        seed: of everything random.
+        patches: how many patches are labelled; None for all of the part.
+        rate: peak learning rate.
+        steps: of training.
+        precision: "float32" or "bfloat16".
+    """
+
+    purpose: Purpose
+    base: str
+    weights: str
+    arm: str
+    rank: int | None
+    scene: str
+    seed: int
+    patches: int | None
+    rate: float
+    steps: int
+    precision: str
+
+    @property
+    def key(self) -> dict[str, str]:
+        """Every attribute as the table has it."""
+        return {name: as_text(value) for name, value in vars(self).items()}
+
+    @property
+    def name(self) -> str:
+        """A name for files."""
+        said = "|".join(self.key.values())
+        digest = hashlib.sha256(said.encode()).hexdigest()[:12]
+        return f"{self.scene}_{self.arm}_seed{self.seed}_{digest}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What all runs of a grid have in common, as `Trial` has it."""
+
+    base: str
+    weights: str
+    steps: int
+    precision: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An arm at a width: what has a learning rate of its own."""
+
+    arm: str
+    rank: int | None
+
+
+def as_text(value: object) -> str:
+    """A value as it stands in the table; None as nothing, numbers so that they come back."""
+    return "" if value is None else str(value)
+
+
+OWN = tuple(Cell(arm, own_rank(arm)) for arm in VARIANTS)
+"""All arms at their own width."""
+
+SWEPT = tuple(Cell(arm, rank) for arm in WIDE for rank in RANKS)
+"""The arms of the sweep at all of its widths."""
+
+
+def cells_of(stage: Stage) -> tuple[Cell, ...]:
+    """The cells that a stage runs."""
+    few = tuple(cell for cell in OWN if cell.arm in FEW)
+    wider = tuple(cell for cell in SWEPT if cell not in OWN)
+    by_stage = {"tune": OWN, "main": OWN, "labels": few, "tune-ranks": wider, "ranks": SWEPT}
+    return by_stage[stage]
+
+
+def tuning_trials(setting: Setting, cells: Sequence[Cell]) -> Iterator[Trial]:
+    """The same search for every arm and width: all rates, on the scenes for it."""
+    for seed in TUNING_SEEDS:
+        for scene in TUNING:
+            for cell in cells:
+                for rate in RATES:
+                    yield _trial("tuning", setting, cell, scene=scene, seed=seed, rate=rate)
+
+
+def stage_trials(
+    stage: Stage, setting: Setting, rates: Mapping[Cell, float], seeds: Sequence[int] = SEEDS
+) -> Iterator[Trial]:
+    """The runs of a stage, seeds outermost: what is interrupted has all arms of whole seeds.
+
+    Args:
+        stage: one that does not search for learning rates.
+        setting: common to all runs.
+        rates: the learning rate of every cell.
+        seeds: of the stage "main"; sweeps take the first half of them.
+    """
+    sweep = [seed for seed in seeds if seed in SWEEP_SEEDS]
+    patches: tuple[int | None, ...] = PATCHES if stage == "labels" else (None,)
+    for seed in seeds if stage == "main" else sweep:
+        for scene in REPORTED:
+            for number in patches:
+                for cell in cells_of(stage):
+                    yield _trial(
+                        "evidence", setting, cell,
+                        scene=scene, seed=seed, patches=number, rate=rates[cell],
+                    )  # fmt: skip
+
+
+def pilot_trials(setting: Setting) -> Iterator[Trial]:
+    """Two arms, two seeds, one scene: shows that the command works, and nothing else."""
+    quick = replace(setting, steps=min(setting.steps, EPOCH_STEPS))
+    for seed in (0, 1):
+        for arm in ("lora", "lora-cobot"):
+            cell = Cell(arm, own_rank(arm))
+            yield _trial("pilot", quick, cell, scene="vegas_multiclass", seed=seed, rate=RATES[1])
+
+
+def _trial(
+    purpose: Purpose,
+    setting: Setting,
+    cell: Cell,
+    *,
+    scene: str,
+    seed: int,
+    rate: float,
+    patches: int | None = None,
+) -> Trial:
+    """One run of a grid."""
+    return Trial(
+        purpose=purpose,
+        **vars(setting),
+        **vars(cell),
+        scene=scene,
+        seed=seed,
+        patches=patches,
+        rate=rate,
+    )
