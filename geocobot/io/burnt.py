@@ -43,7 +43,7 @@ class BurntShapes:
         shape = (int(window.height), int(window.width))
         if not hits.size:
             return np.full(shape, BACKGROUND, dtype=np.uint8)
-        # rasterio warns of the identity, and switches that off in a way that another thread can undo.
+        # rasterio warns of the identity, and hides that in a way that another thread can undo.
         rim = int(left == top == 0)
         burnt: npt.NDArray[np.uint8] = rasterio.features.rasterize(
             zip(self.shapes[hits], self.numbers[hits].tolist(), strict=True),
