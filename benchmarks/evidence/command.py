@@ -18,7 +18,6 @@ not change what comes of it.
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -70,7 +69,6 @@ _WEIGHTS_DIGITS = 12
 def main(words: Sequence[str] | None = None) -> None:
     """The command line."""
     given = parse(words)
-    logging.getLogger("geocobot").setLevel(logging.ERROR)
     setting = make_setting(given)
     path = given.out / "pilot.csv" if given.task == "pilot" else given.table
     table = Table(path, given.out / "locks")
