@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from geocobot.adapters.config import AdapterConfig
 from geocobot.classes import ClassSpec
 from geocobot.config import TrainOptions
-from geocobot.config.values import PromptName
 from geocobot.data.module import SceneDataModule
-from geocobot.data.split import Split, split_scenes, write_split
-from geocobot.evaluation.pixels import PixelScores
+from geocobot.data.split import Split, split_scenes
 from geocobot.io.files import name_of
-from geocobot.models.modelfile import ModelCard, save_model
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter, build_segmenter
 from geocobot.progress import Progress, SilentProgress
@@ -28,7 +24,7 @@ from geocobot.training.job import Job
 from geocobot.training.losses import SegmentationLoss
 from geocobot.training.trackers import check_trackers
 from geocobot.workflows.band_statistics import STATISTICS_NAME, keep_ranges, recall_ranges
-from geocobot.workflows.calibrate import Calibrated, calibrate
+from geocobot.workflows.calibrate import calibrate
 from geocobot.workflows.crew import Crew, choose_crew
 from geocobot.workflows.defaults import (
     choose_adapter,
@@ -45,19 +41,14 @@ from geocobot.workflows.device import choose_compute
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
 from geocobot.workflows.ground import Ground, Inputs, choose_ranges, read_inputs, survey_ground
 from geocobot.workflows.objects import refuse_inseparable
-from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
-from geocobot.workflows.train_report import TrainFacts, write_train_report
+from geocobot.workflows.run_folder import RunFolder
+from geocobot.workflows.train_files import PREVIEW_NAME, result_of, write_run
+from geocobot.workflows.train_report import TrainFacts
 from geocobot.workflows.train_result import TrainResult
-from geocobot.workflows.validation import Verdict, judge_blocks
+from geocobot.workflows.validation import judge_blocks
 from geocobot.workflows.watching import choose_samples, choose_tracking
 
 _log = logging.getLogger("geocobot.workflows")
-
-MODEL_NAME = "model.safetensors"
-METRICS_NAME = "metrics.json"
-SPLIT_NAME = "split.gpkg"
-PREVIEW_NAME = "preview.png"
-REPORT_NAME = "report.html"
 
 _RUNS = Path("runs")
 
@@ -133,58 +124,21 @@ def _train(
         )
         with keeping_features(options, segmenter):
             fitted = crew.fit(Job(segmenter, datamodule, settings, run.partial), progress)
-        classes = _tuned(ground.labels.classes, fitted)
-        calibration = calibrate(options, segmenter, datamodule, classes, compute)
-        classes = calibration.classes
-        verdict = judge_blocks(
+        found = _judged(
+            options,
+            ground,
+            splits,
             segmenter,
             datamodule,
-            classes,
-            compute,
+            fitted=fitted,
+            compute=compute,
             picture=run.partial / PREVIEW_NAME,
-            pixel_m=ground.scenes[0].grid.ground_pixel_m,
-            scaling=calibration.scaling,
-            box_jitter_px=options.box_jitter_px or 0.0,
-            seed=options.seed,
         )
-        scores = verdict.pixels.scores
-        for name in scores.unlearned:
-            _log.warning(
-                "%s was not learned: on the validation blocks a map that has it everywhere would "
-                "be as good. See %s; more --max-minutes or --epochs, or more labels, may help.",
-                name,
-                run.target / PREVIEW_NAME,
-            )
-        # Tiles as large as what was trained on: a network that saw little around a pixel makes
-        # less of more, up to 0.08 of IoU at four times the side (benchmarks/README.md).
-        card = _make_card(
-            segmenter,
-            ground,
-            datamodule.crop_px,
-            resampled=options.resolution is not None,
-            calibration=calibration,
-            scores=scores,
-        )
-        save_model(run.partial / MODEL_NAME, segmenter, card, options.model_dtype)
-        _write_metrics(run.partial / METRICS_NAME, verdict, fitted, calibration, options.prompt)
-        write_split(run.partial / SPLIT_NAME, [(s.name, s.grid) for s in ground.scenes], splits)
-        if options.report:
-            weights = list(segmenter.parameters())
-            found = TrainFacts(
-                options=options,
-                ground=ground,
-                splits=splits,
-                calibration=calibration,
-                fitted=fitted,
-                verdict=verdict,
-                compute=compute,
-                trained=sum(w.numel() for w in weights if w.requires_grad),
-                weights=sum(w.numel() for w in weights),
-                seconds=time.perf_counter() - started,
-            )
-            write_train_report(run.partial / REPORT_NAME, found, run.target / REPORT_NAME)
+        _tell_of_unlearned(found, run)
+        found = replace(found, seconds=time.perf_counter() - started)
+        write_run(run, segmenter, datamodule.crop_px, found)
         run.finish(options)
-    return _result(run, options, classes, scores, time.perf_counter() - started)
+    return result_of(run, found, time.perf_counter() - started)
 
 
 def _batch_size(options: TrainOptions) -> int:
@@ -265,79 +219,61 @@ def _settings(
     )
 
 
+def _judged(
+    options: TrainOptions,
+    ground: Ground,
+    splits: Sequence[Split],
+    segmenter: Segmenter,
+    datamodule: SceneDataModule,
+    *,
+    fitted: FitResult,
+    compute: Compute,
+    picture: Path,
+) -> TrainFacts:
+    """Calibrate and judge the trained model, and draw a picture; no seconds are known yet."""
+    calibration = calibrate(
+        options, segmenter, datamodule, _tuned(ground.labels.classes, fitted), compute
+    )
+    verdict = judge_blocks(
+        segmenter,
+        datamodule,
+        calibration.classes,
+        compute,
+        picture=picture,
+        pixel_m=ground.scenes[0].grid.ground_pixel_m,
+        scaling=calibration.scaling,
+        box_jitter_px=options.box_jitter_px or 0.0,
+        seed=options.seed,
+    )
+    weights = list(segmenter.parameters())
+    return TrainFacts(
+        options=options,
+        ground=ground,
+        splits=splits,
+        calibration=calibration,
+        fitted=fitted,
+        verdict=verdict,
+        compute=compute,
+        trained=sum(w.numel() for w in weights if w.requires_grad),
+        weights=sum(w.numel() for w in weights),
+        seconds=0.0,
+    )
+
+
+def _tell_of_unlearned(found: TrainFacts, run: RunFolder) -> None:
+    """Warn of classes that a map which has them everywhere would find as well."""
+    for name in found.verdict.pixels.scores.unlearned:
+        _log.warning(
+            "%s was not learned: on the validation blocks a map that has it everywhere would be "
+            "as good. See %s; more --max-minutes or --epochs, or more labels, may help.",
+            name,
+            run.target / PREVIEW_NAME,
+        )
+
+
 def _tuned(classes: Sequence[ClassSpec], fitted: FitResult) -> tuple[ClassSpec, ...]:
     """The classes with the thresholds that validation chose."""
     return tuple(
         replace(spec, threshold=threshold)
         for spec, threshold in zip(classes, fitted.thresholds, strict=True)
-    )
-
-
-def _make_card(
-    segmenter: Segmenter,
-    ground: Ground,
-    tile_px: int,
-    *,
-    resampled: bool,
-    calibration: Calibrated,
-    scores: PixelScores,
-) -> ModelCard:
-    """What the model file says about itself."""
-    assert segmenter.config is not None
-    return ModelCard(
-        segmenter=segmenter.config,
-        classes=calibration.classes,
-        scaling=calibration.scaling,
-        ranges=ground.ranges,
-        ground_pixel_m=ground.scenes[0].grid.ground_pixel_m,
-        patch_px=tile_px,
-        resampled=resampled,
-        metrics={f"iou {c.name}": c.iou for c in scores.classes if c.iou is not None},
-        data_fingerprint=ground.fingerprint,
-    )
-
-
-def _write_metrics(
-    path: Path,
-    verdict: Verdict,
-    fitted: FitResult,
-    calibration: Calibrated,
-    prompt: PromptName,
-) -> None:
-    """Write how good the model is and how training went."""
-    sure = verdict.pixels.uncertainty
-    training = {name: value for name, value in asdict(fitted).items() if name != "log"}
-    content = {
-        "prompt": prompt,
-        "validation": asdict(verdict.pixels.scores),
-        "uncertainty": None if sure is None else asdict(sure),
-        "calibration": [asdict(c) for c in verdict.pixels.calibration],
-        "scaling": [asdict(fit) for fit in calibration.fits],
-        "thresholds": {c.name: c.threshold for c in calibration.classes},
-        "training": training,
-    }
-    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
-
-
-def _result(
-    run: RunFolder,
-    options: TrainOptions,
-    classes: tuple[ClassSpec, ...],
-    scores: PixelScores,
-    seconds: float,
-) -> TrainResult:
-    """What the finished run left behind."""
-    return TrainResult(
-        folder=run.target,
-        model=run.target / MODEL_NAME,
-        config=run.target / CONFIG_NAME,
-        metrics=run.target / METRICS_NAME,
-        split=run.target / SPLIT_NAME,
-        preview=run.target / PREVIEW_NAME,
-        report=run.target / REPORT_NAME if options.report else None,
-        classes=classes,
-        scores=scores,
-        base=options.base,
-        prompt=options.prompt,
-        seconds=seconds,
     )
