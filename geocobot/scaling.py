@@ -62,6 +62,11 @@ class Scaling:
         """The scaled logits, of any shape."""
         return logits / self.temperature + self.bias
 
+    def in_words(self) -> str:
+        """What is done, for a report."""
+        bias = f" {self.bias:+.2f}" if self.bias else ""
+        return f"logits / {self.temperature:.2f}{bias}"
+
 
 UNSCALED = Scaling()
 

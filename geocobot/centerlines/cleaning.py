@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocobot.centerlines.ragged import offsets_of
 from geocobot.centerlines.shaping import GRID_PX, Shape
+from geocobot.tracing.lists import offsets_of
 
 _ROUNDS = 8
 

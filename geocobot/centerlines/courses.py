@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.centerlines.ragged import elements, offsets_of, owners, places, totals
+from geocobot.tracing.lists import elements, offsets_of, owners, places, totals
 
 TO_RADII = 2.5
 """What a line does from a junction's reach to so many of them tells where it comes from."""

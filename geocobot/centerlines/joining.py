@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from geocobot.centerlines.paths import Paths
-from geocobot.centerlines.ragged import elements, offsets_of, owners, places
 from geocobot.centerlines.sections import Sections
+from geocobot.tracing.lists import elements, offsets_of, owners, places
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.centerlines.ragged import elements, offsets_of, owners, totals
+from geocobot.tracing.lists import elements, offsets_of, owners, totals
 
 
 @dataclass(frozen=True)

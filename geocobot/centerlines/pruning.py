@@ -8,9 +8,9 @@ import numpy as np
 
 from geocobot.centerlines.lines import Lines, nodes_of
 from geocobot.centerlines.network import Network
-from geocobot.centerlines.ragged import owners
 from geocobot.centerlines.spurs import ISLAND_RADII
 from geocobot.tracing.components import connected
+from geocobot.tracing.lists import owners
 from geocobot.tracing.pixel_sizes import RowSizes
 
 _JOINED_RADII = 1.0

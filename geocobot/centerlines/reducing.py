@@ -11,7 +11,7 @@ import shapely
 from geocobot.centerlines.courses import leaving
 from geocobot.centerlines.joining import Chains
 from geocobot.centerlines.lines import Lines
-from geocobot.centerlines.ragged import elements, offsets_of, owners, places, totals
+from geocobot.tracing.lists import elements, offsets_of, owners, places, totals
 from geocobot.tracing.pixel_sizes import RowSizes
 
 _SIGMA_PER_RADIUS = 0.35

@@ -12,7 +12,7 @@ import shapely
 
 from geocobot.centerlines.courses import junctions, trimmed
 from geocobot.centerlines.lines import Lines, nodes_of
-from geocobot.centerlines.ragged import elements, offsets_of, owners
+from geocobot.tracing.lists import elements, offsets_of, owners
 from geocobot.tracing.pixel_sizes import RowSizes
 
 GRID_PX = 2.0**-10

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from geocobot.centerlines.courses import junctions, trimmed
 from geocobot.centerlines.lines import Lines
-from geocobot.centerlines.ragged import offsets_of, owners, places, totals
 from geocobot.tracing.components import connected
+from geocobot.tracing.lists import offsets_of, owners, places, totals
 
 _SPUR_WIDTHS = 1.0
 """A spur shorter than so many widths of the class where it branches off is pruned."""

@@ -28,6 +28,9 @@ _WANTED_BLOCKS = 36
 _LEAST_PX = 32
 _AT_ONCE = 100
 
+FEW_BLOCKS = 20
+"""From fewer, intervals are rough."""
+
 
 @dataclass(frozen=True)
 class BlockPlan:
@@ -104,13 +107,14 @@ class BlockCounts:
 
     Args:
         classes: K classes.
-        plan: the blocks.
+        size: how many blocks there are.
+        side_hw: height and width of one, in pixels.
     """
 
-    def __init__(self, classes: Sequence[ClassSpec], plan: BlockPlan) -> None:
-        self.plan = plan
-        self.counts = np.zeros((plan.size, 3, len(classes)), dtype=np.int64)
-        self._judged = np.zeros(plan.size, dtype=np.bool_)
+    def __init__(self, classes: Sequence[ClassSpec], size: int, side_hw: tuple[int, int]) -> None:
+        self._side_hw = side_hw
+        self.counts = np.zeros((size, 3, len(classes)), dtype=np.int64)
+        self._judged = np.zeros(size, dtype=np.bool_)
 
     def add(self, block: int, confusion: Confusion) -> None:
         """Count what was found in a part of a block."""
@@ -130,7 +134,7 @@ class BlockCounts:
         if len(counts) < 2:
             return None
         iou, f1 = _resample(counts, seed)
-        height, width = self.plan.side_hw
+        height, width = self._side_hw
         point_iou, point_f1 = _iou_and_f1(counts.sum(axis=0, keepdims=True))
         return Uncertainty(
             blocks=len(counts),
@@ -144,6 +148,12 @@ class BlockCounts:
             mean_iou=_interval(_mean(iou), _mean(point_iou)[0]),
             mean_f1=_interval(_mean(f1), _mean(point_f1)[0]),
         )
+
+
+def quarters(shape_hw: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """Rows and columns of the quarters of a block, which are not alike where a side is odd."""
+    rows, cols = ((slice(0, -(-side // 2)), slice(-(-side // 2), side)) for side in shape_hw)
+    return [(r, c) for r in rows for c in cols]
 
 
 @dataclass(frozen=True)

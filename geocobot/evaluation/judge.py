@@ -47,7 +47,8 @@ class PixelJudge:
     def __init__(self, classes: Sequence[ClassSpec], plan: BlockPlan) -> None:
         self._classes = tuple(classes)
         self._confusion = Confusion(classes)
-        self._blocks = BlockCounts(classes, plan)
+        self._plan = plan
+        self._blocks = BlockCounts(classes, plan.size, plan.side_hw)
         self._boundaries = BoundaryCounts(classes)
         self._scores = ScoreCounts(classes)
         self._row = 0
@@ -70,7 +71,7 @@ class PixelJudge:
         Raises:
             ValueError: the shapes differ.
         """
-        for block, rows, cols in self._blocks.plan.cells(self._row, len(truth)):
+        for block, rows, cols in self._plan.cells(self._row, len(truth)):
             part = (rows, cols)
             confusion = Confusion(self._classes)
             confusion.add(truth[part], prediction[part], judged[part])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from geocobot.classes import IGNORE, ClassSpec
+from geocobot.evaluation.blocks import quarters
 from geocobot.evaluation.score_counts import expected_error, reliability
 from geocobot.scaling import MOST_TEMPERATURE, UNSCALED, Scaling, at_threshold
 from geocobot.steps import LOGIT_STEPS
@@ -93,7 +93,7 @@ class LogitCounts:
         """
         known = judged & (truth != IGNORE)
         group = self._counts[self._next % _GROUPS]
-        for part, (rows, cols) in zip(group, product(*map(_halves, truth.shape)), strict=True):
+        for part, (rows, cols) in zip(group, quarters(truth.shape), strict=True):
             counted = known[rows, cols]
             numbers = truth[rows, cols][counted]
             for k, (spec, plane) in enumerate(zip(self._classes, logits, strict=True)):
@@ -205,9 +205,3 @@ def _error(groups: Sequence[_Counts] | _Counts, scaling: Sequence[Scaling]) -> f
     logits = [scaled.of(_LOGITS) for scaled in scaling]
     scores = 0.5 + 0.5 * np.tanh(0.5 * np.concatenate(logits))
     return expected_error(reliability(scores, np.concatenate(list(groups), axis=1)))
-
-
-def _halves(side: int) -> tuple[slice, slice]:
-    """Both halves of a side of a block, the first of them larger where it is odd."""
-    middle = -(-side // 2)
-    return slice(0, middle), slice(middle, side)

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geocobot.tracing.lists import elements, offsets_of
+
 Chosen: TypeAlias = npt.NDArray[np.bool_] | npt.NDArray[np.int64]
 
 
@@ -48,8 +50,9 @@ class Ragged:
 
     def __getitem__(self, chosen: Chosen) -> Ragged:
         """Some of the polygons, by number or (P,) bool."""
-        ring, polygons = _of_parts(self.polygons, chosen)
-        vertex, rings = _of_parts(self.rings, ring)
+        index = np.arange(len(self))[chosen]
+        ring, polygons = elements(self.polygons, index)
+        vertex, rings = elements(self.rings, ring)
         return Ragged(self.xy[vertex], rings, polygons)
 
     @property
@@ -157,18 +160,7 @@ class PolygonArray:
 
 def _joined_offsets(parts: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
     """Offsets into arrays that are put behind each other."""
-    lengths = [np.diff(part) for part in parts]
-    return np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
-
-
-def _of_parts(
-    offsets: npt.NDArray[np.int64], chosen: Chosen
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """What some of the parts between offsets consist of, and the offsets among these."""
-    first, lengths = offsets[:-1][chosen], np.diff(offsets)[chosen]
-    ends = np.cumsum(lengths, dtype=np.int64)
-    place = np.arange(ends[-1] if ends.size else 0) + np.repeat(first - (ends - lengths), lengths)
-    return place, np.concatenate([[0], ends])
+    return offsets_of(np.concatenate([np.diff(part) for part in parts]))
 
 
 def cut_edges(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from geocobot.tracing.block import Block
 from geocobot.tracing.components import Components, Labels
+from geocobot.tracing.lists import elements
 from geocobot.tracing.ragged import PolygonArray, Ragged
 from geocobot.tracing.rings import close_rings, order_cycles, twice_areas
 from geocobot.tracing.score_stats import SortedScores
@@ -181,9 +182,7 @@ def _polygons(
     rings: npt.NDArray[np.int64],
 ) -> Ragged:
     """Some of the open rings as polygons: those of one owner together, in the order given."""
-    starts, lengths = offsets[:-1][rings], np.diff(offsets)[rings]
-    new_offsets = np.concatenate([[0], np.cumsum(lengths)])
-    vertex = np.arange(new_offsets[-1]) + np.repeat(starts - new_offsets[:-1], lengths)
+    vertex, new_offsets = elements(offsets, rings)
     counts = np.bincount(owner[rings])
     return close_rings(coords[vertex], new_offsets, counts[counts > 0])
 

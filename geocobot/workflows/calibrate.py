@@ -68,8 +68,7 @@ def _in_words(fit: ScalingFit) -> str:
     """What was found for a class."""
     if fit.method == "none":
         return f"{fit.name} none ({fit.reason})"
-    bias = f" {fit.scaling.bias:+.2f}" if fit.method == "platt" else ""
     return (
-        f"{fit.name} logits / {fit.scaling.temperature:.2f}{bias}: expected calibration error "
+        f"{fit.name} {fit.scaling.in_words()}: expected calibration error "
         f"{fit.error_before:.3f}, after it {fit.error_after:.3f} on blocks left out of the fit"
     )

@@ -16,7 +16,7 @@ from geocobot.classes import IGNORE
 from geocobot.config import EvaluateOptions
 from geocobot.config.evaluate import MOST_OBJECT_PX
 from geocobot.errors import ConfigError, EmptyLabelsError
-from geocobot.evaluation.blocks import MAX_BLOCKS, BlockPlan
+from geocobot.evaluation.blocks import FEW_BLOCKS, MAX_BLOCKS, BlockPlan
 from geocobot.evaluation.error_map import ErrorMap
 from geocobot.evaluation.judge import PixelJudge, PixelReport
 from geocobot.evaluation.numbers import as_numbers
@@ -40,8 +40,6 @@ _LOG = logging.getLogger("geocobot.workflows")
 
 FIGURES_NAME, OPTIONS_NAME, REPORT_NAME = "evaluation.json", "options.yaml", "report.html"
 ERRORS_NAME, PROJECT_NAME = "errors.gpkg", "errors.qgz"
-
-_FEW_BLOCKS = 20
 
 
 def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> EvaluateResult:
@@ -170,7 +168,7 @@ def _tell_of_doubts(result: EvaluateResult, judged: Judged) -> None:
     """Say what makes figures less certain than they look."""
     sure = result.pixels.uncertainty
     blocks = 1 if sure is None else sure.blocks
-    if blocks < _FEW_BLOCKS:
+    if blocks < FEW_BLOCKS:
         _LOG.warning(
             "%s: judged in %d block%s only%s. Judge a larger area, or choose smaller blocks with "
             "--block-size.",

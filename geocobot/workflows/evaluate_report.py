@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from geocobot._version import __version__
+from geocobot.evaluation.blocks import FEW_BLOCKS
+from geocobot.evaluation.lines import BUFFER_M
+from geocobot.io.styles.errors import FALSE_RGB, MISSED_RGB, RIGHT_RGB
 from geocobot.io.unfinished import write_text
 from geocobot.report.page import (
     Section,
@@ -27,24 +30,24 @@ from geocobot.report.page import (
 from geocobot.report.pictures import embedded, image, swipe
 from geocobot.secrecy import without_secrets
 from geocobot.workflows.evaluate_result import EvaluateResult
-from geocobot.workflows.overview import FOUND, MISSED, WRONG, Overview, compared
+from geocobot.workflows.overview import Overview, compared
 from geocobot.workflows.quality import (
+    answers,
     boundary_table,
     confusion_table,
     figures_table,
-    in_words,
+    headline,
     listed,
     score_charts,
 )
 
-_MOST_LINES = 6
 _OBJECT_TERMS = (
     "An object counts as found where it shares half of what it and its label cover together (IoU "
     "0.5), one to one; F1 by overlap is the mean from 0.5 to 0.95. PQ: panoptic quality, SQ x RQ. "
-    "Completeness, correctness: share of the labelled, and of the mapped length, within 4 m of the "
+    "Completeness, correctness: share of the labelled, and of the mapped length, within "
+    f"{BUFFER_M:g} m of the "
     "other; APLS: likeness of the ways that the roads offer."
 )
-_FEW_BLOCKS = 20
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,6 @@ def write_evaluate_report(
     Raises:
         OutputError: it cannot be written.
     """
-    names = listed([spec.name for spec in result.classes])
     pixels = result.pixels
     tables = figures_table(pixels) + confusion_table(pixels, result.classes)
     objects = ""
@@ -93,21 +95,16 @@ def write_evaluate_report(
         Section("Limits", points(_limits(result))),
         Section("How it was made", _making(result) + folded("All options", code(options))),
     ]
-    title = f"{names[:1].upper()}{names[1:]} in {result.prediction.name}"
+    title = headline(result.classes, result.prediction.name)
     page = write_page(title, _lead(result), sections)
     write_text(file, without_secrets(page), name)
 
 
 def _lead(result: EvaluateResult) -> str:
     """The question and the answer, and what to beware of."""
-    scores, sure = result.pixels.scores, result.pixels.uncertainty
     names = listed([spec.name for spec in result.classes])
-    area_ha = scores.judged_px * result.pixel_m[0] * result.pixel_m[1] / 1e4
-    said = [f"Compared with {result.labels} over {area_ha:,.3g} ha:"]
-    for k, c in enumerate(scores.classes[:_MOST_LINES]):
-        said.append(in_words(c, None if sure is None else sure.iou[k]))
-    if len(scores.classes) > _MOST_LINES and scores.mean_iou is not None:
-        said.append(f"Mean IoU of all {len(scores.classes)} classes: {scores.mean_iou:.2f}.")
+    area_ha = result.pixels.scores.judged_px * result.pixel_m[0] * result.pixel_m[1] / 1e4
+    said = [f"Compared with {result.labels} over {area_ha:,.3g} ha:", *answers(result.pixels)]
     return "\n".join(
         [
             paragraph(f"How well does {result.prediction.name} show {names}?", "lead"),
@@ -122,7 +119,7 @@ def _doubts(result: EvaluateResult) -> list[str]:
     scores, sure = result.pixels.scores, result.pixels.uncertainty
     said = [f"A map that has {name} everywhere would be as good." for name in scores.unlearned]
     blocks = 1 if sure is None else sure.blocks
-    if blocks < _FEW_BLOCKS:
+    if blocks < FEW_BLOCKS:
         said.append(
             f"Judged in {blocks} block{'s' * (blocks != 1)} only, so that the intervals are rough "
             "or missing."
@@ -137,8 +134,8 @@ def _map(pictures: Pictures) -> str:
     truth, prediction = pictures.truth.labels, pictures.prediction.labels
     errors = compared(truth, prediction, pictures.scene)
     said = "what was found, missed and wrongly mapped"
-    colors = {"found": FOUND, "missed": MISSED, "mapped, and not there": WRONG}
-    legend = " ".join(f"{swatch(color)}{name}" for name, color in colors.items())
+    colors = {"found": RIGHT_RGB, "missed": MISSED_RGB, "mapped, and not there": FALSE_RGB}
+    legend = " ".join(f"{swatch(f'rgb{rgb}')}{name}" for name, rgb in colors.items())
     step = pictures.truth.sampling.step
     shown = "" if step == 1 else f" One of {step} x {step} pixels is shown."
     if pictures.scene is None:

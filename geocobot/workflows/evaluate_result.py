@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geocobot.classes import ClassSpec
-from geocobot.evaluation.blocks import Interval
-from geocobot.evaluation.boundaries import ClassBoundary
 from geocobot.evaluation.judge import PixelReport
+from geocobot.workflows.figure_rows import boundary_rows, confusion_rows, figure_rows, share
 from geocobot.workflows.object_report import ObjectReport
 from geocobot.workflows.predicted import MapKind
-
-_MOST_COLUMNS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +68,8 @@ class EvaluateResult:
             head,
             *_pixel_lines(self.pixels),
             *_interval_lines(self.pixels),
-            *_confusion_lines(self.pixels, self.classes),
-            *_boundary_lines(self.pixels.boundaries),
+            *_table(confusion_rows(self.pixels, self.classes)),
+            *_table(boundary_rows(self.pixels.boundaries)),
             *_score_lines(self.pixels, self.classes),
             *_object_lines(self.objects),
         ]
@@ -83,37 +80,10 @@ class EvaluateResult:
 
 def _pixel_lines(report: PixelReport) -> list[str]:
     """Figures by class, and their means."""
-    scores, sure = report.scores, report.uncertainty
-    n = len(scores.classes)
-    iou = [None] * n if sure is None else sure.iou
-    f1 = [None] * n if sure is None else sure.f1
-    rows = [["Pixels", "IoU", "F1", "precision", "recall", "accuracy", "true px", "mapped px"]]
-    rows += [
-        [
-            c.name,
-            _with_interval(c.iou, iou[k]),
-            _with_interval(c.f1, f1[k]),
-            *map(_share, (c.precision, c.recall, c.accuracy)),
-            f"{c.truth_px:,}",
-            f"{c.predicted_px:,}",
-        ]
-        for k, c in enumerate(scores.classes)
-    ]
-    if n > 1:
-        means = (scores.mean_precision, scores.mean_recall, scores.mean_accuracy)
-        rows.append(
-            [
-                "mean",
-                _with_interval(scores.mean_iou, None if sure is None else sure.mean_iou),
-                _with_interval(scores.mean_f1, None if sure is None else sure.mean_f1),
-                *map(_share, means),
-                "",
-                "",
-            ]
-        )
+    right = share(report.scores.accuracy)
     return [
-        *_table(rows),
-        f"  All pixels: {_share(scores.accuracy)} have their class or rightly none",
+        *_table(figure_rows(report)),
+        f"  All pixels: {right} have their class or rightly none",
     ]
 
 
@@ -132,31 +102,6 @@ def _interval_lines(report: PixelReport) -> list[str]:
     return [line]
 
 
-def _confusion_lines(report: PixelReport, classes: Sequence[ClassSpec]) -> list[str]:
-    """Who was taken for whom, in percent of the truth; of a few classes only."""
-    names = ["nothing", *(spec.name for spec in classes)]
-    if not 2 < len(names) <= _MOST_COLUMNS:
-        return []
-    rows = [["Mapped as (%)", *names]]
-    for name, counts in zip(names, report.scores.confusion, strict=True):
-        total = sum(counts)
-        rows.append([name, *(f"{100 * n / total:.1f}" if total else "-" for n in counts)])
-    return _table(rows)
-
-
-def _boundary_lines(boundaries: Sequence[ClassBoundary]) -> list[str]:
-    """How well outlines agree."""
-    shown = boundaries if len(boundaries) > 2 else boundaries[:1]
-    distances = [score.distance_px for score in shown[0].scores]
-    heads = [f"{name} {d} px" for name in ("IoU", "F1") for d in distances]
-    rows = [["Outlines", *heads]]
-    rows += [
-        [b.name, *(_share(s.iou) for s in b.scores), *(_share(s.f1) for s in b.scores)]
-        for b in shown
-    ]
-    return _table(rows)
-
-
 def _score_lines(report: PixelReport, classes: Sequence[ClassSpec]) -> list[str]:
     """What the scores tell."""
     if not report.curves:
@@ -166,14 +111,14 @@ def _score_lines(report: PixelReport, classes: Sequence[ClassSpec]) -> list[str]
     rows += [
         [
             curve.name,
-            _share(curve.average_precision),
+            share(curve.average_precision),
             f"{spec.threshold:.3g}",
-            _share(curve.best_threshold),
-            _share(curve.best_iou),
-            _share(curve.best_f1),
-            _share(calibration.expected_error),
+            share(curve.best_threshold),
+            share(curve.best_iou),
+            share(curve.best_f1),
+            share(calibration.expected_error),
             f"{calibration.temperature:.2f}",
-            _share(calibration.scaled_error),
+            share(calibration.scaled_error),
         ]
         for spec, curve, calibration in zip(classes, report.curves, report.calibration, strict=True)
     ]
@@ -202,15 +147,3 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 def _metres(length_m: float) -> str:
     """A length with three digits at least."""
     return f"{length_m:.3g}" if length_m < 1000 else f"{length_m:,.0f}"
-
-
-def _share(value: float | None) -> str:
-    """A share with three digits, or a dash where there is none."""
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _with_interval(value: float | None, interval: Interval | None) -> str:
-    """A share with its interval."""
-    if interval is None:
-        return _share(value)
-    return f"{_share(value)} ({interval.low:.3f}-{interval.high:.3f})"

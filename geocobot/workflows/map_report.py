@@ -33,7 +33,7 @@ from geocobot.settings import to_yaml
 from geocobot.workflows.mapped import ClassTotal, SceneResult, describe_area_rate
 from geocobot.workflows.overview import Overview, colored
 from geocobot.workflows.power import describe_energy, describe_machine
-from geocobot.workflows.quality import legend, listed
+from geocobot.workflows.quality import headline, legend, listed
 
 _SAME_SIZE = 1.25
 """Pixels up to so many times larger or smaller than the model's look like them."""
@@ -64,8 +64,7 @@ class MapFacts:
 
 def map_page(found: MapFacts) -> str:
     """The page, as HTML."""
-    names = listed([spec.name for spec in found.classes])
-    title = f"{names[:1].upper()}{names[1:]} in {found.result.raster.name}"
+    title = headline(found.classes, found.result.raster.name)
     sections = [
         Section("Map", _map(found)),
         Section("What was found", _totals(found)),
@@ -206,7 +205,7 @@ def _making(found: MapFacts) -> str:
 def _calibration(card: ModelCard) -> str:
     """What the logits of each class go through before they are scores."""
     scaled = zip(card.classes, card.scaling, strict=False)
-    said = [f"{c.name} logits / {s.temperature:.2f} {s.bias:+.2f}" for c, s in scaled]
+    said = [f"{c.name} {s.in_words()}" for c, s in scaled]
     return ", ".join(said) or "none, scores are as the network gives them"
 
 

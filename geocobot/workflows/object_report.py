@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from geocobot.evaluation.lines import LineScores
 from geocobot.evaluation.object_scores import ObjectScores, SizeScore
-
-Rows = list[list[str]]
+from geocobot.workflows.figure_rows import Rows, share
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class ObjectReport:
             counts = (half.found + half.missed, half.found + half.false, half.found)
             shares = (half.precision, half.recall, half.f1, mean)
             panoptic = (c.panoptic.pq, c.panoptic.sq, c.panoptic.rq)
-            rows.append([c.name, *(f"{n:,}" for n in counts), *map(_share, (*shares, *panoptic))])
+            rows.append([c.name, *(f"{n:,}" for n in counts), *map(share, (*shares, *panoptic))])
         return rows
 
     def size_rows(self) -> Rows:
@@ -70,7 +69,7 @@ class ObjectReport:
                 c.name,
                 f"{c.truth_m / 1000:,.2f} km",
                 f"{c.predicted_m / 1000:,.2f} km",
-                *map(_share, (c.completeness, c.correctness, c.quality, c.apls.value)),
+                *map(share, (c.completeness, c.correctness, c.quality, c.apls.value)),
                 f"{c.breaks:,}",
                 f"{c.false_links:,}",
             ]
@@ -98,8 +97,3 @@ def _size(size: SizeScore) -> str:
     if math.isinf(size.high_m2):
         return f"{size.low_m2:,.0f} m2 and more"
     return f"{size.low_m2:,.0f} to {size.high_m2:,.0f} m2"
-
-
-def _share(value: float | None) -> str:
-    """A share with three digits, or a dash where there is none."""
-    return "-" if value is None else f"{value:.3f}"

@@ -10,14 +10,12 @@ import numpy.typing as npt
 from geocobot.classes import BACKGROUND, IGNORE, ClassSpec
 from geocobot.grid import GeoGrid
 from geocobot.io.quicklook import Sampling
+from geocobot.io.styles.errors import FALSE_RGB, MISSED_RGB, RIGHT_RGB
 
 LONGEST_PX = 1000
 
 _TINT = 0.6
 _PALE = 0.45
-
-FOUND, MISSED, WRONG = "#009e73", "#0072b2", "#d55e00"
-"""Colors of what was found, of what was missed and of what is not there."""
 
 
 class Overview:
@@ -70,7 +68,7 @@ def compared(
     kind[known & mapped & (prediction == truth)] = 1
     kind[known & ~mapped & (truth != BACKGROUND)] = 2
     kind[known & mapped & (prediction != truth)] = 3
-    colors = {n: _rgb(color) for n, color in enumerate((FOUND, MISSED, WRONG), start=1)}
+    colors = dict(enumerate((RIGHT_RGB, MISSED_RGB, FALSE_RGB), start=1))
     return _over(kind, colors, below)
 
 
@@ -88,8 +86,3 @@ def _over(
         here = labels == number
         base[here] += (_TINT if below is not None else 1.0) * (np.array(rgb) - base[here])
     return np.rint(base).astype(np.uint8)
-
-
-def _rgb(color: str) -> tuple[int, int, int]:
-    """A color of the form #rrggbb as numbers."""
-    return (int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16))

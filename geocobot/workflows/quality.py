@@ -15,40 +15,21 @@ from geocobot.evaluation.judge import PixelReport
 from geocobot.evaluation.pixels import ClassScore
 from geocobot.evaluation.score_counts import Calibration, ScoreCurve
 from geocobot.report.charts import Mark, Series, line_chart
-from geocobot.report.page import charts, figure, paragraph, table
+from geocobot.report.page import charts, figure, paragraph, swatch, table
 from geocobot.report.pictures import embedded, image, swipe
 from geocobot.workflows.examples import Example
+from geocobot.workflows.figure_rows import boundary_rows, confusion_rows, figure_rows
 from geocobot.workflows.picture import as_rgb, tinted
 
 _PICTURE_PX = 640
 _SHEET_PX = 1100
 _EVEN = Series("scores that are probabilities", (0, 1), (0, 1), "#7f8c8d", dashed=True)
-_MOST_CONFUSED = 12
+_MOST_SAID = 6
 
 
 def figures_table(report: PixelReport) -> str:
     """IoU, F1, precision and recall of each class, and their means, with intervals."""
-    scores, sure = report.scores, report.uncertainty
-    nothing: tuple[Interval | None, ...] = (None,) * len(scores.classes)
-    iou, f1 = (nothing, nothing) if sure is None else (sure.iou, sure.f1)
-    rows = [
-        [
-            c.name,
-            with_interval(c.iou, iou[k]),
-            with_interval(c.f1, f1[k]),
-            share(c.precision),
-            share(c.recall),
-            f"{c.truth_px:,}",
-            f"{c.predicted_px:,}",
-        ]
-        for k, c in enumerate(scores.classes)
-    ]
-    if len(rows) > 1:
-        mean_iou, mean_f1 = (None, None) if sure is None else (sure.mean_iou, sure.mean_f1)
-        means = share(scores.mean_precision), share(scores.mean_recall)
-        whole = with_interval(scores.mean_iou, mean_iou), with_interval(scores.mean_f1, mean_f1)
-        rows.append(["mean", *whole, *means, "", ""])
-    head = ["", "IoU", "F1", "precision", "recall", "true pixels", "mapped pixels"]
+    head, *rows = figure_rows(report)
     return table(head, rows) + _what_they_mean(report)
 
 
@@ -72,32 +53,21 @@ def _what_they_mean(report: PixelReport) -> str:
 
 def confusion_table(report: PixelReport, classes: Sequence[ClassSpec]) -> str:
     """Who was taken for whom, in percent of the truth; nothing of one class or of very many."""
-    names = ["nothing", *(spec.name for spec in classes)]
-    if not 2 < len(names) <= _MOST_CONFUSED:
-        return ""
-    rows = []
-    for name, counts in zip(names, report.scores.confusion, strict=True):
-        total = sum(counts)
-        rows.append([name, *(f"{100 * n / total:.1f}" if total else "-" for n in counts)])
-    return table(["is, mapped as (%)", *names], rows)
+    head, *rows = confusion_rows(report, classes) or [[]]
+    return table(head, rows)
 
 
 def boundary_table(boundaries: Sequence[ClassBoundary]) -> str:
     """How well outlines agree within some pixels; nothing where nobody has measured."""
     if not boundaries:
         return ""
-    distances = [score.distance_px for score in boundaries[0].scores]
-    head = [f"{name} within {d} px" for name in ("IoU", "F1") for d in distances]
-    shown = boundaries if len(boundaries) > 2 else boundaries[:1]
-    rows = [
-        [b.name, *(share(s.iou) for s in b.scores), *(share(s.f1) for s in b.scores)] for b in shown
-    ]
     said = (
         "How well outlines agree, whatever lies within them: both maps are reduced to what is so "
         "close to an outline, and compared there (IoU); F1 is of outlines that have one of the "
         "other map so close by."
     )
-    return table(["", *head], rows) + paragraph(said, "quiet")
+    head, *rows = boundary_rows(boundaries)
+    return table(head, rows) + paragraph(said, "quiet")
 
 
 def score_charts(report: PixelReport, classes: Sequence[ClassSpec]) -> str:
@@ -205,10 +175,27 @@ def _enlarged(picture: npt.NDArray[np.uint8], side_px: int) -> npt.NDArray[np.ui
 def legend(classes: Sequence[ClassSpec]) -> str:
     """Which color is which class."""
     return "".join(
-        f'<span style="margin-right:1.2em"><span class="swatch" style="background:{c.color}">'
-        f"</span>{escape(c.name)}</span>"
+        f'<span style="margin-right:1.2em">{swatch(c.color)}{escape(c.name)}</span>'
         for c in classes
     )
+
+
+def answers(report: PixelReport) -> list[str]:
+    """How well each class was found, in words; of many classes of a few, and their mean."""
+    scores, sure = report.scores, report.uncertainty
+    said = [
+        in_words(score, None if sure is None else sure.iou[k])
+        for k, score in enumerate(scores.classes[:_MOST_SAID])
+    ]
+    if len(scores.classes) > _MOST_SAID and scores.mean_iou is not None:
+        said.append(f"Mean IoU of all {len(scores.classes)} classes: {scores.mean_iou:.2f}.")
+    return said
+
+
+def headline(classes: Sequence[ClassSpec], place: str) -> str:
+    """What a page is about."""
+    names = listed([spec.name for spec in classes])
+    return f"{names[:1].upper()}{names[1:]} in {place}"
 
 
 def in_words(score: ClassScore, interval: Interval | None) -> str:
@@ -235,18 +222,6 @@ def listed(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def share(value: float | None) -> str:
-    """A share with three digits, or a dash where there is none."""
-    return "-" if value is None else f"{value:.3f}"
-
-
-def with_interval(value: float | None, interval: Interval | None) -> str:
-    """A share with its interval."""
-    if interval is None:
-        return share(value)
-    return f"{share(value)} ({interval.low:.3f} to {interval.high:.3f})"
 
 
 def _numbers(values: Sequence[float | None]) -> list[float]:

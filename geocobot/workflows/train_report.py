@@ -15,6 +15,7 @@ from geocobot._version import __version__
 from geocobot.classes import ClassSpec
 from geocobot.config import TrainOptions
 from geocobot.data.split import Split
+from geocobot.evaluation.blocks import FEW_BLOCKS
 from geocobot.inspection.sketch import Layer, block_layer, draw, label_layers, scene_layer
 from geocobot.inspection.sketch import legend as sketch_legend
 from geocobot.io.unfinished import write_text
@@ -36,20 +37,18 @@ from geocobot.workflows.calibrate import Calibrated
 from geocobot.workflows.ground import Ground
 from geocobot.workflows.power import describe_energy, describe_machine
 from geocobot.workflows.quality import (
+    answers,
     confusion_table,
     example_figures,
     example_swipe,
     figures_table,
-    in_words,
+    headline,
     legend,
     listed,
     score_charts,
 )
 from geocobot.workflows.training_curves import training_curves
 from geocobot.workflows.validation import Verdict
-
-_FEW_BLOCKS = 20
-_MOST_LINES = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +96,9 @@ def write_train_report(file: Path, found: TrainFacts, name: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    names = listed([spec.name for spec in found.classes])
     scenes = listed([scene.name for scene in found.ground.scenes[:3]])
     more = len(found.ground.scenes) - 3
-    title = f"{names.capitalize()} in {scenes}{f' and {more} more scenes' if more > 0 else ''}"
+    title = headline(found.classes, f"{scenes}{f' and {more} more scenes' if more > 0 else ''}")
     examples = found.verdict.examples
     places = example_figures(examples, found.classes)
     typical = next((e for e in examples if e.kind == "typical"), None)
@@ -134,7 +132,6 @@ def _lead(found: TrainFacts) -> str:
 
 def _answer(found: TrainFacts) -> list[str]:
     """What was found of each class, in words."""
-    scores, sure = found.verdict.pixels.scores, found.verdict.pixels.uncertainty
     blocks = sum(len(split.val) for split in found.splits)
     given = " with a box around every object given" if found.options.prompt == "boxes" else ""
     said = [
@@ -143,11 +140,7 @@ def _answer(found: TrainFacts) -> list[str]:
             f"{'s' * (len(found.splits) > 1)} that it was not trained on{given}:"
         )
     ]
-    for k, c in enumerate(scores.classes[:_MOST_LINES]):
-        said.append(in_words(c, None if sure is None else sure.iou[k]))
-    if len(scores.classes) > _MOST_LINES and scores.mean_iou is not None:
-        said.append(f"Mean IoU of all {len(scores.classes)} classes: {scores.mean_iou:.2f}.")
-    return said
+    return said + answers(found.verdict.pixels)
 
 
 def _doubts(found: TrainFacts) -> list[str]:
@@ -158,7 +151,7 @@ def _doubts(found: TrainFacts) -> list[str]:
         for name in scores.unlearned
     ]
     blocks = sum(len(split.val) for split in found.splits)
-    if blocks < _FEW_BLOCKS:
+    if blocks < FEW_BLOCKS:
         said.append(
             f"Judged on {blocks} block{'s' * (blocks != 1)} only: the figures may be off by "
             "several hundredths. More labels make them surer, as does a scene of its own "

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.windows import Window
 
 from geocobot.classes import ClassSpec
 from geocobot.data.module import SceneDataModule
-from geocobot.evaluation.blocks import BlockCounts, BlockPlan
+from geocobot.evaluation.blocks import BlockCounts, quarters
 from geocobot.evaluation.judge import PixelReport
 from geocobot.evaluation.pixels import Confusion
 from geocobot.evaluation.scaling_fit import LogitCounts, ScalingFit
@@ -147,16 +146,16 @@ class _Tally:
             valid: (h, w), True where there is data.
         """
         predicted = classify_steps(steps, self._classes)
-        quarters = []
-        for part in _quarters(truth.shape):
+        counted = []
+        for part in quarters(truth.shape):
             confusion = Confusion(self._classes)
             confusion.add(truth[part], predicted[part], valid[part])
-            quarters.append(confusion)
-        self._quarters.append(quarters)
+            counted.append(confusion)
+        self._quarters.append(counted)
         self._scores.add(truth, steps, valid)
         self._side_hw = max(self._side_hw, truth.shape)
         row = Row(image, truth, predicted)
-        iou = self._sum(quarters).scores().mean_iou
+        iou = self._sum(counted).scores().mean_iou
         if iou is not None:
             self._examples.add(iou, row)
         labelled = int(np.isin(truth, [c.number for c in self._classes]).sum())
@@ -170,12 +169,11 @@ class _Tally:
     def verdict(self, pixel_m: tuple[float, float], seed: int) -> Verdict:
         """Everything about the blocks."""
         height, width = self._side_hw
-        drawn = [self._sum(quarters) for quarters in self._quarters]
+        drawn = [self._sum(block) for block in self._quarters]
         if len(drawn) < _ENOUGH_BLOCKS:
-            drawn = [quarter for quarters in self._quarters for quarter in quarters]
+            drawn = [quarter for block in self._quarters for quarter in block]
             height, width = -(-height // 2), -(-width // 2)
-        plan = BlockPlan(Window(0, 0, width, height * len(drawn)), (height, width))
-        counts = BlockCounts(self._classes, plan)
+        counts = BlockCounts(self._classes, len(drawn), (height, width))
         for place, confusion in enumerate(drawn):
             counts.add(place, confusion)
         pixels = PixelReport(
@@ -190,11 +188,3 @@ class _Tally:
     def _sum(self, confusions: Sequence[Confusion]) -> Confusion:
         """All counts together."""
         return sum(confusions, Confusion(self._classes))
-
-
-def _quarters(shape_hw: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """The quarters of a block, which are not alike where a side is odd."""
-    height, width = shape_hw
-    rows = (slice(0, -(-height // 2)), slice(-(-height // 2), height))
-    cols = (slice(0, -(-width // 2)), slice(-(-width // 2), width))
-    return [(r, c) for r in rows for c in cols]

@@ -16,7 +16,7 @@ PIXEL_M = (0.5, 0.25)
 
 def filled(counts):
     """Block counts of right, true and predicted pixels (B, 3)."""
-    blocks = BlockCounts(CLASSES[:1], BlockPlan(Window(0, 0, len(counts), 1), (1, 1)))
+    blocks = BlockCounts(CLASSES[:1], len(counts), (1, 1))
     for block, (hit, true, predicted) in enumerate(counts):
         confusion = Confusion(CLASSES[:1])
         confusion.counts[:] = [[100, predicted - hit], [true - hit, hit]]
@@ -98,7 +98,7 @@ def test_sizes_are_stated():
 
 def test_blocks_without_a_judged_pixel_are_not_drawn():
     blocks = filled(some(4))
-    empty = BlockCounts(CLASSES[:1], BlockPlan(Window(0, 0, 9, 1), (1, 1)))
+    empty = BlockCounts(CLASSES[:1], 9, (1, 1))
     empty.counts[:4] = blocks.counts
     empty._judged[:4] = True
     assert empty.uncertainty(PIXEL_M, 1) == blocks.uncertainty(PIXEL_M, 1)
@@ -109,7 +109,7 @@ def test_one_block_tells_nothing():
 
 
 def test_a_class_that_is_nowhere_has_no_interval():
-    blocks = BlockCounts(CLASSES, BlockPlan(Window(0, 0, 3, 1), (1, 1)))
+    blocks = BlockCounts(CLASSES, 3, (1, 1))
     for block in range(3):
         confusion = Confusion(CLASSES)
         confusion.counts[1, 1] = 4

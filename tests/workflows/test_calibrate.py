@@ -215,5 +215,5 @@ def test_a_report_names_every_class() -> None:
     road, roof, tree = found.in_words().split("; ")
     after = "expected calibration error 0.200, after it 0.050 on blocks left out of the fit"
     assert road == f"road logits / 1.50 -0.25: {after}"
-    assert roof == f"roof logits / 0.75: {after}"
+    assert roof == f"roof logits / 0.75 +0.01: {after}"
     assert tree == "tree none (too few pixels)"
