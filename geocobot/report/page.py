@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal, TypeAlias
 
+from geocobot.secrecy import without_secrets
+
 Level: TypeAlias = Literal["stop", "warning", "note"]
 """How much a remark matters, the most important first."""
 
@@ -87,13 +89,13 @@ def write_page(title: str, lead: str, sections: Sequence[Section], *, contents: 
         contents: whether the sections are listed above them.
     """
     sections = [section for section in sections if section.body]
-    name = escape(title)
+    name = _shown(title)
     parts = [f"<h1>{name}</h1>", lead]
     if contents:
-        links = (f'<a href="#{_anchor(s.title)}">{escape(s.title)}</a>' for s in sections)
+        links = (f'<a href="#{_anchor(s.title)}">{_shown(s.title)}</a>' for s in sections)
         parts.append(f"<nav>{' '.join(links)}</nav>")
     parts += [
-        f'<h2 id="{_anchor(section.title)}">{escape(section.title)}</h2>\n{section.body}'
+        f'<h2 id="{_anchor(section.title)}">{_shown(section.title)}</h2>\n{section.body}'
         for section in sections
     ]
     body = "\n".join(part for part in parts if part)
@@ -106,23 +108,23 @@ def write_page(title: str, lead: str, sections: Sequence[Section], *, contents: 
 
 def finding(level: Level, text: str) -> str:
     """A remark, colored by how much it matters."""
-    return f'<div class="finding {level}"><b>{_LEVELS[level]}.</b> {escape(text)}</div>'
+    return f'<div class="finding {level}"><b>{_LEVELS[level]}.</b> {_shown(text)}</div>'
 
 
 def paragraph(text: str, style: str = "") -> str:
     """A paragraph of plain text."""
-    return f"<p{_class(style)}>{escape(text)}</p>"
+    return f"<p{_class(style)}>{_shown(text)}</p>"
 
 
 def points(texts: Sequence[str]) -> str:
     """A list of plain texts; nothing of none."""
-    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    items = "".join(f"<li>{_shown(text)}</li>" for text in texts)
     return f"<ul>{items}</ul>" if items else ""
 
 
 def facts(rows: Mapping[str, str]) -> str:
     """Facts in two columns; nothing of none."""
-    lines = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows.items())
+    lines = "".join(f"<tr><th>{_shown(k)}</th><td>{_shown(v)}</td></tr>" for k, v in rows.items())
     return _table(f"<tbody>{lines}</tbody>") if rows else ""
 
 
@@ -130,10 +132,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of plain texts, the first of each row its name; nothing of no row."""
     if not rows:
         return ""
-    top = "".join(f"<th>{escape(text)}</th>" for text in head)
+    top = "".join(f"<th>{_shown(text)}</th>" for text in head)
     lines = "".join(
-        f"<tr><th>{escape(name)}</th>"
-        + "".join(f'<td class="number">{escape(text)}</td>' for text in cells)
+        f"<tr><th>{_shown(name)}</th>"
+        + "".join(f'<td class="number">{_shown(text)}</td>' for text in cells)
         + "</tr>"
         for name, *cells in rows
     )
@@ -142,12 +144,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def swatch(color: str) -> str:
     """A square of a color."""
-    return f'<span class="swatch" style="background:{escape(color)}"></span>'
+    return f'<span class="swatch" style="background:{_shown(color)}"></span>'
 
 
 def figure(content: str, caption: str) -> str:
     """A picture or a chart with what it shows."""
-    return f"<figure>{content}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f"<figure>{content}<figcaption>{_shown(caption)}</figcaption></figure>"
 
 
 def charts(figures: Sequence[str]) -> str:
@@ -157,12 +159,17 @@ def charts(figures: Sequence[str]) -> str:
 
 def folded(title: str, body: str) -> str:
     """What is seen when asked for."""
-    return f"<details><summary>{escape(title)}</summary>{body}</details>"
+    return f"<details><summary>{_shown(title)}</summary>{body}</details>"
 
 
 def code(text: str) -> str:
     """Text as it stands in a file or a terminal."""
-    return f"<pre>{escape(text)}</pre>"
+    return f"<pre>{_shown(text)}</pre>"
+
+
+def _shown(text: str) -> str:
+    """A text as it stands on a page: no part of it is markup, and no password or token is there."""
+    return escape(without_secrets(text))
 
 
 def _table(content: str) -> str:

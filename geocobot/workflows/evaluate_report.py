@@ -28,7 +28,6 @@ from geocobot.report.page import (
     write_page,
 )
 from geocobot.report.pictures import embedded, image, swipe
-from geocobot.secrecy import without_secrets
 from geocobot.workflows.evaluate_result import EvaluateResult
 from geocobot.workflows.overview import Overview, compared
 from geocobot.workflows.quality import (
@@ -97,7 +96,7 @@ def write_evaluate_report(
     ]
     title = headline(result.classes, result.prediction.name)
     page = write_page(title, _lead(result), sections)
-    write_text(file, without_secrets(page), name)
+    write_text(file, page, name)
 
 
 def _lead(result: EvaluateResult) -> str:

@@ -28,7 +28,6 @@ from geocobot.report.page import (
     write_page,
 )
 from geocobot.report.pictures import embedded, image, swipe
-from geocobot.secrecy import without_secrets
 from geocobot.settings import to_yaml
 from geocobot.workflows.mapped import ClassTotal, SceneResult, describe_area_rate
 from geocobot.workflows.overview import Overview, colored
@@ -71,7 +70,7 @@ def map_page(found: MapFacts) -> str:
         Section("Limits", points(_limits(found))),
         Section("How it was made", _making(found)),
     ]
-    return without_secrets(write_page(title, _lead(found), sections))
+    return write_page(title, _lead(found), sections)
 
 
 def _lead(found: MapFacts) -> str:

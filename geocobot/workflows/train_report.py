@@ -30,7 +30,6 @@ from geocobot.report.page import (
     points,
     write_page,
 )
-from geocobot.secrecy import without_secrets
 from geocobot.settings import to_yaml
 from geocobot.training.fit import FitResult
 from geocobot.workflows.calibrate import Calibrated
@@ -114,7 +113,7 @@ def write_train_report(file: Path, found: TrainFacts, name: Path) -> None:
         Section("How it was made", _making(found)),
     ]
     page = write_page(title, _lead(found), sections)
-    write_text(file, without_secrets(page), name)
+    write_text(file, page, name)
 
 
 def _lead(found: TrainFacts) -> str:

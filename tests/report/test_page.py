@@ -126,3 +126,20 @@ def test_pictures_shrink_and_never_grow(
 
 def test_a_png_stays_as_it_is() -> None:
     assert base64.b64decode(png(b"\x89PNG").partition(",")[2]) == b"\x89PNG"
+
+
+def test_secrets_are_hidden_in_texts_and_pictures_are_left_alone() -> None:
+    address = "https://user:pass@host/a.tif?token=abc&x=1"
+    # Twice "=" behind a word that names secrets: what pictures end with by chance.
+    picture = png(b"\x91\xec\xb2" * 3 + b"k")
+    picture = picture.replace("kezy", "akey", 1)
+    assert picture.endswith("==")
+    assert "key" in picture
+    page = write_page(
+        address, paragraph(address), [Section("a", image(picture, address) + code(address))]
+    )
+    assert picture in page
+    text = parse(page).text
+    assert "pass" not in text
+    assert "abc" not in text
+    assert "***" in text
