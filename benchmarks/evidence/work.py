@@ -16,7 +16,7 @@ import pandas as pd
 from arms import Job, begin, figures, judge, score_part, split, survey_place, train
 from label_hunger import choose_patches
 
-from evidence.grid import EPOCH_STEPS, MAX_VIEWS, Trial
+from evidence.grid import CROP_PX, EPOCH_STEPS, MAX_VIEWS, Trial
 from evidence.scenes import FEW_PATCH_PX, USUAL_FEW_PATCH_PX, find_scene
 from evidence.table import Table, missing
 from evidence.variants import make_arm
@@ -55,9 +55,13 @@ def make_missing(table: Table, trials: Sequence[Trial], make: Make) -> list[Tria
 
 
 def make_apart(trial: Trial, checkpoint: Path | None, folder: Path) -> Mapping[str, object]:
-    """Make a run in a process of its own, so that its peak memory is its own."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as alone:
+    """Make a run in a process of its own, so that its peak memory is its own.
+
+    A fork server has imported everything before, which takes as long as a third of a run.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["evidence.work"])
+    with ProcessPoolExecutor(1, mp_context=context) as alone:
         return alone.submit(make_run, trial, checkpoint, folder).result()
 
 
@@ -91,6 +95,7 @@ def make_run(trial: Trial, checkpoint: Path | None, folder: Path) -> dict[str, o
     with tempfile.TemporaryDirectory() as parts:
         ground, judged, options = survey_place(place, "pretrained", job, Path(parts))
         splits: Sequence[Split] = split(ground, options)
+        options = replace(options, crop_size=CROP_PX)
         if trial.patches is not None:
             side_px = FEW_PATCH_PX.get(trial.scene, USUAL_FEW_PATCH_PX)
             chosen = choose_patches(ground, trial.seed, side_px)[: trial.patches]
