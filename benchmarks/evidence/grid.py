@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
+from evidence import backbones
 from evidence.variants import FEW, VARIANTS, WIDE, own_rank
 
 Purpose: TypeAlias = Literal["evidence", "tuning", "pilot"]
@@ -39,6 +40,8 @@ CROP_PX = 128
 EPOCH_STEPS = 20
 MAX_VIEWS = 600
 STAGES: tuple[Stage, ...] = get_args(Stage)
+TUNE_STAGES: tuple[Stage, ...] = ("tune", "tune-ranks")
+"""Those that look for learning rates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,33 @@ def as_text(value: object) -> str:
     return "" if value is None else str(value)
 
 
+@dataclass(frozen=True)
+class Scope:
+    """What is compared on a backbone.
+
+    Attributes:
+        arms: at their own width.
+        scenes: reported.
+        seeds: of the stage "main".
+        stages: which there are.
+    """
+
+    arms: tuple[str, ...] = tuple(VARIANTS)
+    scenes: tuple[str, ...] = REPORTED
+    seeds: tuple[int, ...] = SEEDS
+    stages: tuple[Stage, ...] = STAGES
+
+
+WHOLE = Scope()
+SECOND = Scope(FEW, ("vegas_roads", "kampala_buildings"), SEEDS, ("tune", "main"))
+"""Of a backbone that is there to see whether another one says the same."""
+
+
+def scope_of(base: str) -> Scope:
+    """What is compared on a backbone."""
+    return SECOND if base == backbones.SECOND else WHOLE
+
+
 OWN = tuple(Cell(arm, own_rank(arm)) for arm in VARIANTS)
 """All arms at their own width."""
 
@@ -114,11 +144,12 @@ SWEPT = tuple(Cell(arm, rank) for arm in WIDE for rank in RANKS)
 """The arms of the sweep at all of its widths."""
 
 
-def cells_of(stage: Stage) -> tuple[Cell, ...]:
+def cells_of(stage: Stage, scope: Scope = WHOLE) -> tuple[Cell, ...]:
     """The cells that a stage runs."""
+    own = tuple(cell for cell in OWN if cell.arm in scope.arms)
     few = tuple(cell for cell in OWN if cell.arm in FEW)
     wider = tuple(cell for cell in SWEPT if cell not in OWN)
-    by_stage = {"tune": OWN, "main": OWN, "labels": few, "tune-ranks": wider, "ranks": SWEPT}
+    by_stage = {"tune": own, "main": own, "labels": few, "tune-ranks": wider, "ranks": SWEPT}
     return by_stage[stage]
 
 
@@ -132,7 +163,10 @@ def tuning_trials(setting: Setting, cells: Sequence[Cell]) -> Iterator[Trial]:
 
 
 def stage_trials(
-    stage: Stage, setting: Setting, rates: Mapping[Cell, float], seeds: Sequence[int] = SEEDS
+    stage: Stage,
+    setting: Setting,
+    rates: Mapping[Cell, float],
+    seeds: Sequence[int] | None = None,
 ) -> Iterator[Trial]:
     """The runs of a stage, seeds outermost: what is interrupted has all arms of whole seeds.
 
@@ -140,14 +174,16 @@ def stage_trials(
         stage: one that does not search for learning rates.
         setting: common to all runs.
         rates: the learning rate of every cell.
-        seeds: of the stage "main"; sweeps take the first half of them.
+        seeds: of the stage "main"; None for those declared. Sweeps take the first half of them.
     """
+    scope = scope_of(setting.base)
+    seeds = scope.seeds if seeds is None else seeds
     sweep = [seed for seed in seeds if seed in SWEEP_SEEDS]
     patches: tuple[int | None, ...] = PATCHES if stage == "labels" else (None,)
     for seed in seeds if stage == "main" else sweep:
-        for scene in REPORTED:
+        for scene in scope.scenes:
             for number in patches:
-                for cell in cells_of(stage):
+                for cell in cells_of(stage, scope):
                     yield _trial(
                         "evidence", setting, cell,
                         scene=scene, seed=seed, patches=number, rate=rates[cell],

@@ -84,11 +84,12 @@ def compare(
 
 
 def declared_comparisons(frame: pd.DataFrame) -> Iterator[Compared]:
-    """The primary differences, then every arm beside its reference, in the order declared."""
+    """The primary differences, then every arm there is beside its reference, as declared."""
     yield from (compare(frame, arm, reference) for arm, reference in PRIMARY)
     yield compare(frame, "lora-cobot", "lora-alpha2")
+    there = set(frame["arm"])
     for arm, variant in VARIANTS.items():
-        if variant.reference is not None and (arm, variant.reference) not in PRIMARY:
+        if arm in there and variant.reference and (arm, variant.reference) not in PRIMARY:
             yield compare(frame, arm, variant.reference)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from arms import Arm
 
+from evidence import backbones
 from geocobot.adapters.config import AdapterConfig
-from geocobot.models.bases import find_base
-from geocobot.models.segmenter import Segmenter, build_segmenter
+from geocobot.models.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,6 @@ def make_arm(name: str, rank: int | None, base: str) -> Arm:
 
     def build(n_classes: int, seed: int, checkpoint: str | None) -> Segmenter:
         config = VARIANTS[name].config(rank)
-        return build_segmenter(base, n_classes, config, checkpoint=checkpoint, seed=seed)
+        return backbones.build(base, config, n_classes, seed, checkpoint)
 
-    return Arm(build, pretrained=find_base(base).has_weights)
+    return Arm(build, pretrained=backbones.is_pretrained(base))
