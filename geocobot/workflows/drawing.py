@@ -79,7 +79,7 @@ def draw(
         tally.add(frame)
     if tracer is not None:
         lines = tracer.finish()
-        files.write_centerlines(lines)
+        files.lines.write(lines)
         tally.add_lines(lines, tracer.too_wide)
     totals = tuple(
         replace(total, squaring=squaring.of(spec.number))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-
-import geopandas as gpd
 
 from geocobot.classes import ClassSpec
 from geocobot.config.values import ScoresDtype
@@ -27,26 +25,29 @@ from geocobot.workflows.moment import moment_now
 from geocobot.workflows.targets import Targets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenTargets:
     """The files of one scene under their temporary names, open for writing.
 
     Attributes:
+        targets: their names.
+        unfinished: the temporary name of every file.
+        grid: of the scene.
+        classes: with the thresholds in force.
+        moment: what they say of when they were written.
         polygons: takes frames of polygons.
+        lines: takes all centerlines at once.
         sinks: take strips, one per raster.
-        write_config: takes the text of the YAML file.
-        write_project: takes the layers that lie below the results, and writes the QGIS project,
-            if there is to be one; all polygons are there by then.
-        write_centerlines: takes all centerlines at once.
-        write_report: takes the page, if there is to be one.
     """
 
+    targets: Targets
+    unfinished: Mapping[Path, Path]
+    grid: GeoGrid
+    classes: Sequence[ClassSpec]
+    moment: datetime
     polygons: PolygonWriter
+    lines: CenterlineWriter
     sinks: tuple[Callable[[Strip], None], ...]
-    write_config: Callable[[str], None]
-    write_project: Callable[[Iterable[ProjectLayer]], None]
-    write_centerlines: Callable[[gpd.GeoDataFrame], None]
-    write_report: Callable[[str], None]
 
     def record(self, strips: Iterable[Strip]) -> Iterator[Strip]:
         """Write strips to the rasters as they pass by."""
@@ -54,6 +55,31 @@ class OpenTargets:
             for sink in self.sinks:
                 sink(strip)
             yield strip
+
+    def write_config(self, text: str) -> None:
+        """Write the YAML file."""
+        self._write_text(self.targets.config, text)
+
+    def write_report(self, page: str) -> None:
+        """Write the page, if there is to be one."""
+        if (path := self.targets.report) is not None:
+            self._write_text(path, page)
+
+    def write_project(self, below: Iterable[ProjectLayer]) -> None:
+        """Write the QGIS project, if there is to be one; all polygons are there by then.
+
+        Args:
+            below: layers that lie below the results.
+        """
+        if (path := self.targets.project) is not None:
+            own = self.targets.layers(self.polygons, self.lines, self.grid.crs, self.classes)
+            bounds = self.polygons.bounds or self.grid.bounds
+            project = Project(path.stem, [*own, *below], self.grid.crs, bounds)
+            project.write(self.unfinished[path], path, self.moment)
+
+    def _write_text(self, path: Path, text: str) -> None:
+        """Write a whole file."""
+        write_text(self.unfinished[path], text, path)
 
 
 @contextmanager
@@ -91,24 +117,22 @@ def open_targets(
         paths = tuple(targets.paths())
         temporary = stack.enter_context(new_files(paths, overwrite=overwrite, folder=folder))
         unfinished = dict(zip(paths, temporary, strict=True))
-        vectors = (targets.polygons, targets.style)
-        polygons = stack.enter_context(
-            PolygonWriter(
-                targets.polygons,
-                grid.crs,
-                classes,
-                targets.polygons.stem,
-                unfinished=[unfinished[path] for path in vectors if path is not None],
-                origin=origin,
-                moment=moment,
-            )
+        polygons = PolygonWriter(
+            targets.polygons,
+            grid.crs,
+            classes,
+            targets.polygons.stem,
+            unfinished=_those(unfinished, targets.polygons, targets.style),
+            origin=origin,
+            moment=moment,
         )
-        places = (targets.centerlines or targets.polygons, targets.centerlines_style)
+        stack.enter_context(polygons)
+        lines_path = targets.centerlines or targets.polygons
         lines = CenterlineWriter(
             targets.polygons,
             grid.crs,
             classes,
-            unfinished=[unfinished[path] for path in places if path is not None],
+            unfinished=_those(unfinished, lines_path, targets.centerlines_style),
             origin=origin,
             moment=moment,
         )
@@ -128,27 +152,12 @@ def open_targets(
             sinks.append(stack.enter_context(_class_sink(path, grid, classes, unfinished[path])))
         if (path := targets.classes_style) is not None:
             write_text(unfinished[path], class_raster_qml(classes), path)
-        config = unfinished[targets.config]
+        yield OpenTargets(targets, unfinished, grid, classes, moment, polygons, lines, tuple(sinks))
 
-        def write_project(below: Iterable[ProjectLayer]) -> None:
-            if (path := targets.project) is not None:
-                layers = [*targets.layers(polygons, lines, grid.crs, classes), *below]
-                bounds = polygons.bounds or grid.bounds
-                project = Project(path.stem, layers, grid.crs, bounds)
-                project.write(unfinished[path], path, moment)
 
-        def write_report(page: str) -> None:
-            if (path := targets.report) is not None:
-                write_text(unfinished[path], page, path)
-
-        yield OpenTargets(
-            polygons,
-            tuple(sinks),
-            lambda text: write_text(config, text, targets.config),
-            write_project,
-            lines.write,
-            write_report,
-        )
+def _those(unfinished: Mapping[Path, Path], *paths: Path | None) -> list[Path]:
+    """The temporary names of the files that there are to be."""
+    return [unfinished[path] for path in paths if path is not None]
 
 
 @contextmanager
