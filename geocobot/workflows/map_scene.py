@@ -10,7 +10,8 @@ from pathlib import Path
 
 from geocobot.ahead import ahead
 from geocobot.data.dataset import SceneDataset
-from geocobot.inference.blend import BlendedRow, merge_rows
+from geocobot.inference.blend import merge_rows
+from geocobot.inference.blended_row import BlendedRow
 from geocobot.inference.engines import Engine, finished_rows
 from geocobot.inference.restore import restore
 from geocobot.inference.rows import RowWork
