@@ -121,7 +121,8 @@ def geocobot_scores(stand_in: StandIn) -> Run:
     import torch
 
     from geocobot.data.dataset import SceneDataset
-    from geocobot.inference.blend import blend_rows, merge_rows
+    from geocobot.inference.blend import merge_rows
+    from geocobot.inference.blended_row import blend_rows
     from geocobot.inference.tiles import load_tiles, plan_tiles, predict_tiles
     from geocobot.io.scene import Scene
     from geocobot.io.scores import ScoreWriter

@@ -33,7 +33,8 @@ from geocobot.adapters.config import AdapterConfig
 from geocobot.config import DemoOptions, PredictOptions
 from geocobot.data.dataset import SceneDataset
 from geocobot.inference.batch import fitting_batch
-from geocobot.inference.blend import blend_rows, merge_rows
+from geocobot.inference.blend import merge_rows
+from geocobot.inference.blended_row import blend_rows
 from geocobot.inference.engines import LocalEngine
 from geocobot.inference.lanes import Lanes
 from geocobot.inference.predictor import PredictorSource

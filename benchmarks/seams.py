@@ -36,7 +36,8 @@ from rasterio.windows import Window
 from real_scenes import CASES, DATA, parts, timed
 
 from geocobot.data.dataset import SceneDataset
-from geocobot.inference.blend import blend_rows, merge_rows
+from geocobot.inference.blend import merge_rows
+from geocobot.inference.blended_row import blend_rows
 from geocobot.inference.tiles import TileLogits, load_tiles, plan_tiles, predict_tiles
 from geocobot.io.fitting import open_scene_for
 from geocobot.models.card import ModelCard

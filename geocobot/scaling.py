@@ -62,6 +62,10 @@ class Scaling:
         """The scaled logits, of any shape."""
         return logits / self.temperature + self.bias
 
+    def undone(self, logit: float) -> float:
+        """The logit of the network whose scaled one this is."""
+        return (logit - self.bias) * self.temperature
+
     def in_words(self) -> str:
         """What is done, for a report."""
         bias = f" {self.bias:+.2f}" if self.bias else ""

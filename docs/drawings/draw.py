@@ -16,7 +16,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from geocobot.inference.blend import axis_weights
+from geocobot.inference.shares import axis_weights
 
 HERE = Path(__file__).parent
 WIDTH = 480

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from geocobot.classes import IGNORE, ClassSpec
 from geocobot.evaluation.blocks import quarters
 from geocobot.evaluation.score_counts import expected_error, reliability
+from geocobot.evaluation.temperature import fit_platt
 from geocobot.scaling import MOST_TEMPERATURE, UNSCALED, Scaling, at_threshold
 from geocobot.steps import LOGIT_STEPS
 
@@ -175,23 +174,17 @@ def most_likely(counts: _Counts, n_groups: int, has_bias: bool) -> Scaling:
         n_groups: of blocks, that these pixels come from.
         has_bias: whether there is a bias; else it is 0.
     """
-    total = counts.sum()
-    weights, n_true = counts.sum(axis=0) / total, counts[1] / total
-    spread = np.array([_SLOPE_SPREAD, _BIAS_SPREAD]) * math.sqrt(_WITNESSES * n_groups)
-
-    def loss(x: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        logits = _LOGITS * x[0] + x[1]
-        wrong = weights * (0.5 + 0.5 * np.tanh(0.5 * logits)) - n_true
-        away = (x - (1, 0)) / spread
-        value = (weights * np.logaddexp(0, logits) - n_true * logits).sum() + 0.5 * (away**2).sum()
-        return float(value), np.array([(wrong * _LOGITS).sum(), wrong.sum()]) + away / spread
-
-    most = _FITTED_BIAS if has_bias else 0.0
-    bounds = [(1 / MOST_TEMPERATURE, MOST_TEMPERATURE), (-most, most)]
-    options: dict[str, Any] = {"ftol": 1e-12, "gtol": 1e-9}
-    found = minimize(loss, (1.0, 0.0), jac=True, bounds=bounds, method="L-BFGS-B", options=options)
+    witnesses = math.sqrt(_WITNESSES * n_groups)
+    temperature, bias = fit_platt(
+        _LOGITS,
+        counts[1],
+        counts[0],
+        most_temperature=MOST_TEMPERATURE,
+        most_bias=_FITTED_BIAS if has_bias else 0.0,
+        spread=(_SLOPE_SPREAD * witnesses, _BIAS_SPREAD * witnesses),
+    )
     # Digits that another machine computes too.
-    return Scaling(round(1 / float(found.x[0]), 4), round(float(found.x[1]), 4))
+    return Scaling(round(temperature, 4), round(bias, 4))
 
 
 def _loss(counts: _Counts, scaling: Scaling) -> float:

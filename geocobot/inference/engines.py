@@ -10,7 +10,7 @@ import torch
 
 from geocobot.ahead import ahead
 from geocobot.inference.batch import fitting_batch
-from geocobot.inference.blend import BlendedRow
+from geocobot.inference.blended_row import BlendedRow
 from geocobot.inference.lanes import Lanes
 from geocobot.inference.rows import BATCHES_AHEAD, RowWork, compute_rows
 from geocobot.inference.tiles import Predictor

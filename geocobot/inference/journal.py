@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geocobot.errors import OutputError
-from geocobot.inference.blend import BlendedRow
+from geocobot.inference.blended_row import BlendedRow
 
 _PARTS = ("above", "own", "below")
 _SAMPLE_BYTES = 2**16

@@ -15,7 +15,7 @@ import torch
 
 from geocobot.errors import WorkerError
 from geocobot.inference.batch import fitting_batch, usual_batch
-from geocobot.inference.blend import BlendedRow
+from geocobot.inference.blended_row import BlendedRow
 from geocobot.inference.engines import in_order
 from geocobot.inference.lanes import Lanes
 from geocobot.inference.predictor import PredictorSource

@@ -19,7 +19,7 @@ import ray
 
 from geocobot.errors import GeocobotError, OutputError, WorkerError
 from geocobot.inference.batch import usual_batch
-from geocobot.inference.blend import BlendedRow
+from geocobot.inference.blended_row import BlendedRow
 from geocobot.inference.engines import in_order
 from geocobot.inference.lanes import Lanes
 from geocobot.inference.predictor import PredictorSource

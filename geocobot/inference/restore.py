@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from geocobot.inference.blend import PIXELS_AT_ONCE, STRIP_ROWS, few_rows
+from geocobot.inference.portions import PIXELS_AT_ONCE, STRIP_ROWS, few_rows
 from geocobot.io.resampled import ResampledScene
 from geocobot.io.scene import Scene
 from geocobot.resampling import reach_px, resample

@@ -11,7 +11,7 @@ from typing import Any
 
 from geocobot.ahead import ahead
 from geocobot.data.dataset import SceneDataset
-from geocobot.inference.blend import BlendedRow, blend_rows
+from geocobot.inference.blended_row import BlendedRow, blend_rows
 from geocobot.inference.journal import RowJournal
 from geocobot.inference.lanes import Lanes
 from geocobot.inference.tiles import (

@@ -17,15 +17,18 @@ from geocobot.io.opening import check_path, look_at
 from geocobot.io.raster_writer import BLOCK_PX
 from geocobot.io.scene import Scene
 from geocobot.io.scores import (
+    BIAS_TAG,
     CLASS_TAG,
     COLOR_TAG,
     INTERIOR_NAME,
     INTERIOR_PLANE,
     PLANE_TAG,
+    TEMPERATURE_TAG,
     THRESHOLD_TAG,
 )
 from geocobot.io.source import alpha_band
 from geocobot.io.styles import Origin
+from geocobot.scaling import Scaling
 from geocobot.steps import NODATA, SCORE_SCALE
 from geocobot.tiling import Strip
 
@@ -43,12 +46,14 @@ class ScoreFile:
         classes: with the thresholds that the file says, or 0.5.
         in_steps: whether values are steps, as geocobot writes them, and not scores from 0 to 1.
         origin: what they were made of, as far as the file says.
+        scaling: what has been done to the scores of each class; none where the file does not say.
     """
 
     scene: Scene
     classes: tuple[ClassSpec, ...]
     in_steps: bool
     origin: Origin = field(default_factory=Origin)
+    scaling: tuple[Scaling, ...] = ()
 
     @property
     def separates(self) -> bool:
@@ -91,7 +96,7 @@ class ScoreFile:
             band_names=(*names, INTERIOR_NAME)[: len(said.bands)],
             band_nodata=said.nodata,
         )
-        return cls(scene, said.classes, said.in_steps, said.origin)
+        return cls(scene, said.classes, said.in_steps, said.origin, said.scaling)
 
     @property
     def path(self) -> str:
@@ -165,6 +170,7 @@ class _Said:
     nodata: tuple[float | None, ...]
     in_steps: bool
     origin: Origin
+    scaling: tuple[Scaling, ...]
 
 
 def _said(source: Any, path: str | Path) -> _Said:
@@ -175,7 +181,8 @@ def _said(source: Any, path: str | Path) -> _Said:
     is_last_inside = source.tags(bands[-1]).get(PLANE_TAG) == INTERIOR_PLANE
     of_classes = bands[:-1] if is_last_inside and len(bands) > 1 else bands
     origin = Origin.of_tags(source.tags())
-    return _Said(bands, _classes_of(source, of_classes), nodata, in_steps, origin)
+    classes, scaling = _classes_of(source, of_classes), _scaling_of(source, of_classes)
+    return _Said(bands, classes, nodata, in_steps, origin, scaling)
 
 
 def score_bands(source: Any) -> tuple[int, ...]:
@@ -235,3 +242,12 @@ def _tagged(spec: ClassSpec, tags: Mapping[str, str]) -> ClassSpec:
         color=tags[COLOR_TAG],
         threshold=float(tags[THRESHOLD_TAG]),
     )
+
+
+def _scaling_of(source: Any, bands: tuple[int, ...]) -> tuple[Scaling, ...]:
+    """What has been done to the scores of each band, by its tags."""
+    try:
+        said = [(tags[TEMPERATURE_TAG], tags[BIAS_TAG]) for tags in map(source.tags, bands)]
+        return tuple(Scaling(float(temperature), float(bias)) for temperature, bias in said)
+    except (KeyError, ValueError):  # none, or others of these names
+        return ()

@@ -14,11 +14,15 @@ from geocobot.config.values import ScoresDtype
 from geocobot.grid import GeoGrid
 from geocobot.io.raster_writer import RasterWriter
 from geocobot.io.styles import Origin
+from geocobot.scaling import Scaling
 from geocobot.steps import SCORE_SCALE
 from geocobot.tiling import Strip
 
 CLASS_TAG, COLOR_TAG, THRESHOLD_TAG = "CLASS", "COLOR", "THRESHOLD"
 """Of a band of scores: number, color and threshold of its class."""
+
+TEMPERATURE_TAG, BIAS_TAG = "TEMPERATURE", "BIAS"
+"""Of a band of scores: what its logits were divided by before this was added."""
 
 PLANE_TAG, INTERIOR_PLANE = "PLANE", "interior"
 """Of the last band, where it is of the insides of single objects and of no class."""
@@ -37,6 +41,7 @@ class ScoreWriter(RasterWriter):
         dtype: uint8, or float32 for 0 to 1 with NaN without data.
         origin: what they were made of; the file hands it on to polygons.
         separate: whether strips have a plane of the insides of single objects, for the last band.
+        scaling: what has been done to the scores of each class, or none.
 
     Raises:
         OutputError: the file cannot be written.
@@ -52,10 +57,12 @@ class ScoreWriter(RasterWriter):
         dtype: ScoresDtype = "uint8",
         origin: Origin | None = None,
         separate: bool = False,
+        scaling: Sequence[Scaling] = (),
     ) -> None:
         super().__init__(path, grid, len(classes) + separate, unfinished, dtype)
         self._classes = tuple(classes)
         self._origin = origin or Origin()
+        self._scaling = tuple(scaling)
         self._separate = separate
         self._is_exact = dtype == "float32"
 
@@ -89,6 +96,9 @@ class ScoreWriter(RasterWriter):
         dataset.descriptions = tuple(names)
         for band, spec in enumerate(self._classes, start=1):
             tags = {CLASS_TAG: spec.number, COLOR_TAG: spec.color, THRESHOLD_TAG: spec.threshold}
+            dataset.update_tags(band, **tags)
+        for band, scaled in enumerate(self._scaling, start=1):
+            tags = {TEMPERATURE_TAG: scaled.temperature, BIAS_TAG: scaled.bias}
             dataset.update_tags(band, **tags)
         if not self._is_exact:
             dataset.scales = (1 / SCORE_SCALE,) * len(names)

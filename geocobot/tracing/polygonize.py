@@ -17,6 +17,7 @@ from geocobot.ahead import each_in_order
 from geocobot.classes import ClassSpec
 from geocobot.errors import ConfigError
 from geocobot.grid import GeoGrid
+from geocobot.scaling import Scaling
 from geocobot.steps import scores_of
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.attributes import as_frame
@@ -100,6 +101,7 @@ def polygonize(
     clean: CleanOptions,
     *,
     separate: bool = False,
+    scaling: Sequence[Scaling] = (),
     block_rows: int | None = None,
     threads: int = 1,
     squaring: SquaringTally | None = None,
@@ -121,6 +123,7 @@ def polygonize(
         clean: what to drop, fill and smooth.
         separate: whether the strips' last plane is of the insides of single objects, by which
             polygons are cut apart, see `tracing.separation`.
+        scaling: what has been done to the scores of the classes, and not to those of insides.
         block_rows: rows that are traced at a time; default by the grid's width. Neither this nor
             the height of the strips changes a polygon, unless a group is cut (`GroupJoiner`).
         threads: blocks that are traced at the same time, 1 in the consumer's own thread.
@@ -141,7 +144,7 @@ def polygonize(
     specks = SpeckRemoval(grid, clean.despeckle_m2)
     blocks = recut(strips, grid, classes, rows, filling, specks=specks, separate=separate)
     if separate:
-        rule = InsideRule.of(classes, _least_inside_px(grid, clean))
+        rule = InsideRule.of(classes, _least_inside_px(grid, clean), scaling)
         blocks = separated(blocks, max(rows // 4, LEAST_MARGIN_ROWS), rule)
     if watch is not None:
         blocks = _watched(blocks, watch)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geocobot.classes import ClassSpec
+from geocobot.scaling import UNSCALED, Scaling
 from geocobot.steps import NODATA, SCORE_SCALE, sigmoid
 from geocobot.tracing.components import Components
 
@@ -19,7 +20,8 @@ LEAST_INSIDE_PX = 9
 
 _SURER = 2.0
 """Logits by which the score of an inside exceeds the threshold of its class. A model that is unsure
-of a class, whose threshold is low, is as unsure of its insides (benchmarks/README.md)."""
+of a class, whose threshold is low, is as unsure of its insides (benchmarks/README.md). They are
+the network's: scores of insides are never scaled, whatever has been done to those of classes."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,15 @@ class InsideRule:
     least_px: float
 
     @classmethod
-    def of(cls, classes: Sequence[ClassSpec], least_px: float) -> InsideRule:
-        """The rule for classes with their thresholds."""
-        above = np.zeros(256, dtype=np.uint8)
-        for spec in classes:
-            threshold = min(max(spec.threshold, 1 / SCORE_SCALE), 1 - 1 / SCORE_SCALE)
-            logit = np.array([math.log(threshold / (1 - threshold)) + _SURER])
-            above[spec.number] = int(sigmoid(logit)[0] * SCORE_SCALE)
+    def of(
+        cls, classes: Sequence[ClassSpec], least_px: float, scaling: Sequence[Scaling] = ()
+    ) -> InsideRule:
+        """The rule for classes with their thresholds, which are of scaled scores."""
+        above, half_a_step = np.zeros(256, dtype=np.uint8), 0.5 / SCORE_SCALE
+        for spec, scaled in zip(classes, scaling or [UNSCALED] * len(classes), strict=True):
+            threshold = min(max(spec.threshold, half_a_step), 1 - half_a_step)
+            logit = scaled.undone(math.log(threshold / (1 - threshold)))
+            above[spec.number] = int(sigmoid(np.array([logit + _SURER]))[0] * SCORE_SCALE)
         return cls(above, max(LEAST_INSIDE_PX, least_px))
 
 

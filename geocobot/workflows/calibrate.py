@@ -47,8 +47,9 @@ def calibrate(
 ) -> Calibrated:
     """Fit the scaling of each class to the validation blocks, and move the thresholds along.
 
-    A model with box prompts maps no scene; of one that tells objects apart, thresholds decide about
-    the insides of objects as well, whose scores have no truth of their own. Neither is scaled.
+    A model with box prompts maps no scene, and is not scaled. Neither are scores of the insides of
+    objects, which have no truth of their own: they are compared with what the network's threshold
+    was (`InsideRule`), so that objects are cut where they were.
 
     Args:
         options: whether it is wanted.
@@ -57,7 +58,7 @@ def calibrate(
         classes: with the thresholds that were tuned on unscaled scores.
         compute: where, and how exactly.
     """
-    if not options.calibrate or options.separate or options.prompt == "boxes":
+    if not options.calibrate or options.prompt == "boxes":
         return Calibrated(tuple(classes))
     fits = fit_blocks(segmenter, datamodule, classes, compute)
     found = [put_in_force(spec, fit) for spec, fit in zip(classes, fits, strict=True)]

@@ -11,6 +11,7 @@ from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions, VectorizeOptions
 from geocobot.errors import ConfigError
 from geocobot.grid import GeoGrid
+from geocobot.scaling import Scaling
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.block import Block
 from geocobot.tracing.polygonize import CleanOptions, polygonize
@@ -31,6 +32,7 @@ def draw(
     options: PredictOptions | VectorizeOptions,
     files: OpenTargets,
     *,
+    scaling: Sequence[Scaling] = (),
     threads: int = 1,
     overview: Overview | None = None,
 ) -> tuple[ClassTotal, ...]:
@@ -43,6 +45,7 @@ def draw(
         classes: K classes, with the thresholds in force.
         options: say how the polygons are cleaned.
         files: take them.
+        scaling: what has been done to the scores of the classes.
         threads: that trace at the same time.
         overview: is shown all classes.
 
@@ -73,6 +76,7 @@ def draw(
         threads=threads,
         squaring=squaring,
         separate=bool(options.separate),
+        scaling=scaling,
         watch=_watching(tracer, overview),
     ):
         files.polygons.append(frame)

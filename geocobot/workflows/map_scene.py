@@ -10,7 +10,8 @@ from pathlib import Path
 
 from geocobot.ahead import ahead
 from geocobot.data.dataset import SceneDataset
-from geocobot.inference.blend import BlendedRow, merge_rows
+from geocobot.inference.blend import merge_rows
+from geocobot.inference.blended_row import BlendedRow
 from geocobot.inference.engines import Engine, finished_rows
 from geocobot.inference.restore import restore
 from geocobot.inference.rows import RowWork
@@ -75,6 +76,7 @@ def map_scene(
             overwrite=run.overwrite,
             scores_dtype=options.scores_dtype,
             separate=bool(options.separate),
+            scaling=card.scaling,
             folder=place.files,
             origin=origin_of(options.model, card, options.raster, options.license),
             moment=place.begun,
@@ -95,7 +97,15 @@ def map_scene(
             closing(ahead(files.record(_strips(rows, work, scene)), depth)) as strips,
         ):
             overview = Overview(job.native.grid) if job.targets.report else None
-            totals = draw(strips, job.native.grid, classes, options, files, overview=overview)
+            totals = draw(
+                strips,
+                job.native.grid,
+                classes,
+                options,
+                files,
+                scaling=card.scaling,
+                overview=overview,
+            )
         files.write_config(to_yaml(options))
         files.write_project(scene_layers([job.native]) if job.targets.project else ())
         result = job.result(totals, tiles=tiles, seconds=time.perf_counter() - start_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geocobot.errors import ConfigError
-from geocobot.inference.blend import PIXELS_AT_ONCE, STRIP_ROWS
+from geocobot.inference.portions import PIXELS_AT_ONCE, STRIP_ROWS
 from geocobot.inference.rows import RowWork
 from geocobot.io.resampled import ResampledScene
 from geocobot.tracing.polygonize import block_rows_of

@@ -19,6 +19,7 @@ from geocobot.io.qgis.project import Project
 from geocobot.io.scores import ClassWriter, ScoreWriter
 from geocobot.io.styles import Origin, class_raster_qml
 from geocobot.io.unfinished import write_text
+from geocobot.scaling import Scaling
 from geocobot.steps import classify_steps
 from geocobot.tiling import Strip
 from geocobot.workflows.moment import moment_now
@@ -91,6 +92,7 @@ def open_targets(
     overwrite: bool,
     scores_dtype: ScoresDtype = "uint8",
     separate: bool = False,
+    scaling: Sequence[Scaling] = (),
     folder: Path | None = None,
     origin: Origin | None = None,
     moment: datetime | None = None,
@@ -104,6 +106,7 @@ def open_targets(
         overwrite: whether existing files may be replaced.
         scores_dtype: of the scores raster; strips have exact scores for float32.
         separate: whether strips have a plane of the insides of single objects.
+        scaling: what has been done to the scores of the classes; none where nothing is known.
         folder: where they are written until they are whole; default beside their places.
         origin: what they say of what they were made of.
         moment: what they say of when they were written; default now.
@@ -146,6 +149,7 @@ def open_targets(
                 dtype=scores_dtype,
                 origin=origin,
                 separate=separate,
+                scaling=scaling,
             )
             sinks.append(stack.enter_context(scores).write)
         if (path := targets.classes) is not None:

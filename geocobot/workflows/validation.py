@@ -89,6 +89,9 @@ def fit_blocks(
 ) -> tuple[ScalingFit, ...]:
     """What makes probabilities of the logits of each class, by the validation blocks.
 
+    They are mapped once more for it. What training counted of them will not do: 200 bins of scores,
+    the outermost of which hold all logits beyond 5.3, and of the last epoch, not of the kept one.
+
     Args:
         segmenter: the trained model.
         datamodule: has the blocks.

@@ -136,6 +136,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
             classes,
             options,
             files,
+            scaling=file.scaling if isinstance(file, ScoreFile) else (),
             threads=_cores(),
         )
         files.write_config(to_yaml(replace(options, out=str(vector))))

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
 from torchmetrics.functional.classification import (
     binary_average_precision,
@@ -13,7 +11,6 @@ from torchmetrics.functional.classification import (
 
 from geocobot.classes import IGNORE, name_classes
 from geocobot.evaluation.score_counts import N_BINS, ScoreCounts, reliability
-from geocobot.evaluation.temperature import fit_temperature
 from geocobot.steps import NODATA, sigmoid
 
 CLASSES = name_classes(["road"])
@@ -99,37 +96,6 @@ def test_temperature_undoes_what_was_too_sure(sharpness):
     assert found.temperature == pytest.approx(sharpness, rel=0.05)
     assert found.scaled_error < 0.02
     assert found.scaled_error <= found.expected_error + 0.005
-
-
-@given(st.integers(0, 20), st.floats(0.2, 5))
-def test_no_temperature_nearby_is_more_likely(seed, sharpness):
-    rng = np.random.default_rng(seed)
-    z = rng.normal(0, 3, 200)
-    y = (rng.random(200) < sigmoid(z / sharpness)).astype(int)
-    best = fit_temperature(z, y, 1 - y)
-
-    def loss(temperature):
-        return np.logaddexp(0, np.where(y, -z, z) / temperature).sum()
-
-    assert loss(best) <= min(loss(best * 1.02), loss(best / 1.02)) + 1e-9 or best in {0.05, 20.0}
-
-
-def test_temperature_needs_pixels_of_both_kinds():
-    z = np.array([1.0, -2.0])
-    assert fit_temperature(z, np.array([1, 1]), np.array([0, 0])) == 1.0
-    assert fit_temperature(z, np.array([0, 0]), np.array([5, 5])) == 1.0
-    assert fit_temperature(np.zeros(2), np.array([1, 2]), np.array([5, 5])) == 1.0
-
-
-def test_temperature_is_bounded():
-    z = np.array([1.0, -1.0])
-    assert fit_temperature(z, np.array([9, 0]), np.array([0, 9])) == pytest.approx(1 / 20)
-    assert fit_temperature(z, np.array([0, 9]), np.array([9, 0])) == pytest.approx(20)
-
-
-def test_temperature_refuses_other_shapes():
-    with pytest.raises(ValueError, match="not of the same pixels"):
-        fit_temperature(np.zeros(2), np.zeros(3), np.zeros(2))
 
 
 def test_bins_hold_what_is_theirs():

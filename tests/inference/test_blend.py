@@ -14,7 +14,10 @@ from rasterio.windows import Window
 
 from geocobot.errors import GridMismatchError
 from geocobot.grid import GeoGrid
-from geocobot.inference.blend import STRIP_ROWS, axis_weights, blend, blend_rows, merge_rows
+from geocobot.inference.blend import blend, merge_rows
+from geocobot.inference.blended_row import blend_rows
+from geocobot.inference.portions import STRIP_ROWS
+from geocobot.inference.shares import axis_weights
 from geocobot.inference.tiles import TileLogits
 from geocobot.scaling import Scaling, scaled_scores, scaled_steps
 from geocobot.steps import as_steps, score_steps, scores_of, sigmoid

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from geocobot.errors import OutputError
-from geocobot.inference.blend import BlendedRow
+from geocobot.inference.blended_row import BlendedRow
 from geocobot.inference.journal import RowJournal
 
 

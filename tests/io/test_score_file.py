@@ -14,6 +14,7 @@ from geocobot.grid import GeoGrid
 from geocobot.io.raster_writer import BLOCK_PX
 from geocobot.io.score_file import ScoreFile
 from geocobot.io.scores import ScoreWriter
+from geocobot.scaling import Scaling
 from geocobot.tiling import Strip
 
 CLASSES = (ClassSpec(3, "roads", "#112233", 0.41), ClassSpec(7, "roofs", "#445566", 0.62))
@@ -40,6 +41,23 @@ def test_what_was_written_comes_back(tmp_path, dtype):
     assert (file.grid.shape, file.grid.transform) == (GRID.shape, GRID.transform)
     assert file.in_steps == (dtype == "uint8")
     np.testing.assert_array_equal(whole(file), strip.steps)
+
+
+def test_what_was_done_to_scores_comes_back(tmp_path):
+    strip = Strip.of_logits(0, np.zeros((2, *GRID.shape), np.int16))
+    scaling = (Scaling(1.0 / 3, -0.1), Scaling())
+    for name, given in [("scaled", scaling), ("as_it_is", ())]:
+        with ScoreWriter(tmp_path / f"{name}.tif", GRID, CLASSES, scaling=given) as writer:
+            writer.write(strip)
+        assert ScoreFile.open(tmp_path / f"{name}.tif").scaling == given
+
+
+@pytest.mark.parametrize("tags", [{"TEMPERATURE": "hot", "BIAS": "0"}, {"TEMPERATURE": "50"}, {}])
+def test_tags_of_others_tell_of_no_scaling(tmp_path, tags):
+    path = write(tmp_path / "s.tif", np.zeros((20, 30), np.float32))
+    with rasterio.open(path, "r+") as raster:
+        raster.update_tags(1, **tags)
+    assert ScoreFile.open(path).scaling == ()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from geocobot.classes import name_classes
 from geocobot.errors import GridMismatchError
+from geocobot.scaling import Scaling, at_threshold
 from geocobot.steps import NODATA, SCORE_SCALE
 from geocobot.tiling import Strip
 from geocobot.tracing.block import Block
@@ -137,6 +138,18 @@ def test_insides_are_surer_than_their_class():
     extremes = [replace(CLASSES[0], threshold=0.0), replace(CLASSES[1], threshold=1.0)]
     assert 0 < InsideRule.of(extremes, 0.0).above[1] < 20
     assert InsideRule.of(extremes, 0.0).above[2] < SCORE_SCALE
+
+
+@given(st.floats(0.02, 0.98), st.floats(0.25, 4), st.floats(-3, 3))
+def test_scaled_scores_move_no_inside(threshold, temperature, bias):
+    """But for what a threshold is moved by, a step at most, to lie between two steps."""
+    spec = replace(CLASSES[0], threshold=threshold)
+    moved, scaling = at_threshold(spec, Scaling(temperature, bias))
+    before = int(InsideRule.of([spec], 0.0).above[spec.number])
+    after = int(InsideRule.of([moved], 0.0, [scaling]).above[spec.number])
+    inside = before / SCORE_SCALE
+    step = inside * (1 - inside) / (threshold * (1 - threshold))
+    assert abs(after - before) <= 1 + step
 
 
 def test_an_inside_is_a_part_of_the_smallest_object_wanted():

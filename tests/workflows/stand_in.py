@@ -82,6 +82,7 @@ def make_map(
     out: Path,
     predictor: StandIn | None = None,
     threads: int = 1,
+    card: ModelCard | None = None,
     **options: Any,
 ) -> SceneResult:
     """Map a scene as `geocobot predict` does; one batch after the other with one thread."""
@@ -92,7 +93,7 @@ def make_map(
         out=str(out),
         **{"save_scores": True, "save_classes": True, "batch_size": 3} | options,
     )
-    card = make_card()
+    card = card or make_card()
     scene = open_scene_for(
         raster, card.ranges, card.ground_pixel_m, resampling=chosen.resolution is not None
     )

@@ -188,7 +188,7 @@ def test_calibration_alone_changes_no_map(options: TrainOptions, tmp_path: Path)
     assert outlines(first) == outlines(second)
 
 
-@pytest.mark.parametrize("values", [{"calibrate": False}, {"separate": True}, {"prompt": "boxes"}])
+@pytest.mark.parametrize("values", [{"calibrate": False}, {"prompt": "boxes"}])
 def test_what_is_not_calibrated_is_not_even_looked_at(
     values: dict[str, Any], options: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

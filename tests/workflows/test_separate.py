@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -18,11 +19,12 @@ from geocobot.config import PredictOptions, TrainOptions
 from geocobot.data.collection import MixedSampler
 from geocobot.errors import BandError, ConfigError, ModelFileError, ResumeError
 from geocobot.models.modelfile import load_model, read_card
+from geocobot.scaling import Scaling, at_threshold
 from geocobot.settings import make_options, read_yaml
 from geocobot.workflows.predict import predict
 from geocobot.workflows.train import train
 
-from .stand_in import StandIn, make_map
+from .stand_in import StandIn, make_card, make_map
 from .untrained import make_model, options_for
 
 WEST, NORTH = 500_000.0, 5_000_000.0
@@ -137,6 +139,31 @@ def test_scores_carry_the_plane_to_other_polygons(
         scores=mapped.scores, out=tmp_path / "off" / "map.gpkg", separate=False, **how
     )
     assert off.polygons.read_bytes() == usual.polygons.read_bytes()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_scaled_scores_cut_objects_where_they_were(
+    blotches: Path, tmp_path: Path, dtype: str
+) -> None:
+    how: dict[str, Any] = {"min_area": 0.0, "simplify": 0.5, "scores_dtype": dtype}
+    out = tmp_path / "plain" / "map.gpkg"
+    plain = make_map(blotches, out, Separating(), separate=True, **how)
+    card = make_card()
+    moved = [
+        at_threshold(spec, scaling)
+        for spec, scaling in zip(card.classes, [Scaling(2.5, 0.7), Scaling(0.7, -0.4)], strict=True)
+    ]
+    scaled = replace(
+        card, classes=tuple(c for c, _ in moved), scaling=tuple(scaling for _, scaling in moved)
+    )
+    out = tmp_path / "scaled" / "map.gpkg"
+    mapped = make_map(blotches, out, Separating(), separate=True, card=scaled, **how)
+    before, after = (gpd.read_file(m.polygons, layer="map") for m in (plain, mapped))
+    assert before.geometry.geom_equals(after.geometry).all()
+    assert (before["score"] != after["score"]).mean() > 0.9
+    how.pop("scores_dtype")
+    again = geocobot.vectorize(scores=mapped.scores, out=tmp_path / "again" / "map.gpkg", **how)
+    assert again.polygons.read_bytes() == mapped.polygons.read_bytes()
 
 
 @pytest.mark.parametrize("after", [1, 5, 9])
