@@ -65,21 +65,28 @@ class LineErrors:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of error, and what it is called."""
+    """A kind of error, and what it is called.
+
+    Attributes:
+        wrong: what is said of a piece.
+        gap: what a place is called where connections are wrong.
+        more: what is said of its length.
+        is_missed: whether the labels have it and the map has not.
+    """
 
     wrong: str
-    interrupted: str
-    rest: str
+    gap: str
+    more: str
     is_missed: bool
 
     def of_gap(self, name: str, count: int, length_m: float) -> str:
-        """The words for a break or a false link."""
-        between = f" between {count + 1} stretches" if count > 1 else ""
-        return f"{name} {self.interrupted}{between}: {length(length_m)}{self.rest}"
+        """The words for one or several breaks or false links in one place."""
+        gap = self.gap if count == 1 else f"{count} {self.gap}s"
+        return f"{gap} of {name}: {length(length_m)}{self.more}"
 
 
-_MISSED = _Kind("missed", "interrupted", " missing", is_missed=True)
-_FALSE = _Kind("that is not there", "that links what is not linked", "", is_missed=False)
+_MISSED = _Kind("missed", "break", " missing", is_missed=True)
+_FALSE = _Kind("that is not there", "false link", "", is_missed=False)
 
 
 def line_errors(pairs: Sequence[LinePair], widths_m: Mapping[int, float], plane: CRS) -> LineErrors:

@@ -140,7 +140,7 @@ def _map(pictures: Pictures) -> str:
     errors = compared(truth, prediction, pictures.scene)
     parts = [f"<p>{legend}</p>", _errors(errors, pictures.scene, "errors", shown)]
     if pictures.lines is not None:
-        marks = " Diamonds: where lines are interrupted, or link what is not linked."
+        marks = " Diamonds: breaks and false links."
         parts.append(_errors(pictures.lines, pictures.scene, "errors of lines", marks))
     return "".join(parts)
 

@@ -16,7 +16,7 @@ PLACE_RGB: Rgb = (240, 228, 66)
 """Colors that stay apart on imagery and for color-blind readers (after Okabe and Ito, 2008)."""
 
 _FAINT, _CLEAR = 72, 150
-_THIN_MM, _THICK_MM = 0.5, 0.9
+_THIN_MM, _THICK_MM = 0.3, 0.9
 _LABEL_RGB = "0,0,0,255"
 _POINTS, _LINES, _POLYGONS = "0", "1", "2"
 
