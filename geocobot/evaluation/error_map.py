@@ -106,6 +106,28 @@ class _Words:
         return (self.mixed if other else chosen).format(name=name, other=other)
 
 
+@dataclass(frozen=True)
+class _Side:
+    """Polygons of a class on one side.
+
+    Attributes:
+        whole: (N,) as they are.
+        apart: (N,) the same without what they share with each other.
+        over: (N,) what covers each on the other side.
+    """
+
+    whole: Shapes
+    apart: Shapes
+    over: Shapes
+
+    @classmethod
+    def of(cls, spec: ClassSpec, whole: Objects, apart: Objects, others: Objects) -> _Side:
+        """Take the polygons of a class."""
+        here = whole.classes == spec.number
+        own, same = whole.polygons[here], others.polygons[others.classes == spec.number]
+        return cls(own, apart.polygons[here], near_union(own, same))
+
+
 _MISSED = _Words("{name} missed", "part of {name} missed", "{name} mapped as {other}")
 _FALSE = _Words(
     "{name} that is not there", "{name} mapped beyond its label", "{other} mapped as {name}"
@@ -142,15 +164,18 @@ def map_errors(
         rim_m: how far outlines may differ to both sides: what is nowhere wider than twice that is
             no place to look at, and neither are the narrow ends of what is.
     """
-    mapped, labelled = (_apart(_in_area(side, area)) for side in (predicted, truth))
+    mapped, labelled = (_in_area(side, area) for side in (predicted, truth))
+    mapped_apart, labelled_apart = _apart(mapped), _apart(labelled)
     right, false, missed = [], [], []
     for spec in classes:
-        p, t = (side.polygons[side.classes == spec.number] for side in (mapped, labelled))
-        over_p, over_t = near_union(p, t), near_union(t, p)
-        found, _ = polygon_parts(shapely.intersection(p, over_p))
+        p, t = (
+            _Side.of(spec, *sides)
+            for sides in ((mapped, mapped_apart, labelled), (labelled, labelled_apart, mapped))
+        )
+        found, _ = polygon_parts(shapely.intersection(p.apart, p.over))
         right.append(_frame(spec, found, [f"{spec.name} found"] * len(found), plane))
-        missed.append(_errors(spec, (t, over_t), mapped, classes, words=_MISSED, plane=plane))
-        false.append(_errors(spec, (p, over_p), labelled, classes, words=_FALSE, plane=plane))
+        missed.append(_errors(spec, t, mapped_apart, classes, words=_MISSED, plane=plane))
+        false.append(_errors(spec, p, labelled_apart, classes, words=_FALSE, plane=plane))
     frames = [pd.concat(part, ignore_index=True) for part in (right, false, missed)]
     places = rank_places(frames[2], frames[1], lines, most=most_places, rim_m=rim_m)
     done = [f.drop(columns="is_mixed", errors="ignore").to_crs(crs) for f in (*frames, places)]
@@ -165,17 +190,16 @@ def map_errors(
 
 def _errors(
     spec: ClassSpec,
-    own: tuple[Shapes, Shapes],
+    own: _Side,
     opposite: Objects,
     classes: Sequence[ClassSpec],
     *,
     words: _Words,
     plane: CRS,
 ) -> gpd.GeoDataFrame:
-    """What polygons of a class cover and those of the other side do not; `own` are both."""
-    polygons, same = own
-    parts, owner = polygon_parts(shapely.difference(polygons, same))
-    shared_m2 = shapely.area(shapely.intersection(polygons, same))
+    """What polygons of a class cover and those of the other side do not."""
+    parts, owner = polygon_parts(shapely.difference(own.apart, own.over))
+    shared_m2 = shapely.area(shapely.intersection(own.whole, own.over))
     is_part = (shared_m2 > 0)[owner]
     others = [other for other in classes if other.number != spec.number]
     numbers = np.array([other.number for other in others], dtype=np.int64)

@@ -164,7 +164,9 @@ def _as_points(lines: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return lines.set_geometry(gpd.GeoSeries(points, index=lines.index, crs=lines.crs))
 
 
-def _rest(spec: ClassSpec, pieces: Lines, gaps: Lines, kind: _Kind, plane: CRS) -> gpd.GeoDataFrame:
+def _rest(
+    spec: ClassSpec, pieces: Lines, gaps: gpd.GeoDataFrame, kind: _Kind, plane: CRS
+) -> gpd.GeoDataFrame:
     """Wrong pieces as far as no break or false link stands for them."""
     near = near_union(pieces, shapely.buffer(np.asarray(gaps.geometry.array), _BESIDE_M))
     rest = _joined(_pieces(shapely.difference(pieces, near)))
