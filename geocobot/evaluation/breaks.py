@@ -182,7 +182,7 @@ def _between(edge: Indices, start_m: Metres, end_m: Metres, lengths: Metres) -> 
             if start_m[k] > at + GRID_M:
                 found.append((i, at, float(start_m[k])))
             at = max(at, float(end_m[k]))
-        if at < length - GRID_M:
+        if at < length - GRID_M or at == 0:
             found.append((i, at, length))
     edges, starts, ends = (
         (np.array(part) for part in zip(*found, strict=True))

@@ -144,6 +144,13 @@ def test_breaks_by_hand(truth, predicted, breaks):
     assert scored(truth, predicted).false_links == breaks
 
 
+def test_what_is_missing_as_a_whole_is_not_interrupted_however_short_its_edges():
+    drawn = [[(0, 0), (100, 0)], [(50, 0), (50, 50)], [(50.001, 0), (50.001, -50)]]
+    truth = network(*drawn)
+    assert truth.lengths.min() == pytest.approx(0.001)
+    assert find_breaks(truth, network(), 2 * BUFFER_M).total == 0
+
+
 def test_a_road_that_leaves_the_buffer_for_a_while_is_not_interrupted():
     aside = [[(0, 0), (40, 0), (50, 7), (60, 7), (70, 0), (100, 0)]]
     score = scored(aside, [[(0, 0), (100, 0)]])
