@@ -71,10 +71,12 @@ def compare_objects(judged: Judged, min_area_m2: float) -> Comparison | None:
     lines, line_figures = None, None
     if isinstance(labels, FeatureLabels):
         flat, truth = _flat_classes(labels), _features(labels)
-        pairs = _pair_lines(judged, labels, [c for c in classes if c not in flat], plane, area)
+        widths_m = _widths_m(labels)
+        drawn = [c for c in classes if c.number in widths_m]
+        pairs = _pair_lines(judged, labels, drawn, plane, area)
         if pairs is not None:
             line_figures = score_lines(pairs)
-            lines = line_errors(pairs, _widths_m(labels), plane)
+            lines = line_errors(pairs, widths_m, plane)
     objects = None
     if flat:
         objects = score_objects(
@@ -123,14 +125,13 @@ def _pair_lines(
 def _widths_m(labels: FeatureLabels) -> dict[int, float]:
     """How wide the lines of each class are drawn, on average along them; no class without lines."""
     features = labels.features
-    weight = np.asarray(features.geometry.length) + np.finfo(float).tiny
-    reach_m = features["reach_m"].to_numpy(np.float64)
-    thin = shapely.get_dimensions(features.geometry.to_numpy()) < 2
-    numbers = features["class_number"].to_numpy(np.int64)
+    reach_m, numbers = features["reach_m"].to_numpy(), features["class_number"].to_numpy()
+    length = np.maximum(shapely.length(features.geometry.to_numpy()), np.finfo(float).tiny)
+    is_line = shapely.get_dimensions(features.geometry.to_numpy()) == 1
     return {
-        number: 2 * float(np.average(reach_m[here], weights=weight[here]))
-        for number in np.unique(numbers[thin]).tolist()
-        for here in [thin & (numbers == number)]
+        number: 2 * float(np.average(reach_m[here], weights=length[here]))
+        for number in np.unique(numbers[is_line]).tolist()
+        for here in [is_line & (numbers == number)]
     }
 
 

@@ -412,6 +412,26 @@ def test_lines_are_compared_where_centerlines_lie_beside_the_map(labels_factory,
     assert project.count("<maplayer") == 10
 
 
+def test_points_are_not_compared_with_centerlines(labels_factory, tmp_path):
+    trees = [shape.centroid for shape in ROOFS[:6]]
+    labels = labels_factory(trees, name="trees.gpkg")
+    steps = np.full((1, *SHAPE), 10, np.uint8)
+    steps[0, 20:50] = 250
+    with ScoreWriter(tmp_path / "scores.tif", GRID, CLASSES[:1]) as sink:
+        sink.write(Strip(0, steps))
+    geocobot.vectorize(scores=tmp_path / "scores.tif", out=tmp_path / "map.gpkg", centerlines=True)
+    result = geocobot.evaluate(
+        pred=tmp_path / "map.gpkg",
+        labels=labels,
+        raster=tmp_path / "scores.tif",
+        point_radius=9.0,
+        out=tmp_path / "judged",
+    )
+    assert result.objects.lines is None
+    layers = pyogrio.list_layers(result.error_map)[:, 0].tolist()
+    assert layers == [*ERRORS, "layer_styles"]
+
+
 def test_a_run_of_a_training_is_never_replaced(scores, labels, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
