@@ -17,7 +17,8 @@ from pyproj import CRS
 
 from geocobot.classes import ClassSpec
 from geocobot.evaluation.apls import SNAP_M, SPACING_M, Apls, apls
-from geocobot.evaluation.coverage import count_breaks, covered_m
+from geocobot.evaluation.breaks import Breaks, find_breaks
+from geocobot.evaluation.coverage import Coverage, cover
 from geocobot.evaluation.plane import on_plane
 from geocobot.evaluation.ratios import mean, ratio
 from geocobot.evaluation.roads import JOIN_M, Lines, Network
@@ -87,7 +88,7 @@ class LineClassScores:
         predicted_m: length of the mapped lines.
         found_m: length of the labelled lines within the buffer around mapped ones.
         right_m: length of the mapped lines within the buffer around labelled ones.
-        breaks: how often the mapped lines are interrupted, see `count_breaks`.
+        breaks: how often the mapped lines are interrupted, see `find_breaks`.
         false_links: how often the mapped lines connect what is not connected: breaks of the
             labelled lines along the mapped ones.
         apls: similarity of the paths.
@@ -133,15 +134,57 @@ class LineScores:
     mean_apls: float | None
 
 
-def score_lines(
+@dataclass(frozen=True)
+class LinePair:
+    """The mapped and the labelled lines of a class, laid over each other.
+
+    Attributes:
+        spec: the class.
+        mapped: lines of the map, as a network.
+        labelled: lines of the labels, likewise.
+        right: what of the mapped lines lies near labelled ones.
+        found: what of the labelled lines lies near mapped ones.
+        breaks: where the mapped lines are interrupted.
+        false_links: where the mapped lines connect what is not connected.
+        options: what counted as the same road.
+    """
+
+    spec: ClassSpec
+    mapped: Network
+    labelled: Network
+    right: Coverage
+    found: Coverage
+    breaks: Breaks
+    false_links: Breaks
+    options: LineOptions
+
+    @classmethod
+    def of(
+        cls, spec: ClassSpec, mapped: Network, labelled: Network, options: LineOptions
+    ) -> LinePair:
+        """Lay two networks over each other."""
+        near_m, there_m = options.buffer_m, _STILL_THERE * options.buffer_m
+        return cls(
+            spec=spec,
+            mapped=mapped,
+            labelled=labelled,
+            right=cover(mapped, labelled, near_m),
+            found=cover(labelled, mapped, near_m),
+            breaks=find_breaks(labelled, mapped, there_m),
+            false_links=find_breaks(mapped, labelled, there_m),
+            options=options,
+        )
+
+
+def pair_lines(
     predicted: RoadLines,
     truth: RoadLines,
     classes: Sequence[ClassSpec],
     *,
     area: shapely.Geometry | None = None,
     options: LineOptions | None = None,
-) -> LineScores:
-    """Compare mapped lines with labelled ones, class by class.
+) -> tuple[LinePair, ...]:
+    """Lay mapped lines over labelled ones, class by class.
 
     Args:
         predicted: mapped.
@@ -153,12 +196,18 @@ def score_lines(
     """
     options = options or LineOptions()
     sides = _cut(predicted, area), _cut(truth, area)
-    parts = []
+    pairs = []
     for spec in classes:
         mapped, labelled = (
             Network.of(side.lines[side.classes == spec.number], options.join_m) for side in sides
         )
-        parts.append(_score(spec.name, mapped, labelled, options))
+        pairs.append(LinePair.of(spec, mapped, labelled, options))
+    return tuple(pairs)
+
+
+def score_lines(pairs: Sequence[LinePair]) -> LineScores:
+    """How well the lines of each class were found."""
+    parts = [_score(pair) for pair in pairs]
     return LineScores(
         classes=tuple(parts),
         mean_quality=mean(p.quality for p in parts),
@@ -166,18 +215,18 @@ def score_lines(
     )
 
 
-def _score(name: str, predicted: Network, truth: Network, options: LineOptions) -> LineClassScores:
-    """Compare two networks."""
-    buffer_m = options.buffer_m
+def _score(pair: LinePair) -> LineClassScores:
+    """The figures of a class."""
+    how = pair.options
     return LineClassScores(
-        name=name,
-        truth_m=truth.length_m,
-        predicted_m=predicted.length_m,
-        found_m=covered_m(truth, predicted, buffer_m),
-        right_m=covered_m(predicted, truth, buffer_m),
-        breaks=count_breaks(truth, predicted, _STILL_THERE * buffer_m),
-        false_links=count_breaks(predicted, truth, _STILL_THERE * buffer_m),
-        apls=apls(predicted, truth, spacing_m=options.spacing_m, snap_m=options.snap_m),
+        name=pair.spec.name,
+        truth_m=pair.labelled.length_m,
+        predicted_m=pair.mapped.length_m,
+        found_m=pair.found.near_m,
+        right_m=pair.right.near_m,
+        breaks=pair.breaks.total,
+        false_links=pair.false_links.total,
+        apls=apls(pair.mapped, pair.labelled, spacing_m=how.spacing_m, snap_m=how.snap_m),
     )
 
 

@@ -29,6 +29,22 @@ def near_union(polygons: Shapes, others: Shapes) -> Shapes:
     return found
 
 
+def without_overlaps(polygons: Shapes) -> Shapes:
+    """The same area (N,) in polygons that do not overlap: what two cover stays with the larger."""
+    west, south, _, _ = shapely.bounds(polygons).reshape(-1, 4).T
+    order = np.lexsort((south, west, -shapely.area(polygons)))
+    rank = np.argsort(order)
+    own, other = shapely.STRtree(polygons).query(polygons, predicate="intersects")
+    later = rank[own] > rank[other]
+    own, other = own[later], other[later]
+    alone = polygons.copy()
+    starts = np.searchsorted(own, np.arange(len(polygons) + 1))
+    for i in np.flatnonzero(np.diff(starts)).tolist():
+        before = shapely.union_all(polygons[other[starts[i] : starts[i + 1]]])
+        alone[i] = shapely.difference(polygons[i], before)
+    return alone
+
+
 def polygon_parts(shapes: Shapes) -> tuple[Shapes, Indices]:
     """Single polygons (P,) among shapes (N,), and of which each is; lines and points are gone."""
     parts, owner = shapely.get_parts(shapes, return_index=True)

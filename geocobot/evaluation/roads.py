@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,20 @@ class Network:
     def __len__(self) -> int:
         """Number of edges."""
         return len(self.edges)
+
+
+def united(lines: Lines, group: Indices) -> Lines:
+    """Lines as one shape for each group.
+
+    Args:
+        lines: (L,) single ones.
+        group: (L,) of which group each is, from 0 on.
+    """
+    order = np.argsort(group, kind="stable")
+    bounds = np.searchsorted(group[order], np.arange(group.max(initial=-1) + 2))
+    shapes = np.empty(len(bounds) - 1, dtype=object)
+    shapes[:] = [shapely.union_all(lines[order[a:b]]) for a, b in pairwise(bounds)]
+    return shapes
 
 
 def _joints(lines: Lines, join_m: float) -> Lines:

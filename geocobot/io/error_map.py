@@ -2,69 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from xml.etree.ElementTree import Element
 
 import geopandas as gpd
 import pyogrio
 from pyproj import CRS
 
 from geocobot.errors import OutputError
+from geocobot.io.error_layers import ERROR_LAYERS
 from geocobot.io.output import new_file
 from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.styles import embed_styles
-from geocobot.io.styles.errors import (
-    FALSE_RGB,
-    MISSED_RGB,
-    RIGHT_RGB,
-    outcome_style,
-    place_style,
-)
 from geocobot.io.vector_sinks import in_the_users_words, written_at
 
-PLACES_LAYER = "look_here_first"
-MISSED_LAYER = "false_negative"
-FALSE_LAYER = "false_positive"
-RIGHT_LAYER = "true_positive"
-"""The layers of an error map, in the order in which QGIS lists them."""
-
-_LABELS = {
-    PLACES_LAYER: "look here first (number 1 is the largest error)",
-    MISSED_LAYER: "missed: labelled, not mapped",
-    FALSE_LAYER: "false: mapped, not labelled",
-    RIGHT_LAYER: "right: mapped and labelled",
-}
 _STYLE = "errors"
-
-_POLYGON_SCHEMA = {
-    "class_id": "int64",
-    "class_name": "str",
-    "what": "str",
-    "area_m2": "float64",
-}
-_PLACE_SCHEMA = {"rank": "int64", **_POLYGON_SCHEMA}
-
-
-@dataclass(frozen=True)
-class _Described:
-    """A layer to be written."""
-
-    name: str
-    frame: gpd.GeoDataFrame
-    geometry_type: str
-    description: str
-    schema: dict[str, str]
 
 
 def write_error_map(
     path: str | Path,
+    frames: Mapping[str, gpd.GeoDataFrame],
     *,
-    right: gpd.GeoDataFrame,
-    false: gpd.GeoDataFrame,
-    missed: gpd.GeoDataFrame,
-    places: gpd.GeoDataFrame,
     overwrite: bool = False,
     unfinished: Path | None = None,
     moment: datetime | None = None,
@@ -73,11 +32,8 @@ def write_error_map(
 
     Args:
         path: the GeoPackage to come.
-        right: polygons that are mapped and labelled, with the columns class_id, class_name, what
-            and area_m2.
-        false: polygons that are mapped alone, likewise.
-        missed: polygons that are labelled alone, likewise.
-        places: points, with the column rank besides.
+        frames: features by the name of their layer, with the columns that it has in
+            `ERROR_LAYERS`.
         overwrite: whether an existing file may be replaced.
         unfinished: where to write, if somebody else gives the file its name.
         moment: what the file says of when it was written; default now.
@@ -93,78 +49,45 @@ def write_error_map(
             "An error map has several layers, which a GeoPackage holds with their styles",
             f"Name it {path.with_suffix('.gpkg').name}",
         )
-    layers = _described(right, false, missed, places)
     if unfinished is not None:
-        _write(unfinished, path, layers, moment)
+        _write(unfinished, path, frames, moment)
         return
     with new_file(path, overwrite=overwrite) as temporary:
-        _write(temporary, path, layers, moment)
+        _write(temporary, path, frames, moment)
 
 
-def error_map_layers(path: str | Path, crs: CRS) -> tuple[ProjectLayer, ...]:
+def error_map_layers(
+    path: str | Path, crs: CRS, names: Collection[str]
+) -> tuple[ProjectLayer, ...]:
     """A written error map as layers of a QGIS project, the one on top first.
 
     Args:
         path: the GeoPackage.
         crs: of its features.
+        names: of the layers that it has.
     """
     return tuple(
         ProjectLayer(
-            name.replace("_", " "),
+            layer.name.replace("_", " "),
             str(path),
             crs,
-            {_STYLE: style},
-            layer=name,
+            {_STYLE: layer.style()},
+            layer=layer.name,
             is_vector=True,
         )
-        for name, style in _styles().items()
+        for layer in ERROR_LAYERS
+        if layer.name in names
     )
 
 
-def _described(
-    right: gpd.GeoDataFrame,
-    false: gpd.GeoDataFrame,
-    missed: gpd.GeoDataFrame,
-    places: gpd.GeoDataFrame,
-) -> tuple[_Described, ...]:
-    """What is written, in order."""
-    text = (
-        "Places to look at first: the largest errors, rank 1 the largest. what: what is wrong "
-        "there, and how large it is; area_m2: on the ground."
-    )
-    outcomes = {MISSED_LAYER: missed, FALSE_LAYER: false, RIGHT_LAYER: right}
-    return (
-        _Described(PLACES_LAYER, places, "Point", text, _PLACE_SCHEMA),
-        *(
-            _Described(
-                name,
-                frame,
-                "Polygon",
-                f"Polygons that are {_LABELS[name]}. area_m2: on the ground.",
-                _POLYGON_SCHEMA,
-            )
-            for name, frame in outcomes.items()
-        ),
-    )
-
-
-def _styles() -> dict[str, Element]:
-    """How the layers look in QGIS, the one on top first."""
-    colors = {MISSED_LAYER: MISSED_RGB, FALSE_LAYER: FALSE_RGB, RIGHT_LAYER: RIGHT_RGB}
-    return {PLACES_LAYER: place_style(_LABELS[PLACES_LAYER], tuple(_PLACE_SCHEMA))} | {
-        name: outcome_style(
-            rgb, _LABELS[name], tuple(_POLYGON_SCHEMA), is_error=name != RIGHT_LAYER
-        )
-        for name, rgb in colors.items()
-    }
-
-
-def _write(file: Path, path: Path, layers: tuple[_Described, ...], moment: datetime) -> None:
+def _write(
+    file: Path, path: Path, frames: Mapping[str, gpd.GeoDataFrame], moment: datetime
+) -> None:
     """Write all layers into a file that will be called `path`."""
-    styles = _styles()
+    layers = [layer for layer in ERROR_LAYERS if layer.name in frames]
     with in_the_users_words(path), written_at(moment):
         for i, layer in enumerate(layers):
-            frame = layer.frame.astype(layer.schema)
+            frame = frames[layer.name].astype(dict(layer.schema))
             pyogrio.write_dataframe(
                 frame[[*layer.schema, frame.geometry.name]],
                 file,
@@ -177,4 +100,4 @@ def _write(file: Path, path: Path, layers: tuple[_Described, ...], moment: datet
                 layer_options={"GEOMETRY_NAME": "geom", "DESCRIPTION": layer.description},
             )
         for layer in layers:
-            embed_styles(file, layer.name, {_STYLE: styles[layer.name]}, moment)
+            embed_styles(file, layer.name, {_STYLE: layer.style()}, moment)

@@ -32,6 +32,7 @@ from geocobot.workflows.evaluate_report import Pictures, write_evaluate_report
 from geocobot.workflows.evaluate_result import EvaluateResult
 from geocobot.workflows.judged import Judged, open_judged
 from geocobot.workflows.judged_objects import compare_objects
+from geocobot.workflows.line_picture import line_picture
 from geocobot.workflows.moment import moment_now
 from geocobot.workflows.overview import Overview
 from geocobot.workflows.project import scene_layers
@@ -81,8 +82,11 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     _tell_of_doubts(result, judged)
     if options.out is None:
         return result
-    pictures = Pictures(truth, prediction, _picture(judged, truth.sampling))
     errors = None if compared is None else compared.errors
+    scene, lines = _picture(judged, truth.sampling), None
+    if errors is not None and errors.lines is not None:
+        lines = line_picture(errors.lines, judged.grid, truth.sampling, scene)
+    pictures = Pictures(truth, prediction, scene, lines)
     return _write(result, judged, pictures, errors, options)
 
 
@@ -222,16 +226,9 @@ def _write(
         page = temporary / REPORT_NAME
         write_evaluate_report(page, result, pictures, to_yaml(options), report)
         if errors is not None:
-            write_error_map(
-                error_map,
-                right=errors.right,
-                false=errors.false,
-                missed=errors.missed,
-                places=errors.places,
-                unfinished=temporary / ERRORS_NAME,
-            )
+            write_error_map(error_map, errors.layers, unfinished=temporary / ERRORS_NAME)
             project = folder / PROJECT_NAME
-            layers = error_map_layers(error_map, judged.grid.crs)
+            layers = error_map_layers(error_map, judged.grid.crs, errors.layers)
             shown = [] if judged.has_data is None else scene_layers([judged.has_data])
             Project(
                 result.prediction.stem, [*layers, *shown], judged.grid.crs, judged.grid.bounds

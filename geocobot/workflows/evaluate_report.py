@@ -57,11 +57,13 @@ class Pictures:
         truth: what is labelled, where it was judged.
         prediction: the map.
         scene: (h, w, 3) RGB of the same places; None where there is none to show.
+        lines: (h, w, 3) errors of lines, over the scene; None without lines.
     """
 
     truth: Overview
     prediction: Overview
     scene: npt.NDArray[np.uint8] | None
+    lines: npt.NDArray[np.uint8] | None = None
 
 
 def write_evaluate_report(
@@ -129,20 +131,31 @@ def _doubts(result: EvaluateResult) -> list[str]:
 
 
 def _map(pictures: Pictures) -> str:
-    """What was found, missed and wrongly mapped, under a slider where the scene is there."""
+    """What was found, missed and wrongly mapped: pixels, and lines where there are any."""
     truth, prediction = pictures.truth.labels, pictures.prediction.labels
-    errors = compared(truth, prediction, pictures.scene)
-    said = "what was found, missed and wrongly mapped"
-    colors = {"found": RIGHT_RGB, "missed": MISSED_RGB, "mapped, and not there": FALSE_RGB}
-    legend = " ".join(f"{swatch(f'rgb{rgb}')}{name}" for name, rgb in colors.items())
     step = pictures.truth.sampling.step
     shown = "" if step == 1 else f" One of {step} x {step} pixels is shown."
-    if pictures.scene is None:
-        return f"<p>{legend}</p>" + figure(image(embedded(errors), said), f"Errors.{shown}")
-    below = embedded(pictures.scene)
-    slider = swipe(below, embedded(errors), said=("the scene", said), name="scene and errors")
-    caption = f"Move the slider: the scene on its left, errors on its right.{shown}"
-    return f"<p>{legend}</p>" + figure(slider, caption)
+    colors = {"found": RIGHT_RGB, "missed": MISSED_RGB, "mapped, and not there": FALSE_RGB}
+    legend = " ".join(f"{swatch(f'rgb{rgb}')}{name}" for name, rgb in colors.items())
+    errors = compared(truth, prediction, pictures.scene)
+    parts = [f"<p>{legend}</p>", _errors(errors, pictures.scene, "errors", shown)]
+    if pictures.lines is not None:
+        marks = " Diamonds: breaks and false links."
+        parts.append(_errors(pictures.lines, pictures.scene, "errors of lines", marks))
+    return "".join(parts)
+
+
+def _errors(
+    errors: npt.NDArray[np.uint8], scene: npt.NDArray[np.uint8] | None, name: str, more: str
+) -> str:
+    """A picture of errors, under a slider where the scene is there."""
+    said = "what was found, missed and wrongly mapped"
+    if scene is None:
+        return figure(image(embedded(errors), said), f"{name.capitalize()}.{more}")
+    slider = swipe(
+        embedded(scene), embedded(errors), said=("the scene", said), name=f"scene and {name}"
+    )
+    return figure(slider, f"Move the slider: the scene on its left, {name} on its right.{more}")
 
 
 def _limits(result: EvaluateResult) -> list[str]:

@@ -14,7 +14,8 @@ from pyproj import CRS
 
 from geocobot.classes import IGNORE, ClassSpec
 from geocobot.evaluation.error_map import ErrorMap, map_errors
-from geocobot.evaluation.lines import LineScores, RoadLines, score_lines
+from geocobot.evaluation.line_errors import line_errors
+from geocobot.evaluation.lines import LinePair, RoadLines, pair_lines, score_lines
 from geocobot.evaluation.objects import Objects, score_objects
 from geocobot.evaluation.plane import on_plane, plane_around
 from geocobot.io.centerlines import read_centerlines
@@ -67,8 +68,15 @@ def compare_objects(judged: Judged, min_area_m2: float) -> Comparison | None:
     area = _judged_area(judged, plane)
     flat, truth = classes, labelled
     labels = judged.labels
+    lines, line_figures = None, None
     if isinstance(labels, FeatureLabels):
         flat, truth = _flat_classes(labels), _features(labels)
+        widths_m = _widths_m(labels)
+        drawn = [c for c in classes if c.number in widths_m]
+        pairs = _pair_lines(judged, labels, drawn, plane, area)
+        if pairs is not None:
+            line_figures = score_lines(pairs)
+            lines = line_errors(pairs, widths_m, plane)
     objects = None
     if flat:
         objects = score_objects(
@@ -83,19 +91,20 @@ def compare_objects(judged: Judged, min_area_m2: float) -> Comparison | None:
         classes,
         plane,
         judged.grid.crs,
+        lines=lines,
     )
-    lines = _compare_lines(judged, [c for c in classes if c not in flat], plane, area)
-    return Comparison(ObjectReport(objects, lines), errors)
+    return Comparison(ObjectReport(objects, line_figures), errors)
 
 
-def _compare_lines(
-    judged: Judged, classes: Sequence[ClassSpec], plane: CRS, area: shapely.Geometry
-) -> LineScores | None:
-    """Figures of lines; None where there are no lines on one of the sides."""
-    labels = judged.labels
-    if not classes or not isinstance(labels, FeatureLabels):
-        return None
-    if not isinstance(judged.mapped, PredictedPolygons):
+def _pair_lines(
+    judged: Judged,
+    labels: FeatureLabels,
+    classes: Sequence[ClassSpec],
+    plane: CRS,
+    area: shapely.Geometry,
+) -> tuple[LinePair, ...] | None:
+    """Lines of both sides; None where there are no lines on one of them."""
+    if not classes or not isinstance(judged.mapped, PredictedPolygons):
         return None
     mapped = read_centerlines(judged.mapped.path)
     if mapped is None:
@@ -105,12 +114,25 @@ def _compare_lines(
             judged.mapped.path,
         )
         return None
-    return score_lines(
+    return pair_lines(
         RoadLines.of(_numbered(mapped, judged), plane, judged.mapped.path),
         RoadLines.of(_features(labels), plane, labels.name),
         classes,
         area=area,
     )
+
+
+def _widths_m(labels: FeatureLabels) -> dict[int, float]:
+    """How wide the lines of each class are drawn, on average along them; no class without lines."""
+    features = labels.features
+    reach_m, numbers = features["reach_m"].to_numpy(), features["class_number"].to_numpy()
+    length = np.maximum(shapely.length(features.geometry.to_numpy()), np.finfo(float).tiny)
+    is_line = shapely.get_dimensions(features.geometry.to_numpy()) == 1
+    return {
+        number: 2 * float(np.average(reach_m[here], weights=length[here]))
+        for number in np.unique(numbers[is_line]).tolist()
+        for here in [is_line & (numbers == number)]
+    }
 
 
 def _flat_classes(labels: FeatureLabels) -> tuple[ClassSpec, ...]:

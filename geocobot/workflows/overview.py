@@ -72,16 +72,23 @@ def compared(
     return _over(kind, colors, below)
 
 
+def paled(
+    shape_hw: tuple[int, int], below: npt.NDArray[np.uint8] | None
+) -> npt.NDArray[np.float32]:
+    """A picture of the scene (h, w, 3), 0 to 255, gray and pale to be drawn on; white without."""
+    if below is None:
+        return np.full((*shape_hw, 3), 255, dtype=np.float32)
+    gray = below.mean(axis=2, keepdims=True, dtype=np.float32)
+    return np.repeat(255 - (255 - gray) * (1 - _PALE * (gray > 0)), 3, axis=2)
+
+
 def _over(
     labels: npt.NDArray[np.uint8],
     colors: dict[int, tuple[int, int, int]],
     below: npt.NDArray[np.uint8] | None,
 ) -> npt.NDArray[np.uint8]:
     """Numbers in their colors over a gray picture, or over white."""
-    base = np.full((*labels.shape, 3), 255.0, dtype=np.float32)
-    if below is not None:
-        gray = below.mean(axis=2, keepdims=True, dtype=np.float32)
-        base = np.repeat(255 - (255 - gray) * (1 - _PALE * (gray > 0)), 3, axis=2)
+    base = paled(labels.shape, below)
     for number, rgb in colors.items():
         here = labels == number
         base[here] += (_TINT if below is not None else 1.0) * (np.array(rgb) - base[here])

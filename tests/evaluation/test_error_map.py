@@ -12,7 +12,13 @@ from pyproj import CRS
 from geocobot.classes import name_classes
 from geocobot.evaluation.error_map import map_errors
 from geocobot.evaluation.objects import Objects
-from geocobot.evaluation.overlay import cores, covered_by_class, near_union, polygon_parts
+from geocobot.evaluation.overlay import (
+    cores,
+    covered_by_class,
+    near_union,
+    polygon_parts,
+    without_overlaps,
+)
 
 CLASSES = name_classes(["roof", "tree"])
 UTM = CRS.from_epsg(32633)
@@ -124,6 +130,8 @@ def test_right_false_and_missed_are_the_overlay(one, other):
             (found.missed, b - a),
         ):
             assert covered(frame, number).symmetric_difference(expected).area < 1e-6
+            counted = frame["area_m2"][frame["class_id"] == number].sum()
+            assert counted == pytest.approx(expected.area, abs=1e-6)
 
 
 @settings(max_examples=30)
@@ -147,6 +155,22 @@ def test_few_places_are_the_first_of_many(one, other, most):
     few, many = (mapped(one, other, most_places=n).places for n in (most, 1000))
     assert few["what"].tolist() == many["what"].tolist()[:most]
     assert few["area_m2"].tolist() == sorted(few["area_m2"], reverse=True)
+
+
+def test_what_two_polygons_cover_counts_once():
+    twice = [((0, 0, 10, 10), 1), ((5, 0, 10, 10), 1)]
+    found = mapped(twice, [((0, 0, 10, 10), 1)])
+    assert said(found.right) == [("roof found", 100)]
+    assert said(found.false) == [("roof mapped beyond its label", 50)]
+
+
+@given(boxes)
+def test_polygons_without_overlaps_cover_the_same(drawn):
+    polygons = objects(*drawn).polygons
+    apart = without_overlaps(polygons)
+    whole = shapely.union_all(polygons)
+    assert shapely.union_all(apart).symmetric_difference(whole).area < 1e-6
+    assert shapely.area(apart).sum() == pytest.approx(whole.area)
 
 
 def test_unions_of_what_is_near():

@@ -9,8 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from geocobot.classes import name_classes
-from geocobot.evaluation.coverage import count_breaks, covered_m
-from geocobot.evaluation.lines import BUFFER_M, LineOptions, RoadLines, score_lines
+from geocobot.evaluation.breaks import find_breaks
+from geocobot.evaluation.coverage import cover
+from geocobot.evaluation.lines import BUFFER_M, LineOptions, RoadLines, pair_lines, score_lines
 from geocobot.evaluation.roads import Network
 
 CLASSES = name_classes(["road", "river"])
@@ -31,7 +32,9 @@ def roads(drawn, number=1):
 
 
 def scored(predicted, truth, **options):
-    return score_lines(roads(predicted), roads(truth), CLASSES[:1], **options).classes[0]
+    return score_lines(pair_lines(roads(predicted), roads(truth), CLASSES[:1], **options)).classes[
+        0
+    ]
 
 
 def test_completeness_correctness_and_quality_by_hand():
@@ -64,7 +67,7 @@ def test_what_lies_outside_of_the_judged_area_is_cut_off():
 
 def test_classes_are_apart():
     drawn = [[(0, 0), (100, 0)]]
-    scores = score_lines(roads(drawn, 2), roads(drawn), CLASSES)
+    scores = score_lines(pair_lines(roads(drawn, 2), roads(drawn), CLASSES))
     road, river = scores.classes
     assert (road.truth_m, road.predicted_m, road.completeness) == (pytest.approx(100), 0, 0)
     assert (road.correctness, river.completeness) == (None, None)
@@ -72,7 +75,7 @@ def test_classes_are_apart():
 
 
 def test_no_lines_have_no_scores():
-    scores = score_lines(roads([]), roads([]), CLASSES)
+    scores = score_lines(pair_lines(roads([]), roads([]), CLASSES))
     assert (scores.mean_quality, scores.mean_apls) == (None, None)
     assert [(c.breaks, c.false_links) for c in scores.classes] == [(0, 0), (0, 0)]
 
@@ -134,11 +137,18 @@ LADDER = [[(0, 0), (100, 0)], [(0, 40), (100, 40)], [(50, 0), (50, 40)]]
     ],
 )
 def test_breaks_by_hand(truth, predicted, breaks):
-    assert count_breaks(network(*truth), network(*predicted), 2 * BUFFER_M) == breaks
+    assert find_breaks(network(*truth), network(*predicted), 2 * BUFFER_M).total == breaks
     score = scored(predicted, truth)
     assert score.breaks == breaks
     # A connection that is not there is a break of the truth along the map.
     assert scored(truth, predicted).false_links == breaks
+
+
+def test_what_is_missing_as_a_whole_is_not_interrupted_however_short_its_edges():
+    drawn = [[(0, 0), (100, 0)], [(50, 0), (50, 50)], [(50.001, 0), (50.001, -50)]]
+    truth = network(*drawn)
+    assert truth.lengths.min() == pytest.approx(0.001)
+    assert find_breaks(truth, network(), 2 * BUFFER_M).total == 0
 
 
 def test_a_road_that_leaves_the_buffer_for_a_while_is_not_interrupted():
@@ -202,4 +212,4 @@ def test_what_is_covered_is_what_lies_in_the_buffer(one, other):
     assume(len(a) and len(b))
     whole = shapely.union_all(b.edges).buffer(BUFFER_M, quad_segs=64)
     expected = shapely.length(shapely.intersection(a.edges, whole)).sum()
-    assert covered_m(a, b, BUFFER_M) == pytest.approx(expected, abs=1)
+    assert cover(a, b, BUFFER_M).near_m == pytest.approx(expected, abs=1)

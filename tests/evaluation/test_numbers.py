@@ -4,7 +4,7 @@ import numpy as np
 import shapely
 
 from geocobot.classes import name_classes
-from geocobot.evaluation.lines import RoadLines, score_lines
+from geocobot.evaluation.lines import RoadLines, pair_lines, score_lines
 from geocobot.evaluation.numbers import as_numbers
 from geocobot.evaluation.objects import Objects, score_objects
 
@@ -23,6 +23,8 @@ def test_what_follows_from_scores_is_there_and_all_of_it_is_json():
 
 def test_roads_too():
     road = RoadLines(np.array([shapely.LineString([(0, 0), (99, 0)])], dtype=object), np.array([1]))
-    found = json.loads(json.dumps(as_numbers(score_lines(road, road, CLASSES)), allow_nan=False))
+    found = json.loads(
+        json.dumps(as_numbers(score_lines(pair_lines(road, road, CLASSES))), allow_nan=False)
+    )
     (part,) = found["classes"]
     assert (part["quality"], part["apls"]["value"], part["breaks"]) == (1, 1, 0)

@@ -11,7 +11,8 @@ from pyproj import CRS
 
 from geocobot.classes import name_classes
 from geocobot.evaluation.error_map import map_errors
-from geocobot.evaluation.lines import RoadLines, score_lines
+from geocobot.evaluation.line_errors import LABELS_SIDE, line_errors
+from geocobot.evaluation.lines import RoadLines, pair_lines, score_lines
 from geocobot.evaluation.objects import Objects, score_objects
 from geocobot.evaluation.plane import area_on_plane, on_plane, plane_around
 from geocobot.io.shapes import clean_parts
@@ -78,12 +79,12 @@ def test_buildings_that_are_not_on_the_map_come_first(kampala):
 
 def test_roads_by_themselves_and_with_every_fourth_one_gone(vegas):
     labels = vegas.labels
-    same = score_lines(labels, labels, CLASSES, area=vegas.area).classes[0]
+    same = score_lines(pair_lines(labels, labels, CLASSES, area=vegas.area)).classes[0]
     assert (same.quality, same.apls.value) == (pytest.approx(1), pytest.approx(1))
     assert (same.breaks, same.false_links) == (0, 0)
     kept = np.arange(len(labels.lines)) % 4 != 0
     fewer = RoadLines(labels.lines[kept], labels.classes[kept])
-    score = score_lines(fewer, labels, CLASSES, area=vegas.area).classes[0]
+    score = score_lines(pair_lines(fewer, labels, CLASSES, area=vegas.area)).classes[0]
     assert score.correctness == pytest.approx(1)
     assert 0.5 < score.completeness < 0.95
     assert score.breaks > 3
@@ -94,7 +95,26 @@ def test_roads_by_themselves_and_with_every_fourth_one_gone(vegas):
 def test_roads_a_metre_aside_are_the_same_roads(vegas):
     labels = vegas.labels
     aside = RoadLines(shapely.transform(labels.lines, lambda xy: xy + 1.0), labels.classes)
-    score = score_lines(aside, labels, CLASSES, area=vegas.area).classes[0]
+    score = score_lines(pair_lines(aside, labels, CLASSES, area=vegas.area)).classes[0]
     assert score.quality > 0.98
     assert (score.breaks, score.false_links) == (0, 0)
     assert score.apls.value > 0.95
+
+
+def test_the_road_that_is_not_on_the_map_is_found_in_its_errors(vegas):
+    labels = vegas.labels
+    shown = shapely.length(shapely.intersection(labels.lines, vegas.area))
+    kept = np.arange(len(labels.lines)) != shown.argmax()
+    fewer = RoadLines(labels.lines[kept], labels.classes[kept])
+    pairs = pair_lines(fewer, labels, CLASSES, area=vegas.area)
+    (score,) = score_lines(pairs).classes
+    found = line_errors(pairs, {1: 8.0}, vegas.plane)
+    missed_m, side = found.missed["length_m"].sum(), found.right["side"]
+    found_m = found.right["length_m"][side == LABELS_SIDE].sum()
+    assert found_m / (found_m + missed_m) == pytest.approx(score.completeness, abs=1e-4)
+    assert found_m + missed_m == pytest.approx(score.truth_m, abs=0.05)
+    assert found.false.empty
+    assert found.breaks["count"].sum() == score.breaks > 0
+    gone = labels.lines[~kept][0]
+    assert found.missed.geometry.distance(gone).max() < 0.01
+    assert found.breaks.geometry.distance(gone).max() < 0.01

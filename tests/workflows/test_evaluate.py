@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -389,7 +391,45 @@ def test_lines_are_compared_where_centerlines_lie_beside_the_map(labels_factory,
     assert found.completeness == pytest.approx(0.75, abs=0.03)
     assert found.correctness == pytest.approx(1.0, abs=0.01)
     assert "completeness" in result.summary()
-    assert "completeness" in result.report.read_text("utf-8")
+    page = result.report.read_text("utf-8")
+    assert "completeness" in page
+    assert "errors of lines" in page
+    right, missed, false = (
+        pyogrio.read_dataframe(result.error_map, layer=f"{name}_lines").set_index("what")
+        for name in ("true_positive", "false_negative", "false_positive")
+    )
+    found_m = right["length_m"][right["side"] == "labels"].sum()
+    right_m = right["length_m"][right["side"] == "map"].sum()
+    missed_m, false_m = missed["length_m"].sum(), false["length_m"].sum()
+    assert found_m + missed_m == pytest.approx(found.truth_m, abs=0.05)
+    assert found_m / (found_m + missed_m) == pytest.approx(found.completeness, abs=1e-4)
+    assert right_m / (right_m + false_m) == pytest.approx(found.correctness, abs=1e-4)
+    places = pyogrio.read_dataframe(result.error_map, layer="look_here_first")
+    assert places["what"][0].startswith("roads missed: ")
+    assert places["area_m2"][0] == pytest.approx(9.0 * places["length_m"][0])
+    with zipfile.ZipFile(tmp_path / "judged" / "errors.qgz") as archive:
+        project = archive.read("errors.qgs").decode()
+    assert project.count("<maplayer") == 10
+
+
+def test_points_are_not_compared_with_centerlines(labels_factory, tmp_path):
+    trees = [shape.centroid for shape in ROOFS[:6]]
+    labels = labels_factory(trees, name="trees.gpkg")
+    steps = np.full((1, *SHAPE), 10, np.uint8)
+    steps[0, 20:50] = 250
+    with ScoreWriter(tmp_path / "scores.tif", GRID, CLASSES[:1]) as sink:
+        sink.write(Strip(0, steps))
+    geocobot.vectorize(scores=tmp_path / "scores.tif", out=tmp_path / "map.gpkg", centerlines=True)
+    result = geocobot.evaluate(
+        pred=tmp_path / "map.gpkg",
+        labels=labels,
+        raster=tmp_path / "scores.tif",
+        point_radius=9.0,
+        out=tmp_path / "judged",
+    )
+    assert result.objects.lines is None
+    layers = pyogrio.list_layers(result.error_map)[:, 0].tolist()
+    assert layers == [*ERRORS, "layer_styles"]
 
 
 def test_a_run_of_a_training_is_never_replaced(scores, labels, tmp_path):

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from geocobot.io.styles.document import style_root
 from geocobot.io.styles.fields import add_fields
-from geocobot.io.styles.symbols import Rgb, fill_symbol, point_symbol
+from geocobot.io.styles.symbols import Rgb, fill_symbol, plain_line_symbol, point_symbol
 
 RIGHT_RGB: Rgb = (0, 158, 115)
 FALSE_RGB: Rgb = (213, 94, 0)
@@ -16,8 +16,9 @@ PLACE_RGB: Rgb = (240, 228, 66)
 """Colors that stay apart on imagery and for color-blind readers (after Okabe and Ito, 2008)."""
 
 _FAINT, _CLEAR = 72, 150
+_THIN_MM, _THICK_MM = 0.3, 0.9
 _LABEL_RGB = "0,0,0,255"
-_POINTS, _POLYGONS = "0", "2"
+_POINTS, _LINES, _POLYGONS = "0", "1", "2"
 
 
 def outcome_style(rgb: Rgb, label: str, columns: Iterable[str], *, is_error: bool) -> Element:
@@ -32,6 +33,37 @@ def outcome_style(rgb: Rgb, label: str, columns: Iterable[str], *, is_error: boo
     root = _root(columns)
     _single(root, fill_symbol("0", rgb, _CLEAR if is_error else _FAINT), label)
     SubElement(root, "layerGeometryType").text = _POLYGONS
+    return root
+
+
+def line_outcome_style(rgb: Rgb, label: str, columns: Iterable[str], *, is_error: bool) -> Element:
+    """All lines of a layer in one color; errors are thicker than what is right.
+
+    Args:
+        rgb: of the lines.
+        label: in the legend.
+        columns: the layer's attributes, what among them.
+        is_error: whether they are an error.
+    """
+    root = _root(columns)
+    _single(root, plain_line_symbol("0", rgb, _THICK_MM if is_error else _THIN_MM), label)
+    _tell_what(root)
+    SubElement(root, "layerGeometryType").text = _LINES
+    return root
+
+
+def connection_style(rgb: Rgb, label: str, columns: Iterable[str]) -> Element:
+    """Points where connections are wrong; what is wrong there is shown when pointed at.
+
+    Args:
+        rgb: of the points.
+        label: in the legend.
+        columns: the layer's attributes, what among them.
+    """
+    root = _root(columns)
+    _single(root, point_symbol("0", rgb, "diamond"), label)
+    _tell_what(root)
+    SubElement(root, "layerGeometryType").text = _POINTS
     return root
 
 
@@ -63,10 +95,15 @@ def place_style(label: str, columns: Iterable[str]) -> Element:
         bufferColor="255,255,255,255",
     )
     SubElement(settings, "placement", placement="0", dist="2", distUnits="MM")
-    SubElement(root, "mapTip").text = "<b>[% rank %]</b> [% what %]"
-    SubElement(root, "previewExpression").text = '"what"'
+    _tell_what(root, "<b>[% rank %]</b> ")
     SubElement(root, "layerGeometryType").text = _POINTS
     return root
+
+
+def _tell_what(root: Element, before: str = "") -> None:
+    """Show what a feature is when it is pointed at, and in lists of features."""
+    SubElement(root, "mapTip").text = f"{before}[% what %]"
+    SubElement(root, "previewExpression").text = '"what"'
 
 
 def _root(columns: Iterable[str]) -> Element:

@@ -32,6 +32,8 @@ FIELD_STYLES = {
     "length_m": FieldStyle("Length (m)", 1),
     "rank": FieldStyle("Look here (1 is first)"),
     "what": FieldStyle("What it is"),
+    "side": FieldStyle("Drawn in"),
+    "count": FieldStyle("Connections"),
 }
 """Every attribute that a layer of geocobot may have."""
 

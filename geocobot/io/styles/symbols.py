@@ -66,12 +66,30 @@ def line_symbol(name: str, rgb: Rgb, width_field: str) -> Element:
     return symbol
 
 
-def point_symbol(name: str, rgb: Rgb) -> Element:
-    """A disc with a dark edge, cased in white.
+def plain_line_symbol(name: str, rgb: Rgb, width_mm: float) -> Element:
+    """A line of one width at any scale, cased in white.
 
     Args:
         name: by which the renderer finds it.
         rgb: 0 to 255.
+        width_mm: of the line, without its casing.
+    """
+    symbol = _symbol("line", name)
+    for number, (color, drawn_mm) in enumerate(
+        ((_WHITE, width_mm + _CASING_MM - _LINE_MM), (rgb, width_mm))
+    ):
+        line = _layer(symbol, "SimpleLine", number)
+        add_options(line, _stroke(_color(color, 255), f"{drawn_mm:g}", "MM", "flat"))
+    return symbol
+
+
+def point_symbol(name: str, rgb: Rgb, shape: str = "circle") -> Element:
+    """A disc, or another simple mark, with a dark edge, cased in white.
+
+    Args:
+        name: by which the renderer finds it.
+        rgb: 0 to 255.
+        shape: one of QGIS' simple markers.
     """
     symbol = _symbol("marker", name)
     for number, (fill, edge, size_mm) in enumerate(
@@ -80,7 +98,7 @@ def point_symbol(name: str, rgb: Rgb) -> Element:
         add_options(
             _layer(symbol, "SimpleMarker", number),
             (
-                ("name", "circle"),
+                ("name", shape),
                 ("color", _color(fill, 255)),
                 ("outline_color", _color(edge, 255)),
                 ("outline_style", "solid"),
