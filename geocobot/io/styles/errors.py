@@ -17,6 +17,7 @@ PLACE_RGB: Rgb = (240, 228, 66)
 
 _FAINT, _CLEAR = 72, 150
 _THIN_MM, _THICK_MM = 0.3, 0.9
+_DIAMOND_MM = 6.0  # looks out from under a numbered disc at the same place
 _LABEL_RGB = "0,0,0,255"
 _POINTS, _LINES, _POLYGONS = "0", "1", "2"
 
@@ -61,7 +62,7 @@ def connection_style(rgb: Rgb, label: str, columns: Iterable[str]) -> Element:
         columns: the layer's attributes, what among them.
     """
     root = _root(columns)
-    _single(root, point_symbol("0", rgb, "diamond"), label)
+    _single(root, point_symbol("0", rgb, "diamond", _DIAMOND_MM), label)
     _tell_what(root)
     SubElement(root, "layerGeometryType").text = _POINTS
     return root

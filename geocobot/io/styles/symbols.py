@@ -83,17 +83,18 @@ def plain_line_symbol(name: str, rgb: Rgb, width_mm: float) -> Element:
     return symbol
 
 
-def point_symbol(name: str, rgb: Rgb, shape: str = "circle") -> Element:
+def point_symbol(name: str, rgb: Rgb, shape: str = "circle", size_mm: float = _DISC_MM) -> Element:
     """A disc, or another simple mark, with a dark edge, cased in white.
 
     Args:
         name: by which the renderer finds it.
         rgb: 0 to 255.
         shape: one of QGIS' simple markers.
+        size_mm: of the mark, without its casing.
     """
     symbol = _symbol("marker", name)
-    for number, (fill, edge, size_mm) in enumerate(
-        ((_WHITE, _WHITE, _DISC_MM + 2 * _OUTLINE_MM), (rgb, _darker(rgb), _DISC_MM))
+    for number, (fill, edge, drawn_mm) in enumerate(
+        ((_WHITE, _WHITE, size_mm + 2 * _OUTLINE_MM), (rgb, _darker(rgb), size_mm))
     ):
         add_options(
             _layer(symbol, "SimpleMarker", number),
@@ -104,7 +105,7 @@ def point_symbol(name: str, rgb: Rgb, shape: str = "circle") -> Element:
                 ("outline_style", "solid"),
                 ("outline_width", str(_OUTLINE_MM)),
                 ("outline_width_unit", "MM"),
-                ("size", str(size_mm)),
+                ("size", f"{drawn_mm:g}"),
                 ("size_unit", "MM"),
             ),
         )
