@@ -1,7 +1,7 @@
 """How far may pixels be from the size that a model knows? A scene in larger and smaller ones.
 
 Usage: python benchmarks/pixel_size.py [kampala_buildings] [--model FILE] [--minutes 2] [--seed 0]
-       [--sizes 0.5 0.67 0.8 0.9 1 1.1 1.25 1.5 2] [--out build/pixel_size]
+       [--sizes 0.67 0.8 0.9 1 1.1 1.25 1.5 2] [--out build/pixel_size]
 
 A model is trained on one part of a place (see places.py), unless a model file is named. The part
 that it never saw is resampled to pixels so many times as large as its own (by mean where they are
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.0, help="of the training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--sizes", type=float, nargs="*", default=[0.5, 0.67, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2]
+        "--sizes", type=float, nargs="*", default=[0.67, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2]
     )
     parser.add_argument("--out", type=Path, default=Path("build/pixel_size"))
     given = parser.parse_args()
