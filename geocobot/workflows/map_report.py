@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import torch
 from geocobot._version import __version__
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
+from geocobot.io.fitting import are_alike
 from geocobot.io.quicklook import quicklook
 from geocobot.io.scene import Scene
 from geocobot.models.card import ModelCard
@@ -33,9 +33,6 @@ from geocobot.workflows.mapped import ClassTotal, SceneResult, describe_area_rat
 from geocobot.workflows.overview import Overview, colored
 from geocobot.workflows.power import describe_energy, describe_machine
 from geocobot.workflows.quality import headline, legend, listed
-
-_SAME_SIZE = 1.25
-"""Pixels up to so many times larger or smaller than the model's look like them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,14 +154,10 @@ def _limits(found: MapFacts) -> list[str]:
         ),
     ]
     own, learned = found.scene.grid.ground_pixel_m, found.card.ground_pixel_m
-    ratio = math.sqrt(math.prod(own) / math.prod(learned))
-    if not 1 / _SAME_SIZE < ratio < _SAME_SIZE:
-        how = (
-            "were made as large" if found.options.resolution or found.card.resampled else "are not"
-        )
+    if not are_alike(own, learned):
         said.append(
             f"The model learned from pixels of {learned[0]:.3g} x {learned[1]:.3g} m; those of "
-            f"this scene are {own[0]:.3g} x {own[1]:.3g} m, and {how} for it."
+            f"this scene are {own[0]:.3g} x {own[1]:.3g} m, and were made as large for it."
         )
     dropped = []
     if found.options.min_area:

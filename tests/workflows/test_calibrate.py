@@ -200,6 +200,18 @@ def test_what_is_not_calibrated_is_not_even_looked_at(
     assert (found.scaling, found.in_words()) == ((), "none")
 
 
+def test_a_model_that_tells_objects_apart_is_calibrated_too(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = ScalingFit("road", "platt", "", Scaling(2.0, 0.5), 9, 0.2, 0.05)
+    monkeypatch.setattr(calibrate_module, "fit_blocks", lambda *_: (fit,))
+    left: Any = None
+    asked = replace(options, separate=True)
+    found = calibrate_module.calibrate(asked, left, left, name_classes(["road"]), left)
+    assert found.scaling[0].temperature == 2.0
+    assert found.classes[0].threshold == pytest.approx(0.622, abs=0.003)
+
+
 def test_a_report_names_every_class() -> None:
     def fit(name: str, method: str, scaling: Scaling) -> ScalingFit:
         return ScalingFit(name, method, "too few pixels", scaling, 9, 0.2, 0.05)

@@ -288,3 +288,18 @@ def test_a_map_of_nothing_says_so(scene_factory: Callable[..., Path], tmp_path: 
     (result,) = predict(options_for(model, scene, tmp_path, threshold=1.0)).scenes
     assert result.report is not None
     assert "Nothing was found" in text_of(result.report)
+
+
+@pytest.mark.parametrize(("model_m", "told"), [(1.05, False), (1.2, True)])
+def test_a_page_tells_of_pixels_of_another_size(
+    scene_factory: Callable[..., Path], tmp_path: Path, model_m: float, told: bool
+) -> None:
+    scene = scene_factory(shape_hw=(70, 70))
+    model = make_model(tmp_path / "model.safetensors", model_m)
+    options = options_for(model, scene, tmp_path, resolution=model_m if told else None)
+    (result,) = predict(options).scenes
+    assert result.report is not None
+    text = text_of(result.report)
+    assert ("The model learned from pixels" in text) is told
+    said = "pixels of 1.2 x 1.2 m; those of this scene are 1 x 1 m, and were made as large for it"
+    assert (said in text) is told
