@@ -46,7 +46,12 @@ class BlockPlan:
 
     @classmethod
     def over(
-        cls, window: Window, pixel_m: tuple[float, float], side_m: float | None = None
+        cls,
+        window: Window,
+        pixel_m: tuple[float, float],
+        side_m: float | None = None,
+        *,
+        most: int = MAX_BLOCKS,
     ) -> BlockPlan:
         """Choose blocks that are square on the ground.
 
@@ -55,13 +60,14 @@ class BlockPlan:
             pixel_m: width and height of a pixel on the ground.
             side_m: side of a block; default such that there are about 36 of one size, of 32 px at
                 least.
+            most: fewer by default, where 36 would be too many beside those of other scenes.
         """
         lengths_px, pixels_m = (int(window.height), int(window.width)), pixel_m[::-1]
         if side_m is not None:
             height, width = (max(1, round(side_m / m)) for m in pixels_m)
             return cls(window, (height, width))
         area_m2 = math.prod(n * m for n, m in zip(lengths_px, pixels_m, strict=True))
-        wanted_m = math.sqrt(area_m2 / _WANTED_BLOCKS)
+        wanted_m = math.sqrt(area_m2 / max(1, min(_WANTED_BLOCKS, most)))
         height, width = (
             -(-n // max(1, min(round(n * m / wanted_m), n // _LEAST_PX)))
             for n, m in zip(lengths_px, pixels_m, strict=True)
@@ -130,24 +136,54 @@ class BlockCounts:
             pixel_m: width and height of a pixel on the ground.
             seed: of the draws.
         """
-        counts = self.counts[self._judged]
-        if len(counts) < 2:
-            return None
-        iou, f1 = _resample(counts, seed)
-        height, width = self._side_hw
-        point_iou, point_f1 = _iou_and_f1(counts.sum(axis=0, keepdims=True))
-        return Uncertainty(
-            blocks=len(counts),
-            block_px=(height, width),
-            block_m=(height * pixel_m[1], width * pixel_m[0]),
-            resamples=RESAMPLES,
-            level=LEVEL,
-            seed=seed,
-            iou=tuple(map(_interval, iou.T, point_iou[0])),
-            f1=tuple(map(_interval, f1.T, point_f1[0])),
-            mean_iou=_interval(_mean(iou), _mean(point_iou)[0]),
-            mean_f1=_interval(_mean(f1), _mean(point_f1)[0]),
-        )
+        return joint_uncertainty([self], [pixel_m], seed)
+
+    @property
+    def judged(self) -> npt.NDArray[np.int64]:
+        """Counts (B, 3, K) of the blocks that have judged pixels."""
+        return self.counts[self._judged]
+
+    @property
+    def side_hw(self) -> tuple[int, int]:
+        """Height and width of a block in pixels."""
+        return self._side_hw
+
+
+def joint_uncertainty(
+    parts: Sequence[BlockCounts], pixels_m: Sequence[tuple[float, float]], seed: int
+) -> Uncertainty | None:
+    """Intervals of the figures of several scenes, whose blocks are drawn from together.
+
+    Args:
+        parts: blocks of each scene, of the same classes.
+        pixels_m: width and height on the ground of a pixel of each scene.
+        seed: of the draws.
+
+    Returns:
+        None where fewer than two blocks have a judged pixel.
+    """
+    counts = np.concatenate([part.judged for part in parts])
+    if len(counts) < 2:
+        return None
+    iou, f1 = _resample(counts, seed)
+    point_iou, point_f1 = _iou_and_f1(counts.sum(axis=0, keepdims=True))
+    seen = [(p, m) for p, m in zip(parts, pixels_m, strict=True) if len(p.judged)]
+    sides_px = {part.side_hw for part, _ in seen}
+    sides_m = np.array([(p.side_hw[0] * m[1], p.side_hw[1] * m[0]) for p, m in seen])
+    height_m, width_m = (float(side) for side in np.median(sides_m, axis=0))
+    return Uncertainty(
+        blocks=len(counts),
+        block_px=sides_px.pop() if len(sides_px) == 1 else None,
+        block_m=(height_m, width_m),
+        resamples=RESAMPLES,
+        level=LEVEL,
+        seed=seed,
+        iou=tuple(map(_interval, iou.T, point_iou[0])),
+        f1=tuple(map(_interval, f1.T, point_f1[0])),
+        mean_iou=_interval(_mean(iou), _mean(point_iou)[0]),
+        mean_f1=_interval(_mean(f1), _mean(point_f1)[0]),
+        scenes=len(seen),
+    )
 
 
 def quarters(shape_hw: tuple[int, ...]) -> list[tuple[slice, slice]]:
@@ -177,8 +213,8 @@ class Uncertainty:
 
     Attributes:
         blocks: how many have judged pixels.
-        block_px: height and width of a block in pixels.
-        block_m: the same on the ground, in metres.
+        block_px: height and width of a block in pixels; None where scenes have different ones.
+        block_m: the same on the ground, in metres; the median of the scenes.
         resamples: how often as many blocks were drawn, with replacement.
         level: share of the resamples within an interval.
         seed: of the draws.
@@ -186,10 +222,11 @@ class Uncertainty:
         f1: of each class; None where it has no F1.
         mean_iou: of the mean over the classes.
         mean_f1: of the mean over the classes.
+        scenes: how many scenes the blocks lie in.
     """
 
     blocks: int
-    block_px: tuple[int, int]
+    block_px: tuple[int, int] | None
     block_m: tuple[float, float]
     resamples: int
     level: float
@@ -198,6 +235,7 @@ class Uncertainty:
     f1: tuple[Interval | None, ...]
     mean_iou: Interval | None
     mean_f1: Interval | None
+    scenes: int = 1
 
 
 def _resample(

@@ -77,7 +77,7 @@ def write_error_map(
             and area_m2.
         false: polygons that are mapped alone, likewise.
         missed: polygons that are labelled alone, likewise.
-        places: points, with the column rank besides.
+        places: points, with the column rank besides. Of several scenes all have the column scene.
         overwrite: whether an existing file may be replaced.
         unfinished: where to write, if somebody else gives the file its name.
         moment: what the file says of when it was written; default now.
@@ -164,9 +164,10 @@ def _write(file: Path, path: Path, layers: tuple[_Described, ...], moment: datet
     styles = _styles()
     with in_the_users_words(path), written_at(moment):
         for i, layer in enumerate(layers):
-            frame = layer.frame.astype(layer.schema)
+            schema = layer.schema | ({"scene": "str"} if "scene" in layer.frame else {})
+            frame = layer.frame.astype(schema)
             pyogrio.write_dataframe(
-                frame[[*layer.schema, frame.geometry.name]],
+                frame[[*schema, frame.geometry.name]],
                 file,
                 layer=layer.name,
                 driver="GPKG",
