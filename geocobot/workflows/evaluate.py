@@ -116,7 +116,7 @@ def _check_labelled(scenes: Sequence[SceneFigures], judged: Sequence[Judged]) ->
 
 def _tell_of_overlaps(judged: Sequence[Judged], names: Sequence[str]) -> None:
     """Say which scenes show the same ground, where it counts more than once."""
-    found = shared_ground([one.grid for one in judged])
+    found = shared_ground([one.grid.crop(one.window) for one in judged])
     if not found:
         return
     worst = found[0]
