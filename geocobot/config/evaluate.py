@@ -101,7 +101,7 @@ class EvaluateOptions:
 
     block_size: float | None = option(
         "Side on the ground, in metres, of the blocks that are drawn for the intervals; default "
-        "such that there are about 36 in a scene.",
+        "such that there are about 36 in the largest scene.",
         None,
         group="Intervals",
         least=1e-9,

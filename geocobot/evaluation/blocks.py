@@ -51,7 +51,7 @@ class BlockPlan:
         pixel_m: tuple[float, float],
         side_m: float | None = None,
         *,
-        most: int = MAX_BLOCKS,
+        about_m: float | None = None,
     ) -> BlockPlan:
         """Choose blocks that are square on the ground.
 
@@ -60,19 +60,38 @@ class BlockPlan:
             pixel_m: width and height of a pixel on the ground.
             side_m: side of a block; default such that there are about 36 of one size, of 32 px at
                 least.
-            most: fewer by default, where 36 would be too many beside those of other scenes.
+            about_m: blocks of one size, with about this side, in place of about 36.
         """
         lengths_px, pixels_m = (int(window.height), int(window.width)), pixel_m[::-1]
         if side_m is not None:
             height, width = (max(1, round(side_m / m)) for m in pixels_m)
             return cls(window, (height, width))
-        area_m2 = math.prod(n * m for n, m in zip(lengths_px, pixels_m, strict=True))
-        wanted_m = math.sqrt(area_m2 / max(1, min(_WANTED_BLOCKS, most)))
+        wanted_m = about_m or wanted_side_m(window, pixel_m)
         height, width = (
             -(-n // max(1, min(round(n * m / wanted_m), n // _LEAST_PX)))
             for n, m in zip(lengths_px, pixels_m, strict=True)
         )
         return cls(window, (height, width))
+
+    @classmethod
+    def over_all(
+        cls,
+        windows: Sequence[Window],
+        pixels_m: Sequence[tuple[float, float]],
+        side_m: float | None = None,
+    ) -> list[BlockPlan]:
+        """Blocks of about the same side on the ground in several scenes.
+
+        Args:
+            windows: what is judged in each scene.
+            pixels_m: width and height on the ground of a pixel of each.
+            side_m: side of a block; default such that there are about 36 in the largest scene,
+                fewer where that would make too many in all.
+        """
+        scenes = list(zip(windows, pixels_m, strict=True))
+        most = max(1, min(_WANTED_BLOCKS, MAX_BLOCKS // len(scenes)))
+        about_m = max(wanted_side_m(*scene, most) for scene in scenes)
+        return [cls.over(*scene, side_m, about_m=about_m) for scene in scenes]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -106,6 +125,14 @@ class BlockPlan:
             for j in range(self.shape[1]):
                 first = left + j * width
                 yield i * self.shape[1] + j, rows, slice(first, min(first + width, right))
+
+
+def wanted_side_m(
+    window: Window, pixel_m: tuple[float, float], blocks: int = _WANTED_BLOCKS
+) -> float:
+    """Side on the ground of so many square blocks that cover a window."""
+    area_m2 = math.prod((int(window.height) * pixel_m[1], int(window.width) * pixel_m[0]))
+    return math.sqrt(area_m2 / blocks)
 
 
 class BlockCounts:

@@ -138,7 +138,7 @@ def _scenes(result: EvaluateResult) -> str:
     """Figures of each scene."""
     head, *rows = scene_rows(result.scenes)
     said = (
-        "Intervals of a scene come from its own blocks, and say little where these are few. The "
+        f"Intervals of a scene come from its own blocks, where it has {FEW_BLOCKS} or more. The "
         "figures of all scenes together count every pixel once, so that large scenes weigh more."
     )
     return table(head, rows) + paragraph(said, "quiet")

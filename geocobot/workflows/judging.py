@@ -71,7 +71,8 @@ def judge_pixels(
     found = Judgement()
     for one, name, plan in zip(judged, names, _plan_blocks(judged, options), strict=True):
         judge = PixelJudge(one.labels.classes, plan)
-        pictures, unpredicted_px = _judge(one, judge, progress)
+        said = name if len(judged) > 1 else Path(one.mapped.path).name
+        pictures, unpredicted_px = _judge(one, judge, said, progress)
         pixel_m = one.grid.ground_pixel_m
         figures = SceneFigures(
             name=name,
@@ -88,11 +89,13 @@ def judge_pixels(
     return found
 
 
-def _judge(judged: Judged, judge: PixelJudge, progress: Progress) -> tuple[Pictures, int]:
+def _judge(
+    judged: Judged, judge: PixelJudge, said: str, progress: Progress
+) -> tuple[Pictures, int]:
     """Count one scene; pictures of it, and labelled pixels of which the map says nothing."""
     overviews = Overview(judged.grid), Overview(judged.grid)
     unpredicted_px = row_off = 0
-    with progress.task(f"Judging {Path(judged.mapped.path).name}", judged.grid.height) as task:
+    with progress.task(f"Judging {said}", judged.grid.height) as task:
         for rows in judged.rows():
             shown = np.where(rows.judged, rows.truth, np.uint8(IGNORE)), rows.prediction
             for overview, labels in zip(overviews, shown, strict=True):
@@ -114,10 +117,10 @@ def _plan_blocks(judged: Sequence[Judged], options: EvaluateOptions) -> list[Blo
     Raises:
         ConfigError: there would be too many.
     """
-    side_m, most = options.block_size, MAX_BLOCKS // len(judged)
-    plans = [
-        BlockPlan.over(one.window, one.grid.ground_pixel_m, side_m, most=most) for one in judged
-    ]
+    side_m = options.block_size
+    plans = BlockPlan.over_all(
+        [one.window for one in judged], [one.grid.ground_pixel_m for one in judged], side_m
+    )
     size = sum(plan.size for plan in plans)
     if side_m is not None and size > MAX_BLOCKS:
         raise ConfigError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geocobot.classes import ClassSpec
-from geocobot.evaluation.blocks import Uncertainty
+from geocobot.evaluation.blocks import FEW_BLOCKS, Uncertainty
 from geocobot.evaluation.pixels import PixelScores
 from geocobot.workflows.figure_rows import Rows, share, with_interval
 
@@ -76,8 +76,10 @@ def scene_rows(scenes: Sequence[SceneFigures]) -> Rows:
 
 
 def _row(scene: SceneFigures, has_mean: bool, n_shown: int) -> list[str]:
-    """The figures of one scene."""
+    """The figures of one scene, with intervals where they are not rough."""
     scores, sure = scene.scores, scene.uncertainty
+    if sure is not None and sure.blocks < FEW_BLOCKS:
+        sure = None
     mean_iou, ious = (None, ()) if sure is None else (sure.mean_iou, sure.iou)
     means = [with_interval(scores.mean_iou, mean_iou)] if has_mean else []
     known = ious or (None,) * len(scores.classes)

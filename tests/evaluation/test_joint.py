@@ -90,11 +90,20 @@ def test_blocks_of_different_sizes_have_that_of_a_typical_scene():
     assert sure.block_m == (20.0, 5.0)
 
 
+def test_blocks_are_of_one_size_on_the_ground_whatever_the_scenes_are():
+    windows = [Window(0, 0, 4000, 4000), Window(0, 0, 1000, 2000), Window(0, 0, 300, 300)]
+    large, other, small = BlockPlan.over_all(windows, [(1.0, 1.0), (2.0, 1.0), (1.0, 1.0)])
+    assert large == BlockPlan.over(windows[0], (1.0, 1.0))
+    assert (large.size, other.size, small.size) == (36, 9, 1)
+    assert other.side_hw == (667, 334)
+
+
 def test_of_very_many_scenes_each_has_fewer_blocks():
     window, pixel_m = Window(0, 0, 4000, 4000), (1.0, 1.0)
     assert BlockPlan.over(window, pixel_m).size == 36
-    assert BlockPlan.over(window, pixel_m, most=MAX_BLOCKS // 2500).size == 4
-    assert BlockPlan.over(window, pixel_m, most=0).size == 1
+    plans = BlockPlan.over_all([window] * 2500, [pixel_m] * 2500)
+    assert sum(plan.size for plan in plans) == MAX_BLOCKS
+    assert BlockPlan.over_all([window] * 20_000, [pixel_m] * 20_000)[0].size == 1
 
 
 def test_counts_of_other_classes_do_not_add_up():
