@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from geocobot.classes import ClassSpec
-from geocobot.evaluation.blocks import BlockCounts, BlockPlan, Uncertainty, joint_uncertainty
+from geocobot.evaluation.block_plan import BlockPlan
+from geocobot.evaluation.blocks import BlockCounts, Uncertainty, joint_uncertainty
 from geocobot.evaluation.boundaries import BoundaryCounts, ClassBoundary
 from geocobot.evaluation.pixels import Confusion, PixelScores
 from geocobot.evaluation.score_counts import Calibration, ScoreCounts, ScoreCurve

@@ -139,7 +139,7 @@ def _scenes(result: EvaluateResult) -> str:
     head, *rows = scene_rows(result.scenes)
     said = (
         f"Intervals of a scene come from its own blocks, where it has {FEW_BLOCKS} or more. The "
-        "figures of all scenes together count every pixel once, so that large scenes weigh more."
+        "figures of all scenes together count every pixel once: scenes of many pixels weigh more."
     )
     return table(head, rows) + paragraph(said, "quiet")
 

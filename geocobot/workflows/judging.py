@@ -11,7 +11,7 @@ import numpy as np
 from geocobot.classes import IGNORE
 from geocobot.config import EvaluateOptions
 from geocobot.errors import ConfigError
-from geocobot.evaluation.blocks import MAX_BLOCKS, BlockPlan
+from geocobot.evaluation.block_plan import MAX_BLOCKS, BlockPlan
 from geocobot.evaluation.judge import PixelJudge, PixelReport, joint_report
 from geocobot.io.quicklook import quicklook
 from geocobot.progress import Progress

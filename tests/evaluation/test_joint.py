@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from geocobot.classes import IGNORE, classify, name_classes
 from geocobot.evaluation.apls import Apls, mean_apls
-from geocobot.evaluation.blocks import MAX_BLOCKS, BlockPlan
+from geocobot.evaluation.block_plan import MAX_BLOCKS, BlockPlan
 from geocobot.evaluation.error_map import map_errors
 from geocobot.evaluation.joint_errors import joint_errors
 from geocobot.evaluation.judge import PixelJudge, joint_report
