@@ -207,6 +207,17 @@ CASES = {
             *("--raster", kit.raster(name="first.tif")),
         ),
     ),
+    "a scene that a raster of several does not show": Case(
+        "away.tif lies elsewhere, and map_scores.tif is in EPSG:32633. A raster that maps several "
+        "scenes shows each of them, in its own pixels. Name the scenes that it was made of, or "
+        "leave --raster out.",
+        lambda kit: pair(
+            kit.scores(),
+            kit.labels(),
+            *("--raster", kit.raster(name="scene.tif")),
+            *("--raster", kit.raster(name="away.tif", origin_xy=(WEST + 5000, NORTH))),
+        ),
+    ),
     "blocks that are too many": Case(
         "--block-size is 1 m, which makes 16,384 blocks. Up to 10,000 are drawn from, and each has "
         "to be larger than the objects mapped. Choose larger blocks, or leave it out.",

@@ -82,9 +82,8 @@ class Judged:
 
     @property
     def scene(self) -> Scene:
-        """The scene that was mapped, or the map itself where none is known, or several are."""
-        shown = self.has_data
-        return self.mapped.scene if shown is None or len(shown.parts) > 1 else shown
+        """The scene that was mapped, or the map itself where none is known."""
+        return self.has_data or self.mapped.scene
 
     def rows(self) -> Iterator[JudgedRows]:
         """All of it, top to bottom; memory holds a few hundred rows.

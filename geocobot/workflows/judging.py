@@ -18,6 +18,7 @@ from geocobot.progress import Progress
 from geocobot.workflows.evaluate_report import Pictures
 from geocobot.workflows.judged import Judged
 from geocobot.workflows.overview import Overview
+from geocobot.workflows.predicted import has_same_pixels
 from geocobot.workflows.scene_figures import SceneFigures, worst_first
 
 _MOST_PICTURES = 6
@@ -106,8 +107,9 @@ def _judge(
             task.advance(rows.height)
     truth, prediction = overviews
     scene = judged.has_data
-    has_picture = scene is not None and scene.grid == judged.grid
-    picture = quicklook(scene, truth.sampling) if scene is not None and has_picture else None
+    picture = None
+    if scene is not None and has_same_pixels(scene.grid, judged.grid):
+        picture = quicklook(scene, truth.sampling)
     return Pictures(truth, prediction, picture), unpredicted_px
 
 

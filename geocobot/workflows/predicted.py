@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -13,17 +13,18 @@ from rasterio.windows import Window
 from geocobot.classes import ClassSpec, name_classes
 from geocobot.config import EvaluateOptions
 from geocobot.errors import ConfigError, GridMismatchError
+from geocobot.grid import GeoGrid
 from geocobot.io.burnt import BurntShapes
 from geocobot.io.class_raster import ClassRaster, holds_classes
 from geocobot.io.files import is_raster_file
 from geocobot.io.mapped_polygons import MappedPolygons, read_mapped_polygons
-from geocobot.io.mosaic import mosaic
 from geocobot.io.opening import check_path
 from geocobot.io.raster_writer import BLOCK_PX
 from geocobot.io.scene import Scene
 from geocobot.io.score_file import ScoreFile
 from geocobot.steps import classify_steps
 from geocobot.workflows.map_pairs import MapPair
+from geocobot.workflows.map_parts import parts_of_map
 from geocobot.workflows.shown_scenes import open_shown, scenes_of_polygons
 from geocobot.workflows.thresholds import with_thresholds
 
@@ -92,6 +93,10 @@ class PredictedScores:
         """The raster itself."""
         return self.file.scene
 
+    def within(self, part: Scene) -> PredictedScores:
+        """The same in a part of the raster."""
+        return replace(self, file=replace(self.file, scene=part))
+
     def rows(self) -> Iterator[MapRows]:
         """All of it, top to bottom."""
         for strip in self.file.strips():
@@ -124,6 +129,10 @@ class PredictedClasses:
     def classes(self) -> tuple[ClassSpec, ...]:
         """Those that it names, or that occur."""
         return self.file.classes
+
+    def within(self, part: Scene) -> PredictedClasses:
+        """The same in a part of the raster."""
+        return replace(self, file=replace(self.file, scene=part))
 
     def rows(self) -> Iterator[MapRows]:
         """All of it, top to bottom."""
@@ -181,7 +190,7 @@ def open_predicted(pair: MapPair, options: EvaluateOptions) -> list[tuple[Predic
     _refuse_options(options, path, kind)
     if kind == "polygons":
         return list(_on_scenes(pair, options))
-    mapped: Predicted
+    mapped: PredictedScores | PredictedClasses
     if kind == "scores":
         file = ScoreFile.open(path).of_classes()
         mapped = PredictedScores(file, with_thresholds(file.classes, options))
@@ -190,9 +199,11 @@ def open_predicted(pair: MapPair, options: EvaluateOptions) -> list[tuple[Predic
     if not pair.rasters:
         return [(mapped, None)]
     scenes = [open_shown(raster, options.nodata) for raster in pair.rasters]
-    shown = scenes[0] if len(scenes) == 1 else mosaic(scenes, f"all {len(scenes)} scenes")
-    _check_same_grid(mapped.scene, shown)
-    return [(mapped, shown)]
+    if len(scenes) == 1:
+        _check_same_grid(mapped.scene, scenes[0])
+        return [(mapped, scenes[0])]
+    parts = parts_of_map(mapped.scene, scenes)
+    return [(mapped.within(part), scene) for part, scene in parts]
 
 
 def _on_scenes(
@@ -241,11 +252,16 @@ def _refuse_options(options: EvaluateOptions, path: str, kind: MapKind) -> None:
             )
 
 
+def has_same_pixels(a: GeoGrid, b: GeoGrid) -> bool:
+    """Whether two grids are one, but for rounding."""
+    is_same = a.shape == b.shape and a.crs == b.crs
+    return is_same and np.allclose(a.bounds, b.bounds, rtol=0, atol=min(a.res_xy) / 100)
+
+
 def _check_same_grid(mapped: Scene, scene: Scene) -> None:
     """Refuse a scene whose pixels are not those of the map."""
     a, b = mapped.grid, scene.grid
-    is_same = a.shape == b.shape and a.crs == b.crs
-    if is_same and np.allclose(a.bounds, b.bounds, rtol=0, atol=min(a.res_xy) / 100):
+    if has_same_pixels(a, b):
         return
     raise GridMismatchError(
         mapped.path,

@@ -14,12 +14,13 @@ import shapely
 from affine import Affine
 from pyproj import CRS
 from rasterio.features import rasterize
+from rasterio.windows import Window
 from typer.testing import CliRunner
 
 import geocobot
 from geocobot.classes import name_classes
 from geocobot.cli.app import app
-from geocobot.errors import ConfigError, OverlapError
+from geocobot.errors import ConfigError, GridMismatchError, OverlapError
 from geocobot.grid import GeoGrid
 from geocobot.io.scores import ScoreWriter
 from geocobot.settings import read_yaml
@@ -212,13 +213,60 @@ def test_one_map_may_show_several_scenes(polygons, rasters, labels, tmp_path):
         geocobot.evaluate(pred=city, labels=labels)
 
 
-def test_a_raster_of_many_scenes_is_one_whose_data_these_tell(scene_factory, labels, tmp_path):
+def test_a_raster_of_many_scenes_is_judged_in_each(scene_factory, labels, tmp_path):
     left = scene_factory("left.tif", shape_hw=(240, 90))
-    right = scene_factory("right.tif", shape_hw=(240, 100), origin_xy=(WEST + 100, NORTH))
-    path = write_scores(tmp_path / "both_scores.tif", GRID, steps_of(GRID, ROOFS))
-    result = geocobot.evaluate(pred=path, labels=labels, raster=[left, right])
-    assert len(result.scenes) == 1
-    assert result.pixels.scores.judged_px == 240 * 190
+    image = np.full((3, 300, 130), 9, np.uint8)
+    image[:, :, 100:] = 0
+    right = scene_factory("right.tif", image=image, nodata=0, origin_xy=(WEST + 100, NORTH + 20))
+    steps = steps_of(GRID, ROOFS)
+    path = write_scores(tmp_path / "both_scores.tif", GRID, steps)
+    parts = [
+        write_scores(tmp_path / f"{c}.tif", GRID.crop(Window(c, 0, n, 240)), steps[:, :, c : c + n])
+        for c, n in ((0, 90), (100, 100))
+    ]
+    wanted = geocobot.evaluate(pred=parts, labels=labels)
+    result = geocobot.evaluate(
+        pred=path, labels=labels, raster=[left, right], out=tmp_path / "judged"
+    )
+    assert [scene.name for scene in result.scenes] == ["left", "right"]
+    assert [scene.scores for scene in result.scenes] == [s.scores for s in wanted.scenes]
+    assert result.pixels.curves == wanted.pixels.curves
+    assert result.pixels.boundaries == wanted.pixels.boundaries
+    assert result.objects == wanted.objects
+    assert result.prediction == path
+
+
+def test_a_raster_does_not_show_what_lies_elsewhere(scene_factory, labels, tmp_path):
+    path = write_scores(tmp_path / "scores.tif", GRID, steps_of(GRID, ROOFS))
+    here = scene_factory("here.tif", shape_hw=SHAPE)
+    away = scene_factory("away.tif", shape_hw=SHAPE, origin_xy=(WEST + 9000, NORTH))
+    other = scene_factory("other.tif", shape_hw=SHAPE, crs="EPSG:32634")
+    with pytest.raises(GridMismatchError, match=r"away\.tif lies elsewhere, and .* in EPSG:32633"):
+        geocobot.evaluate(pred=path, labels=labels, raster=[here, away])
+    with pytest.raises(GridMismatchError, match=r"other\.tif has EPSG:32634, and .* EPSG:32633"):
+        geocobot.evaluate(pred=path, labels=labels, raster=[here, other])
+
+
+def test_roads_of_scenes_add_up(labels_factory, tmp_path):
+    found, drawn = [], []
+    for k, grid in enumerate((GRID, EAST)):
+        west = WEST + 1000 * k
+        rows = (65, 145)
+        drawn += [shapely.LineString([(west, NORTH - r), (west + 200, NORTH - r)]) for r in rows]
+        steps = np.full((1, *SHAPE), 10, np.uint8)
+        for row in rows[: 2 - k]:  # the second scene lacks a road
+            steps[0, row - 4 : row + 5] = 250
+        path = write_scores(tmp_path / f"{k}.tif", grid, steps)
+        found.append(tmp_path / "roads" / f"{k}.gpkg")
+        geocobot.vectorize(scores=path, out=found[-1], centerlines=True, simplify=0)
+    how = {"labels": labels_factory(drawn, name="roads.gpkg"), "line_width": 9.0}
+    result = geocobot.evaluate(pred=found, **how)
+    apart = [geocobot.evaluate(pred=path, **how).objects.lines.classes[0] for path in found]
+    (joint,) = result.objects.lines.classes
+    assert result.objects.objects is None
+    assert joint.truth_m == pytest.approx(800, abs=1)
+    assert joint.completeness == pytest.approx(0.75, abs=0.03)
+    assert joint.apls.value == pytest.approx(sum(c.apls.value for c in apart) / 2)
 
 
 def test_scenes_that_overlap_are_told_of_with_figures(labels, tmp_path, caplog):
