@@ -111,7 +111,7 @@ class Judged:
                     int(np.count_nonzero(truth[unsaid])),
                 )
         finally:
-            for opened in (self.has_data, self.area):
+            for opened in (self.truth, self.has_data, self.area):
                 if opened is not None:
                     opened.close()
 
