@@ -183,7 +183,7 @@ def vectorize(
 @_takes(EvaluateOptions)
 def evaluate(
     *,
-    pred: PathLike,
+    pred: Paths,
     labels: Paths,
     progress: Progress | None = None,
     **options: Unpack[EvaluateKeywords],

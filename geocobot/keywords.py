@@ -193,7 +193,7 @@ class VectorizeKeywords(DrawingKeywords, total=False):
 class EvaluateKeywords(TypedDict, total=False):
     """Optional keywords of `evaluate`."""
 
-    raster: PathLike | None
+    raster: Paths | None
     area: Paths | None
     out: PathLike | None
     overwrite: bool

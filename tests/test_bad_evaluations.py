@@ -41,6 +41,10 @@ class Kit:
         image = np.full((len(names), 128, 128), 0.2, np.float32)
         return self.raster(name, image=image, descriptions=names, **how)
 
+    def two(self) -> list[object]:
+        """A map and labels, and the flag that names another map."""
+        return [self.scores(), self.labels(), "--pred", self.scores("other_scores.tif")]
+
     def numbers(self) -> Path:
         """A raster of class numbers."""
         image = np.zeros((128, 128), np.uint8)
@@ -102,8 +106,8 @@ CASES = {
     ),
     "polygons, and nothing that tells the pixels": Case(
         "map.gpkg has polygons, and nothing tells in which pixels to judge them. A map is compared "
-        "with labels pixel by pixel. Name the scene that was mapped with --raster; several make "
-        "one with: gdalbuildvrt.",
+        "with labels pixel by pixel. Name the scene that was mapped with --raster, or all that it "
+        "shows.",
         lambda kit: pair(kit.polygons(), kit.labels()),
     ),
     "polygons elsewhere": Case(
@@ -163,6 +167,56 @@ CASES = {
         "--threshold is given, and numbers.tif holds classes. It asks something of scores. Leave "
         "it out, or name the file of scores with --pred.",
         lambda kit: pair(kit.numbers(), kit.labels("a"), "--threshold", 0.5),
+    ),
+    "several maps and fewer scenes": Case(
+        "--raster names 1 scene (scene.tif), and --pred 2 maps (map_scores.tif, other_scores.tif). "
+        "Every map is judged in a scene of its own, or one map in all of them. Name as many scenes "
+        "as maps, or leave --raster out: rasters have their own pixels, and maps of geocobot "
+        "predict say what they show.",
+        lambda kit: pair(*kit.two(), "--raster", kit.raster(name="scene.tif")),
+    ),
+    "maps of several kinds": Case(
+        "--pred names map_scores.tif, which holds scores, and numbers.tif, which holds classes. "
+        "Maps that are judged together are of one kind, as scores tell more than classes. Name "
+        "those of one kind, such as with a pattern: 'maps/*_scores.tif'.",
+        lambda kit: pair(kit.scores(), kit.labels("a"), "--pred", kit.numbers()),
+    ),
+    "a map that is named twice": Case(
+        "--pred names map_scores.tif twice. Every file counts once. Leave it out where a folder or "
+        "a pattern covers it already.",
+        lambda kit: pair(kit.scores(), kit.labels(), "--pred", kit.scores()),
+    ),
+    "a pattern that no map has": Case(
+        "nothing/*.gpkg matches no file. --pred names files, or a pattern that some have. Check "
+        "the folder and the ending; ** stands for folders at any depth.",
+        lambda kit: pair("nothing/*.gpkg", kit.labels()),
+    ),
+    "labels that lie on none of several scenes": Case(
+        "Labels and scene have to show the same place.",
+        lambda kit: pair(
+            kit.scores(), kit.labels(shapes=[at(9000, 0)]), "--pred", kit.scores("other.tif")
+        ),
+    ),
+    "a map that lies on another scene than its own": Case(
+        "map.gpkg has 1 polygons, and none of them lies on second (EPSG:32633).",
+        lambda kit: pair(
+            kit.polygons(shapes=[at(20, 20)]),
+            kit.labels(),
+            *("--pred", kit.polygons("other.gpkg")),
+            *("--raster", kit.raster(name="second.tif", origin_xy=(WEST + 5000, NORTH))),
+            *("--raster", kit.raster(name="first.tif")),
+        ),
+    ),
+    "a scene that a raster of several does not show": Case(
+        "away.tif lies elsewhere, and map_scores.tif is in EPSG:32633. A raster that maps several "
+        "scenes shows each of them, in its own pixels. Name the scenes that it was made of, or "
+        "leave --raster out.",
+        lambda kit: pair(
+            kit.scores(),
+            kit.labels(),
+            *("--raster", kit.raster(name="scene.tif")),
+            *("--raster", kit.raster(name="away.tif", origin_xy=(WEST + 5000, NORTH))),
+        ),
     ),
     "blocks that are too many": Case(
         "--block-size is 1 m, which makes 16,384 blocks. Up to 10,000 are drawn from, and each has "

@@ -20,17 +20,18 @@ class EvaluateOptions:
 
     COMMAND: ClassVar[str] = "evaluate"
 
-    pred: str = option(
+    pred: tuple[str, ...] = option(
         "Map to judge: a raster of scores or of class numbers, a mask, or polygons in any vector "
-        "format and CRS."
+        "format and CRS; of several scenes several, a folder or a pattern."
     )
     labels: tuple[str, ...] = option(
         "What is true: lines, polygons or points in any vector format and CRS, or a raster of "
         "class numbers; a file, a folder or a pattern."
     )
-    raster: str | None = option(
+    raster: tuple[str, ...] | None = option(
         "Scene that was mapped: polygons are judged in its pixels, and where it has no data "
-        "nothing is judged; default the scene that the map's options name.",
+        "nothing is judged; one for each map, or all that one map shows. Default the scenes that "
+        "the map's options name.",
         None,
     )
     area: tuple[str, ...] | None = option(
@@ -100,7 +101,7 @@ class EvaluateOptions:
 
     block_size: float | None = option(
         "Side on the ground, in metres, of the blocks that are drawn for the intervals; default "
-        "such that there are about 36.",
+        "such that there are about 36 in the largest scene.",
         None,
         group="Intervals",
         least=1e-9,

@@ -6,7 +6,7 @@ arXiv:1807.01232, and the description of the metric on https://medium.com/the-do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import shapely
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from geocobot.evaluation.ratios import mean
 from geocobot.evaluation.roads import Indices, Metres, Network
 
 SPACING_M = 50.0
@@ -41,7 +42,8 @@ class Apls:
     Attributes:
         truth_to_predicted: of paths of the truth, 0 to 1: falls where roads are missing.
         predicted_to_truth: of paths of the map, 0 to 1: falls where roads are false.
-        value: their harmonic mean; where there is but one of them, that one.
+        value: their harmonic mean, where there is but one of them, that one; of several scenes the
+            mean of theirs.
         paths: how many paths were compared, both ways.
 
     Each is None where there are no paths to compare.
@@ -76,6 +78,17 @@ def apls(
     there, n_there = _similarity(truth, predicted, spacing_m, snap_m)
     back, n_back = _similarity(predicted, truth, spacing_m, snap_m)
     return Apls(there, back, harmonic(there, back), (n_there, n_back))
+
+
+def mean_apls(scenes: Sequence[Apls]) -> Apls:
+    """The means over scenes, of those that have a similarity; their paths are added up."""
+    there, back = zip(*(scene.paths for scene in scenes), strict=True)
+    return Apls(
+        truth_to_predicted=mean(scene.truth_to_predicted for scene in scenes),
+        predicted_to_truth=mean(scene.predicted_to_truth for scene in scenes),
+        value=mean(scene.value for scene in scenes),
+        paths=(sum(there), sum(back)),
+    )
 
 
 def harmonic(one: float | None, other: float | None) -> float | None:

@@ -5,13 +5,11 @@ Errors next to each other are alike, so that pixels drawn one by one would promi
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.windows import Window
 
 from geocobot.classes import ClassSpec
 from geocobot.evaluation.pixels import Confusion
@@ -19,87 +17,10 @@ from geocobot.evaluation.pixels import Confusion
 RESAMPLES = 2000
 LEVEL = 0.95
 
-MAX_BLOCKS = 10_000
-"""More would take memory and time and tell nothing more."""
-
-# On real scenes intervals grow with the blocks up to tens of metres: errors are alike that far, and
-# smaller blocks promise too much. Fewer blocks than these would be too few to draw from.
-_WANTED_BLOCKS = 36
-_LEAST_PX = 32
 _AT_ONCE = 100
 
 FEW_BLOCKS = 20
 """From fewer, intervals are rough."""
-
-
-@dataclass(frozen=True)
-class BlockPlan:
-    """Blocks that cover what is judged.
-
-    Attributes:
-        window: what is judged, in pixels of the grid.
-        side_hw: height and width of a block in pixels; those at the far edges may be smaller.
-    """
-
-    window: Window
-    side_hw: tuple[int, int]
-
-    @classmethod
-    def over(
-        cls, window: Window, pixel_m: tuple[float, float], side_m: float | None = None
-    ) -> BlockPlan:
-        """Choose blocks that are square on the ground.
-
-        Args:
-            window: what is judged.
-            pixel_m: width and height of a pixel on the ground.
-            side_m: side of a block; default such that there are about 36 of one size, of 32 px at
-                least.
-        """
-        lengths_px, pixels_m = (int(window.height), int(window.width)), pixel_m[::-1]
-        if side_m is not None:
-            height, width = (max(1, round(side_m / m)) for m in pixels_m)
-            return cls(window, (height, width))
-        area_m2 = math.prod(n * m for n, m in zip(lengths_px, pixels_m, strict=True))
-        wanted_m = math.sqrt(area_m2 / _WANTED_BLOCKS)
-        height, width = (
-            -(-n // max(1, min(round(n * m / wanted_m), n // _LEAST_PX)))
-            for n, m in zip(lengths_px, pixels_m, strict=True)
-        )
-        return cls(window, (height, width))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of blocks."""
-        height, width = self.side_hw
-        return -(-int(self.window.height) // height), -(-int(self.window.width) // width)
-
-    @property
-    def size(self) -> int:
-        """How many blocks there are."""
-        return self.shape[0] * self.shape[1]
-
-    def cells(self, row_off: int, n_rows: int) -> Iterator[tuple[int, slice, slice]]:
-        """The parts of blocks that lie in full-width rows.
-
-        Args:
-            row_off: first row, in pixels of the grid.
-            n_rows: how many.
-
-        Yields:
-            Position of the block; its rows, counted from the first; its columns.
-        """
-        height, width = self.side_hw
-        left, right = self.window.col_off, self.window.col_off + self.window.width
-        for i in range(self.shape[0]):
-            top = self.window.row_off + i * height
-            bottom = min(top + height, self.window.row_off + self.window.height)
-            rows = slice(max(0, top - row_off), min(n_rows, bottom - row_off))
-            if rows.start >= rows.stop:
-                continue
-            for j in range(self.shape[1]):
-                first = left + j * width
-                yield i * self.shape[1] + j, rows, slice(first, min(first + width, right))
 
 
 class BlockCounts:
@@ -130,24 +51,54 @@ class BlockCounts:
             pixel_m: width and height of a pixel on the ground.
             seed: of the draws.
         """
-        counts = self.counts[self._judged]
-        if len(counts) < 2:
-            return None
-        iou, f1 = _resample(counts, seed)
-        height, width = self._side_hw
-        point_iou, point_f1 = _iou_and_f1(counts.sum(axis=0, keepdims=True))
-        return Uncertainty(
-            blocks=len(counts),
-            block_px=(height, width),
-            block_m=(height * pixel_m[1], width * pixel_m[0]),
-            resamples=RESAMPLES,
-            level=LEVEL,
-            seed=seed,
-            iou=tuple(map(_interval, iou.T, point_iou[0])),
-            f1=tuple(map(_interval, f1.T, point_f1[0])),
-            mean_iou=_interval(_mean(iou), _mean(point_iou)[0]),
-            mean_f1=_interval(_mean(f1), _mean(point_f1)[0]),
-        )
+        return joint_uncertainty([self], [pixel_m], seed)
+
+    @property
+    def judged(self) -> npt.NDArray[np.int64]:
+        """Counts (B, 3, K) of the blocks that have judged pixels."""
+        return self.counts[self._judged]
+
+    @property
+    def side_hw(self) -> tuple[int, int]:
+        """Height and width of a block in pixels."""
+        return self._side_hw
+
+
+def joint_uncertainty(
+    parts: Sequence[BlockCounts], pixels_m: Sequence[tuple[float, float]], seed: int
+) -> Uncertainty | None:
+    """Intervals of the figures of several scenes, whose blocks are drawn from together.
+
+    Args:
+        parts: blocks of each scene, of the same classes.
+        pixels_m: width and height on the ground of a pixel of each scene.
+        seed: of the draws.
+
+    Returns:
+        None where fewer than two blocks have a judged pixel.
+    """
+    counts = np.concatenate([part.judged for part in parts])
+    if len(counts) < 2:
+        return None
+    iou, f1 = _resample(counts, seed)
+    point_iou, point_f1 = _iou_and_f1(counts.sum(axis=0, keepdims=True))
+    seen = [(p, m) for p, m in zip(parts, pixels_m, strict=True) if len(p.judged)]
+    sides_px = {part.side_hw for part, _ in seen}
+    sides_m = np.array([(p.side_hw[0] * m[1], p.side_hw[1] * m[0]) for p, m in seen])
+    height_m, width_m = (float(side) for side in np.median(sides_m, axis=0))
+    return Uncertainty(
+        blocks=len(counts),
+        block_px=sides_px.pop() if len(sides_px) == 1 else None,
+        block_m=(height_m, width_m),
+        resamples=RESAMPLES,
+        level=LEVEL,
+        seed=seed,
+        iou=tuple(map(_interval, iou.T, point_iou[0])),
+        f1=tuple(map(_interval, f1.T, point_f1[0])),
+        mean_iou=_interval(_mean(iou), _mean(point_iou)[0]),
+        mean_f1=_interval(_mean(f1), _mean(point_f1)[0]),
+        scenes=len(seen),
+    )
 
 
 def quarters(shape_hw: tuple[int, ...]) -> list[tuple[slice, slice]]:
@@ -177,8 +128,8 @@ class Uncertainty:
 
     Attributes:
         blocks: how many have judged pixels.
-        block_px: height and width of a block in pixels.
-        block_m: the same on the ground, in metres.
+        block_px: height and width of a block in pixels; None where scenes have different ones.
+        block_m: the same on the ground, in metres; the median of the scenes.
         resamples: how often as many blocks were drawn, with replacement.
         level: share of the resamples within an interval.
         seed: of the draws.
@@ -186,10 +137,11 @@ class Uncertainty:
         f1: of each class; None where it has no F1.
         mean_iou: of the mean over the classes.
         mean_f1: of the mean over the classes.
+        scenes: how many scenes the blocks lie in.
     """
 
     blocks: int
-    block_px: tuple[int, int]
+    block_px: tuple[int, int] | None
     block_m: tuple[float, float]
     resamples: int
     level: float
@@ -198,6 +150,7 @@ class Uncertainty:
     f1: tuple[Interval | None, ...]
     mean_iou: Interval | None
     mean_f1: Interval | None
+    scenes: int = 1
 
 
 def _resample(

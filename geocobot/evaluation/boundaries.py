@@ -100,15 +100,35 @@ class BoundaryCounts:
         held = rows if self._held is None else np.concatenate([self._held, rows], axis=1)
         self._count(held, max(self._done, held.shape[1] - _HALO_PX))
 
+    def __add__(self, other: BoundaryCounts) -> BoundaryCounts:
+        """Both counts together; no rows may follow on either side.
+
+        Raises:
+            ValueError: the classes differ.
+        """
+        if self._classes != other._classes:
+            raise ValueError("outlines of different classes do not add up")
+        total = BoundaryCounts(self._classes)
+        for part in (self, other):
+            part._finish()
+            total._counts += part._counts
+            total._outlines += part._outlines
+        return total
+
     def scores(self) -> tuple[ClassBoundary, ...]:
         """Scores of each class, and their mean; no rows may follow."""
-        if self._held is not None:
-            self._count(self._held, self._held.shape[1])
+        self._finish()
         classes = [
             ClassBoundary(spec.name, tuple(self._score(k, i) for i in range(len(DISTANCES_PX))))
             for k, spec in enumerate(self._classes)
         ]
         return (*classes, _mean_boundary(classes))
+
+    def _finish(self) -> None:
+        """Count what was held back."""
+        if self._held is not None:
+            self._count(self._held, self._held.shape[1])
+            self._held = None
 
     def _count(self, held: npt.NDArray[np.uint8], until: int) -> None:
         """Count the rows up to one, and hold back what later rows may need.

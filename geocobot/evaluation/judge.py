@@ -1,15 +1,18 @@
-"""All figures of pixels at once, from rows that stream by."""
+"""All figures of pixels at once, from rows that stream by, of one scene or of several."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 import numpy.typing as npt
 
 from geocobot.classes import ClassSpec
-from geocobot.evaluation.blocks import BlockCounts, BlockPlan, Uncertainty
+from geocobot.evaluation.block_plan import BlockPlan
+from geocobot.evaluation.blocks import BlockCounts, Uncertainty, joint_uncertainty
 from geocobot.evaluation.boundaries import BoundaryCounts, ClassBoundary
 from geocobot.evaluation.pixels import Confusion, PixelScores
 from geocobot.evaluation.score_counts import Calibration, ScoreCounts, ScoreCurve
@@ -42,15 +45,21 @@ class PixelJudge:
     Args:
         classes: K classes to tell apart; everything else is background.
         plan: blocks for the intervals; what lies outside of its window must not be judged.
+
+    Attributes:
+        confusion: who was taken for whom, in the rows so far.
+        blocks: the same by blocks.
+        boundaries: how well outlines agree there.
+        score_counts: scores of true and of other pixels there.
     """
 
     def __init__(self, classes: Sequence[ClassSpec], plan: BlockPlan) -> None:
         self._classes = tuple(classes)
-        self._confusion = Confusion(classes)
+        self.confusion = Confusion(classes)
         self._plan = plan
-        self._blocks = BlockCounts(classes, plan.size, plan.side_hw)
-        self._boundaries = BoundaryCounts(classes)
-        self._scores = ScoreCounts(classes)
+        self.blocks = BlockCounts(classes, plan.size, plan.side_hw)
+        self.boundaries = BoundaryCounts(classes)
+        self.score_counts = ScoreCounts(classes)
         self._row = 0
 
     def add(
@@ -75,11 +84,11 @@ class PixelJudge:
             part = (rows, cols)
             confusion = Confusion(self._classes)
             confusion.add(truth[part], prediction[part], judged[part])
-            self._confusion += confusion
-            self._blocks.add(block, confusion)
+            self.confusion += confusion
+            self.blocks.add(block, confusion)
             if steps is not None:
-                self._scores.add(truth[part], steps[:, rows, cols], judged[part])
-        self._boundaries.add(truth, prediction, judged)
+                self.score_counts.add(truth[part], steps[:, rows, cols], judged[part])
+        self.boundaries.add(truth, prediction, judged)
         self._row += len(truth)
 
     def report(self, pixel_m: tuple[float, float], seed: int) -> PixelReport:
@@ -89,11 +98,30 @@ class PixelJudge:
             pixel_m: width and height of a pixel on the ground.
             seed: of the bootstrap.
         """
-        has_scores = bool(self._scores.counts.any())
-        return PixelReport(
-            scores=self._confusion.scores(),
-            boundaries=self._boundaries.scores(),
-            curves=self._scores.curves() if has_scores else (),
-            calibration=self._scores.calibration() if has_scores else (),
-            uncertainty=self._blocks.uncertainty(pixel_m, seed),
-        )
+        return joint_report([self], [pixel_m], seed)
+
+
+def joint_report(
+    judges: Sequence[PixelJudge], pixels_m: Sequence[tuple[float, float]], seed: int
+) -> PixelReport:
+    """Everything about several scenes together: pixels are added up, blocks drawn from all.
+
+    Args:
+        judges: one per scene, of the same classes; no rows may follow.
+        pixels_m: width and height on the ground of a pixel of each scene.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: the classes differ.
+    """
+    confusion = reduce(add, (judge.confusion for judge in judges))
+    boundaries = reduce(add, (judge.boundaries for judge in judges))
+    scores = reduce(add, (judge.score_counts for judge in judges))
+    has_scores = bool(scores.counts.any())
+    return PixelReport(
+        scores=confusion.scores(),
+        boundaries=boundaries.scores(),
+        curves=scores.curves() if has_scores else (),
+        calibration=scores.calibration() if has_scores else (),
+        uncertainty=joint_uncertainty([judge.blocks for judge in judges], pixels_m, seed),
+    )

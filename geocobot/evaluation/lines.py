@@ -16,7 +16,7 @@ import shapely
 from pyproj import CRS
 
 from geocobot.classes import ClassSpec
-from geocobot.evaluation.apls import SNAP_M, SPACING_M, Apls, apls
+from geocobot.evaluation.apls import SNAP_M, SPACING_M, Apls, apls, mean_apls
 from geocobot.evaluation.breaks import Breaks, find_breaks
 from geocobot.evaluation.coverage import Coverage, cover
 from geocobot.evaluation.plane import on_plane
@@ -207,7 +207,38 @@ def pair_lines(
 
 def score_lines(pairs: Sequence[LinePair]) -> LineScores:
     """How well the lines of each class were found."""
-    parts = [_score(pair) for pair in pairs]
+    return _all([_score(pair) for pair in pairs])
+
+
+def joint_lines(scenes: Sequence[LineScores]) -> LineScores:
+    """The figures of scenes together: lengths and counts add up, and so longer roads count more.
+
+    APLS is the mean over the scenes that have one, each counting once, as in the program of its
+    authors.
+
+    Args:
+        scenes: of the same classes; at least one.
+    """
+    columns = zip(*(scene.classes for scene in scenes), strict=True)
+    return _all([_joint(column) for column in columns])
+
+
+def _joint(scenes: Sequence[LineClassScores]) -> LineClassScores:
+    """One class in all scenes."""
+    return LineClassScores(
+        name=scenes[0].name,
+        truth_m=sum(s.truth_m for s in scenes),
+        predicted_m=sum(s.predicted_m for s in scenes),
+        found_m=sum(s.found_m for s in scenes),
+        right_m=sum(s.right_m for s in scenes),
+        breaks=sum(s.breaks for s in scenes),
+        false_links=sum(s.false_links for s in scenes),
+        apls=mean_apls([s.apls for s in scenes]),
+    )
+
+
+def _all(parts: Sequence[LineClassScores]) -> LineScores:
+    """All classes, and their means."""
     return LineScores(
         classes=tuple(parts),
         mean_quality=mean(p.quality for p in parts),

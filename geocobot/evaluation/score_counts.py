@@ -122,6 +122,18 @@ class ScoreCounts:
             found[:, 0] += found[:, NODATA]
             self.counts[k] += found[:, : SCORE_SCALE + 1]
 
+    def __add__(self, other: ScoreCounts) -> ScoreCounts:
+        """Both counts together.
+
+        Raises:
+            ValueError: the classes differ.
+        """
+        if self._classes != other._classes:
+            raise ValueError("scores of different classes do not add up")
+        total = ScoreCounts(self._classes)
+        total.counts = self.counts + other.counts
+        return total
+
     def curves(self) -> tuple[ScoreCurve, ...]:
         """Precision and recall of each class."""
         return tuple(

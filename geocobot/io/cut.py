@@ -100,6 +100,13 @@ def cut(scene: Scene, area: Placeable | None, bounds: Bounds | None) -> Scene:
     return CutScene(**scene.seen_on(grid), whole=scene, window=window, area=counted)
 
 
+def part_of(scene: Scene, window: Window) -> Scene:
+    """The part of a scene within a window that lies on it; itself where that is all of it."""
+    if window == scene.grid.window:
+        return scene
+    return CutScene(**scene.seen_on(scene.grid.crop(window)), whole=scene, window=window, area=None)
+
+
 def check_bounds(bounds: tuple[float, ...]) -> Bounds:
     """Refuse what are no bounds.
 

@@ -33,7 +33,7 @@ def write_error_map(
     Args:
         path: the GeoPackage to come.
         frames: features by the name of their layer, with the columns that it has in
-            `ERROR_LAYERS`.
+            `ERROR_LAYERS`; those of several scenes also scene.
         overwrite: whether an existing file may be replaced.
         unfinished: where to write, if somebody else gives the file its name.
         moment: what the file says of when it was written; default now.
@@ -87,9 +87,11 @@ def _write(
     layers = [layer for layer in ERROR_LAYERS if layer.name in frames]
     with in_the_users_words(path), written_at(moment):
         for i, layer in enumerate(layers):
-            frame = frames[layer.name].astype(dict(layer.schema))
+            own = frames[layer.name]
+            schema = {**layer.schema, **({"scene": "str"} if "scene" in own else {})}
+            frame = own.astype(schema)
             pyogrio.write_dataframe(
-                frame[[*layer.schema, frame.geometry.name]],
+                frame[[*schema, frame.geometry.name]],
                 file,
                 layer=layer.name,
                 driver="GPKG",

@@ -28,6 +28,7 @@ _EITHER_ENDING = ".vrt"  # GDAL has virtual files of both kinds
 _OWN_RESULTS = re.compile(r".*_pred(_scores|_classes)\.tif|.*_pred\.(gpkg|fgb|geojson|parquet|shp)")
 _MAGIC = re.compile(r"[*?[]")
 _MAX_ENDINGS = 6
+_LINES = "_centerlines"
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,37 @@ def find_labels(given: Sequence[str], flag: str = "--labels") -> tuple[FileSet, 
     return tuple(sets)
 
 
+def find_maps(given: Sequence[str], flag: str = "--pred") -> tuple[str, ...]:
+    """The maps that names, folders and patterns stand for, geocobot's own results among them.
+
+    A folder stands for its vector files, without those of centerlines that lie beside their
+    polygons; where it has none, for its rasters.
+
+    Args:
+        given: what the flag says.
+        flag: for messages.
+
+    Raises:
+        MissingFileError: a pattern matches nothing.
+        UnreadableFileError: a folder has no vector file and no raster.
+        ConfigError: a file is named twice.
+    """
+    paths = []
+    for text in given:
+        kind = _is_raster if _has_rasters_alone(text) else _is_vector
+        (found,) = _expand([text], flag, kind, with_results=True)
+        paths += [p for p in found.paths if p == text or not _goes_with_another(p, found.paths)]
+    _refuse_twice(paths, flag)
+    return tuple(paths)
+
+
+def _goes_with_another(path: str, others: Sequence[str]) -> bool:
+    """Whether a file holds the centerlines of another one."""
+    name = Path(path)
+    polygons = name.with_name(f"{name.stem.removesuffix(_LINES)}{name.suffix}")
+    return name.stem.endswith(_LINES) and str(polygons) in others
+
+
 def find_vectors(given: Sequence[str], flag: str) -> tuple[FileSet, ...]:
     """The vector files that names, folders and patterns stand for, a set for each.
 
@@ -128,12 +160,18 @@ def find_vectors(given: Sequence[str], flag: str) -> tuple[FileSet, ...]:
     return sets
 
 
-def _expand(given: Sequence[str], flag: str, wanted: Callable[[Path], bool]) -> list[FileSet]:
-    """One set for each name."""
+def _expand(
+    given: Sequence[str],
+    flag: str,
+    wanted: Callable[[Path], bool],
+    *,
+    with_results: bool = False,
+) -> list[FileSet]:
+    """One set for each name; results of geocobot among those of folders only where asked for."""
     sets = []
     for text in given:
         if os.path.isdir(text) and not wanted(Path(text)):
-            paths = _files_in(text, flag, wanted)
+            paths = _files_in(text, flag, wanted, with_results=with_results)
         elif _is_pattern(text):
             paths = _matches(text, flag)
         else:
@@ -165,7 +203,9 @@ def _is_pattern(text: str) -> bool:
     return bool(_MAGIC.search(text)) and not os.path.exists(text) and not GDAL_NAME.match(text)
 
 
-def _files_in(folder: str, flag: str, wanted: Callable[[Path], bool]) -> tuple[str, ...]:
+def _files_in(
+    folder: str, flag: str, wanted: Callable[[Path], bool], *, with_results: bool
+) -> tuple[str, ...]:
     """The wanted files in a folder; how many others there are is told."""
     try:
         entries = sorted(Path(folder).iterdir(), key=_natural)
@@ -176,7 +216,7 @@ def _files_in(folder: str, flag: str, wanted: Callable[[Path], bool]) -> tuple[s
             f"{flag} names files, or a folder with files",
             "Check its permissions",
         ) from error
-    results = [e for e in entries if _OWN_RESULTS.fullmatch(e.name)]
+    results = [e for e in entries if not with_results and _OWN_RESULTS.fullmatch(e.name)]
     found = [e for e in entries if wanted(e) and e not in results]
     if not found:
         endings = sorted({e.suffix.lower() for e in entries if e.is_file() and e.suffix})

@@ -36,6 +36,9 @@ class ClassSource(Protocol):
     def read(self, window: Window) -> npt.NDArray[np.uint8]:
         """Class numbers (H, W) of a window that lies on the scene."""
 
+    def close(self) -> None:
+        """Close this process's handles; who reads again opens others."""
+
 
 @dataclass(frozen=True)
 class LabelRaster:
@@ -67,6 +70,10 @@ class LabelRaster:
         classes[near_boundary(classes, self.boundary_px)] = IGNORE
         inner = slice(self.boundary_px, -self.boundary_px)
         return LabelPatch(classes[inner, inner], window)
+
+    def close(self) -> None:
+        """Close this process's handles; who reads again opens others."""
+        self.source.close()
 
     def _read(self, window: Window) -> npt.NDArray[np.uint8]:
         """Classes (H, W) of a window, boundaries included."""

@@ -128,7 +128,7 @@ class FeatureLabels:
         unused = [name for i, name in enumerate(self.files) if i in drawn - used]
         if unused:
             _LOG.warning(
-                "%s: nothing of it lies on %s, so that nothing is learned from it.",
+                "%s: nothing of it lies on %s, so that it is of no use.",
                 in_words(unused),
                 in_words([scene.name for scene in scenes]),
             )

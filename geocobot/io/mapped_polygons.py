@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from geocobot.grid import GeoGrid
 from geocobot.io.burnt import BurntShapes
 from geocobot.io.centerlines import centerlines_layer
 from geocobot.io.crs import crs_label, is_on_earth
+from geocobot.io.misplaced import in_words
+from geocobot.io.scene import Scene
 from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
 from geocobot.io.styles import geopackage_layer
 from geocobot.io.values import named_features, refuse_too_many, sorted_names
@@ -40,29 +42,35 @@ class MappedPolygons:
     path: str
     class_names: tuple[str, ...]
 
-    def on(self, grid: GeoGrid, scene_name: str, number_of: Mapping[str, int]) -> BurntShapes:
-        """The polygons in the pixels of a scene; of several over a pixel the last one counts.
+    def on_each(
+        self, scenes: Sequence[Scene], number_of: Mapping[str, int]
+    ) -> tuple[BurntShapes, ...]:
+        """The polygons in the pixels of scenes; of several over a pixel the last one counts.
 
         Args:
-            grid: of the scene.
-            scene_name: for messages.
+            scenes: on some of which there may be none.
             number_of: the number of each class.
 
         Raises:
-            OverlapError: there are polygons, and none of them lies on the scene.
+            OverlapError: there are polygons, and none of them lies on any of the scenes.
         """
-        name = Path(self.path).name
-        near = reproject(clip_to_scene(self.frame, grid), grid.crs, name)
-        shapes = to_pixels(np.asarray(near.geometry.array), grid)
-        hits = shapely.intersects(shapely.box(0, 0, grid.width, grid.height), shapes)
-        if len(self.frame) and not hits.any():
+        placed = tuple(self._on(scene.grid, number_of) for scene in scenes)
+        if len(self.frame) and not any(len(burnt.shapes) for burnt in placed):
+            crs = {crs_label(scene.grid.crs): None for scene in scenes}
             raise OverlapError(
-                name,
-                f"has {len(self.frame)} polygons, and none of them lies on {scene_name} "
-                f"({crs_label(grid.crs)})",
+                Path(self.path).name,
+                f"has {len(self.frame)} polygons, and none of them lies on "
+                f"{in_words([scene.name for scene in scenes])} ({in_words(list(crs))})",
                 "A map is judged in the pixels of the scene that it shows",
                 "Check in QGIS that they lie on each other, and name the scene with --raster",
             )
+        return placed
+
+    def _on(self, grid: GeoGrid, number_of: Mapping[str, int]) -> BurntShapes:
+        """The polygons in the pixels of one scene."""
+        near = reproject(clip_to_scene(self.frame, grid), grid.crs, Path(self.path).name)
+        shapes = to_pixels(np.asarray(near.geometry.array), grid)
+        hits = shapely.intersects(shapely.box(0, 0, grid.width, grid.height), shapes)
         numbers = near["class_name"].map(number_of).to_numpy(np.uint8)
         return BurntShapes(shapes[hits], numbers[hits])
 

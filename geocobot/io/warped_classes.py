@@ -54,6 +54,10 @@ class WarpedClasses:
             classes[known] = self._numbered(raw[known])
         return classes
 
+    def close(self) -> None:
+        """Close this process's handles; who reads again opens the files again."""
+        self._handles.close()
+
     def _numbered(self, raw: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
         """Class numbers (N,) of raw values (N,)."""
         whole = raw.astype(np.int64)

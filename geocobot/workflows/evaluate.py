@@ -1,55 +1,44 @@
-"""A map and labels in, figures out: how good the map is, and how sure that is."""
+"""Maps and labels in, figures out: how good the maps are, and how sure that is."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from geocobot.classes import IGNORE
 from geocobot.config import EvaluateOptions
 from geocobot.config.evaluate import MOST_OBJECT_PX
-from geocobot.errors import ConfigError, EmptyLabelsError
-from geocobot.evaluation.blocks import FEW_BLOCKS, MAX_BLOCKS, BlockPlan
-from geocobot.evaluation.error_map import ErrorMap
-from geocobot.evaluation.judge import PixelJudge, PixelReport
-from geocobot.evaluation.numbers import as_numbers
-from geocobot.io.error_map import error_map_layers, write_error_map
-from geocobot.io.output import check_output_folder, new_folder
-from geocobot.io.qgis.project import Project
-from geocobot.io.quicklook import Sampling, quicklook
-from geocobot.io.unfinished import write_text
+from geocobot.errors import EmptyLabelsError
+from geocobot.evaluation.blocks import FEW_BLOCKS
+from geocobot.evaluation.line_errors import LineErrors
+from geocobot.evaluation.shared_ground import shared_ground
+from geocobot.grid import GeoGrid
+from geocobot.io.misplaced import in_words
+from geocobot.io.output import check_output_folder
 from geocobot.progress import Progress, SilentProgress
-from geocobot.secrecy import without_secrets
-from geocobot.settings import check_limits, to_yaml
-from geocobot.workflows.evaluate_report import Pictures, write_evaluate_report
+from geocobot.settings import check_limits
+from geocobot.workflows.compared_scenes import compare_scenes
+from geocobot.workflows.evaluate_files import FIGURES_NAME, write_evaluation
+from geocobot.workflows.evaluate_report import Pictures
 from geocobot.workflows.evaluate_result import EvaluateResult
 from geocobot.workflows.judged import Judged, open_judged
-from geocobot.workflows.judged_objects import compare_objects
+from geocobot.workflows.judging import judge_pixels
 from geocobot.workflows.line_picture import line_picture
-from geocobot.workflows.moment import moment_now
-from geocobot.workflows.overview import Overview
-from geocobot.workflows.project import scene_layers
+from geocobot.workflows.scene_figures import SceneFigures, distinct_names
 
 _LOG = logging.getLogger("geocobot.workflows")
 
-FIGURES_NAME, OPTIONS_NAME, REPORT_NAME = "evaluation.json", "options.yaml", "report.html"
-ERRORS_NAME, PROJECT_NAME = "errors.gpkg", "errors.qgz"
-
 
 def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> EvaluateResult:
-    """Compare a map with labels, pixel by pixel.
+    """Compare maps with labels, pixel by pixel, scene by scene.
 
-    Memory does not grow with the height of the map.
+    Memory does not grow with the height of the maps.
 
     Args:
-        options: which map, which labels, and where to look.
+        options: which maps, which labels, and where to look.
         progress: is told of every row.
 
     Raises:
@@ -60,22 +49,19 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     if options.out is not None:
         check_output_folder(options.out, options.overwrite, FIGURES_NAME)
     judged = open_judged(options)
-    truth, prediction = Overview(judged.grid), Overview(judged.grid)
-    pixels, unpredicted_px = _judge_pixels(
-        judged, options, progress or SilentProgress(), (truth, prediction)
-    )
+    scenes = [one.scene for one in judged]
+    names = distinct_names([scene.name for scene in scenes], [scene.path for scene in scenes])
+    _tell_of_overlaps(judged, names)
+    found = judge_pixels(judged, names, options, progress or SilentProgress())
+    _check_labelled(found.scenes, judged)
     wanted = _wants_objects(judged, options)
-    compared = compare_objects(judged, options.min_area) if wanted else None
+    compared = compare_scenes(judged, names, options.min_area) if wanted else None
     result = EvaluateResult(
-        prediction=Path(options.pred),
-        kind=judged.mapped.kind,
-        labels=judged.labels.name,
-        scene=Path((judged.has_data or judged.mapped.scene).path),
-        shape=judged.grid.shape,
-        pixel_m=judged.grid.ground_pixel_m,
-        classes=judged.matching.classes,
-        pixels=pixels,
-        unpredicted_px=unpredicted_px,
+        kind=judged[0].mapped.kind,
+        labels=judged[0].labels.name,
+        classes=judged[0].matching.classes,
+        scenes=tuple(found.scenes),
+        pixels=found.report(options.seed),
         objects=None if compared is None else compared.report,
         seconds=time.perf_counter() - started,
     )
@@ -83,92 +69,90 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     if options.out is None:
         return result
     errors = None if compared is None else compared.errors
-    scene, lines = _picture(judged, truth.sampling), None
-    if errors is not None and errors.lines is not None:
-        lines = line_picture(errors.lines, judged.grid, truth.sampling, scene)
-    pictures = Pictures(truth, prediction, scene, lines)
-    return _write(result, judged, pictures, errors, options)
+    grids = {name: one.grid for name, one in zip(names, judged, strict=True)}
+    pictures = _with_lines(found.pictures, {} if compared is None else compared.lines, grids)
+    return write_evaluation(result, judged, pictures, errors, options)
 
 
-def _wants_objects(judged: Judged, options: EvaluateOptions) -> bool:
+def _with_lines(
+    pictures: Mapping[str, Pictures], lines: Mapping[str, LineErrors], grids: Mapping[str, GeoGrid]
+) -> dict[str, Pictures]:
+    """The pictures, with those of lines where a scene has some."""
+    drawn = dict(pictures)
+    for name, shown in pictures.items():
+        if name in lines:
+            grid, sampling = grids[name], shown.truth.sampling
+            picture = line_picture(lines[name].to_crs(grid.crs), grid, sampling, shown.scene)
+            drawn[name] = replace(shown, lines=picture)
+    return drawn
+
+
+def _wants_objects(judged: Sequence[Judged], options: EvaluateOptions) -> bool:
     """Whether objects are compared; who has not said is told where they are not."""
     if options.objects is not None:
         return options.objects
-    is_small = math.prod(judged.grid.shape) <= MOST_OBJECT_PX
+    is_small = sum(math.prod(one.grid.shape) for one in judged) <= MOST_OBJECT_PX
     if not is_small:
         _LOG.info(
-            "%s is large: its objects are not compared one by one. --objects does it, with all of "
+            "%s %s large: %s objects are not compared one by one. --objects does it, with all of "
             "them in memory.",
-            Path(judged.mapped.path).name,
+            _maps(judged),
+            *(("is", "its") if len(judged) == 1 else ("are", "their")),
         )
     return is_small
 
 
-def _picture(judged: Judged, sampling: Sampling) -> npt.NDArray[np.uint8] | None:
-    """The scene that was mapped, where it is known and has the pixels that were judged."""
-    scene = judged.has_data
-    if scene is None or scene.grid != judged.grid:
-        return None
-    return quicklook(scene, sampling)
-
-
-def _judge_pixels(
-    judged: Judged,
-    options: EvaluateOptions,
-    progress: Progress,
-    overviews: tuple[Overview, Overview],
-) -> tuple[PixelReport, int]:
-    """All figures of pixels, and of how many labelled ones the map says nothing.
+def _check_labelled(scenes: Sequence[SceneFigures], judged: Sequence[Judged]) -> None:
+    """Refuse scenes on which nothing is labelled; tell of single ones.
 
     Raises:
-        ConfigError: there would be too many blocks.
         EmptyLabelsError: no pixel that is judged has a class.
     """
-    pixel_m = judged.grid.ground_pixel_m
-    judge = PixelJudge(judged.matching.classes, _plan_blocks(judged, options))
-    unpredicted_px = 0
-    name = Path(judged.mapped.path).name
-    row_off = 0
-    with progress.task(f"Judging {name}", judged.grid.height) as task:
-        for rows in judged.rows():
-            shown = np.where(rows.judged, rows.truth, np.uint8(IGNORE)), rows.prediction
-            for overview, labels in zip(overviews, shown, strict=True):
-                overview.add(row_off, labels)
-            row_off += rows.height
-            judge.add(rows.truth, rows.prediction, rows.judged, rows.steps)
-            unpredicted_px += rows.unsaid_px
-            task.advance(rows.height)
-    report = judge.report(pixel_m, options.seed)
-    if not any(c.truth_px for c in report.scores.classes):
+    labels = judged[0].labels.name
+    if not any(scene.labelled_px for scene in scenes):
         raise EmptyLabelsError(
-            judged.labels.name,
-            f"labels no pixel of {name} that is judged: the features lie on nodata, outside of "
-            "--area or --labelled-area, or are smaller than a pixel",
+            labels,
+            f"labels no pixel of {_maps(judged)} that is judged: the features lie on nodata, "
+            "outside of --area or --labelled-area, or are smaller than a pixel",
             "A map is judged by what is labelled",
             "Look at map and labels in QGIS",
         )
-    return report, unpredicted_px
-
-
-def _plan_blocks(judged: Judged, options: EvaluateOptions) -> BlockPlan:
-    """The blocks that intervals are drawn from.
-
-    Raises:
-        ConfigError: there would be too many.
-    """
-    plan = BlockPlan.over(judged.window, judged.grid.ground_pixel_m, options.block_size)
-    if plan.size > MAX_BLOCKS:
-        raise ConfigError(
-            "--block-size",
-            f"is {options.block_size:g} m, which makes {plan.size:,} blocks",
-            f"Up to {MAX_BLOCKS:,} are drawn from, and each has to be larger than the objects "
-            "mapped",
-            "Choose larger blocks, or leave it out",
+    unseen = [scene.name for scene in scenes if not scene.scores.judged_px]
+    if unseen:
+        _LOG.warning(
+            "%s: nothing is judged there: no pixel has data, a label that is known, and lies in "
+            "what --area and --labelled-area name.",
+            in_words(unseen),
         )
-    return plan
+    bare = [s.name for s in scenes if s.scores.judged_px and not s.labelled_px]
+    if bare:
+        _LOG.warning(
+            "%s has nothing on %s: all that is mapped there counts as false. Leave out scenes that "
+            "nobody has labelled.",
+            labels,
+            in_words(bare),
+        )
 
 
-def _tell_of_doubts(result: EvaluateResult, judged: Judged) -> None:
+def _tell_of_overlaps(judged: Sequence[Judged], names: Sequence[str]) -> None:
+    """Say which scenes show the same ground, where it counts more than once."""
+    found = shared_ground([one.grid.crop(one.window) for one in judged])
+    if not found:
+        return
+    worst = found[0]
+    more = f", as {len(found) - 1} more pairs do" if len(found) > 1 else ""
+    _LOG.warning(
+        "%s and %s overlap by up to %.3g ha (%.2g %% of the smaller one)%s: what is there counts "
+        "in each scene. To count it once, pass as --area what lies in one of them.",
+        names[worst.first],
+        names[worst.second],
+        worst.area_m2 / 1e4,
+        100 * worst.share,
+        more,
+    )
+
+
+def _tell_of_doubts(result: EvaluateResult, judged: Sequence[Judged]) -> None:
     """Say what makes figures less certain than they look."""
     sure = result.pixels.uncertainty
     blocks = 1 if sure is None else sure.blocks
@@ -176,61 +160,29 @@ def _tell_of_doubts(result: EvaluateResult, judged: Judged) -> None:
         _LOG.warning(
             "%s: judged in %d block%s only%s. Judge a larger area, or choose smaller blocks with "
             "--block-size.",
-            result.prediction.name,
+            result.name,
             blocks,
             "" if blocks == 1 else "s",
             ", so that nothing tells how sure the figures are"
             if sure is None
             else ", so that the intervals are rough",
         )
-    if result.unpredicted_px:
+    silent = [s for s in result.scenes if s.unpredicted_px]
+    if silent:
         _LOG.warning(
-            "%s says nothing of %s pixels of what is labelled: they %s.",
-            result.prediction.name,
+            "%s say%s nothing of %s pixels of what is labelled: they %s.",
+            in_words(list(dict.fromkeys(s.prediction.name for s in silent))),
+            "s" if len({s.prediction for s in silent}) == 1 else "",
             f"{result.unpredicted_px:,}",
             "are not judged; --raster tells which of them have data, and should have been mapped"
-            if judged.has_data is None
+            if any(one.has_data is None for one in judged)
             else "count as background where the scene has data",
         )
+    told = {tuple((c.name, c.threshold) for c in scene.classes) for scene in result.scenes}
+    if result.pixels.curves and len(told) > 1:
+        _LOG.warning("%s have different thresholds; each is judged with its own.", result.name)
 
 
-def _write(
-    result: EvaluateResult,
-    judged: Judged,
-    pictures: Pictures,
-    errors: ErrorMap | None,
-    options: EvaluateOptions,
-) -> EvaluateResult:
-    """Write the folder.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    assert options.out is not None
-    folder = Path(options.out)
-    figures, config, report = (folder / n for n in (FIGURES_NAME, OPTIONS_NAME, REPORT_NAME))
-    error_map = folder / ERRORS_NAME
-    result = replace(
-        result,
-        folder=folder,
-        figures=figures,
-        config=config,
-        report=report,
-        error_map=None if errors is None else error_map,
-    )
-    found = as_numbers(result)
-    text = json.dumps(found, indent=1, default=str, ensure_ascii=False, allow_nan=False)
-    with new_folder(folder, overwrite=options.overwrite, marker=FIGURES_NAME) as temporary:
-        write_text(temporary / FIGURES_NAME, without_secrets(text), figures)
-        write_text(temporary / OPTIONS_NAME, to_yaml(options), config)
-        page = temporary / REPORT_NAME
-        write_evaluate_report(page, result, pictures, to_yaml(options), report)
-        if errors is not None:
-            write_error_map(error_map, errors.layers, unfinished=temporary / ERRORS_NAME)
-            project = folder / PROJECT_NAME
-            layers = error_map_layers(error_map, judged.grid.crs, errors.layers)
-            shown = [] if judged.has_data is None else scene_layers([judged.has_data])
-            Project(
-                result.prediction.stem, [*layers, *shown], judged.grid.crs, judged.grid.bounds
-            ).write(temporary / PROJECT_NAME, project, moment_now())
-    return result
+def _maps(judged: Sequence[Judged]) -> str:
+    """The maps' names."""
+    return in_words(list(dict.fromkeys(Path(one.mapped.path).name for one in judged)))

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from geocobot.classes import ClassSpec
+from geocobot.evaluation.blocks import Uncertainty
 from geocobot.evaluation.judge import PixelReport
+from geocobot.io.misplaced import in_words
 from geocobot.workflows.figure_rows import boundary_rows, confusion_rows, figure_rows, share
 from geocobot.workflows.object_report import ObjectReport
 from geocobot.workflows.predicted import MapKind
+from geocobot.workflows.scene_figures import SceneFigures, pixel_size, scene_rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateResult:
-    """How good a map is.
+    """How good a map is, or several maps together.
 
     Attributes:
-        prediction: the map.
         kind: what it holds.
         labels: what it was compared with, in a few words.
-        scene: raster in whose pixels it was judged.
-        shape: rows and columns of these.
-        pixel_m: width and height of one on the ground.
-        classes: those compared, with the thresholds in force.
-        pixels: figures pixel by pixel.
-        unpredicted_px: pixels of a class of which the map says nothing: missed where a scene says
-            that there is data, else not judged.
+        classes: those compared, with the thresholds in force; of several maps those of the first.
+        scenes: where it was judged, and how good it is in each.
+        pixels: figures pixel by pixel, of all scenes together.
         objects: figures of objects and lines, where there are any.
         folder: of the evaluation, where one was asked for.
         figures: JSON with all of this, in the folder.
@@ -37,15 +36,11 @@ class EvaluateResult:
         seconds: wall time.
     """
 
-    prediction: Path
     kind: MapKind
     labels: str
-    scene: Path
-    shape: tuple[int, int]
-    pixel_m: tuple[float, float]
     classes: tuple[ClassSpec, ...]
+    scenes: tuple[SceneFigures, ...]
     pixels: PixelReport
-    unpredicted_px: int
     objects: ObjectReport | None = None
     folder: Path | None = None
     figures: Path | None = None
@@ -54,20 +49,55 @@ class EvaluateResult:
     error_map: Path | None = None
     seconds: float = 0.0
 
+    @property
+    def prediction(self) -> Path | None:
+        """The map; None for several."""
+        maps = {scene.prediction for scene in self.scenes}
+        return maps.pop() if len(maps) == 1 else None
+
+    @property
+    def scene(self) -> Path | None:
+        """Raster in whose pixels it was judged; None for several."""
+        return self.scenes[0].scene if len(self.scenes) == 1 else None
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Rows and columns of these; None for several."""
+        return self.scenes[0].shape if len(self.scenes) == 1 else None
+
+    @property
+    def pixel_m(self) -> tuple[float, float] | None:
+        """Width and height of one on the ground; None for several."""
+        return self.scenes[0].pixel_m if len(self.scenes) == 1 else None
+
+    @property
+    def unpredicted_px(self) -> int:
+        """Pixels of a class of which the map says nothing.
+
+        They were missed where a scene says that there is data, else they are not judged.
+        """
+        return sum(scene.unpredicted_px for scene in self.scenes)
+
+    @property
+    def name(self) -> str:
+        """The map, or the first maps, without folders."""
+        return in_words(list(dict.fromkeys(scene.prediction.name for scene in self.scenes)))
+
     def summary(self) -> str:
         """Tables of all figures."""
-        height, width = self.shape
-        x_m, y_m = self.pixel_m
         judged = self.pixels.scores.judged_px
+        total = sum(math.prod(scene.shape) for scene in self.scenes)
+        n = len(self.scenes)
         head = (
-            f"{self.prediction.name} ({self.kind}) against {self.labels}: {judged:,} of "
-            f"{height * width:,} pixels judged, {x_m:.3g} x {y_m:.3g} m each, "
-            f"in {self.seconds:.1f} s"
+            f"{self.name} ({self.kind}) against {self.labels}: {judged:,} of "
+            f"{total:,} pixels judged{f' in {n} scenes' if n > 1 else ''}, "
+            f"{pixel_size(self.scenes)} each, in {self.seconds:.1f} s"
         )
         lines = [
             head,
             *_pixel_lines(self.pixels),
             *_interval_lines(self.pixels),
+            *_table(scene_rows(self.scenes)),
             *_table(confusion_rows(self.pixels, self.classes)),
             *_table(boundary_rows(self.pixels.boundaries)),
             *_score_lines(self.pixels, self.classes),
@@ -92,14 +122,22 @@ def _interval_lines(report: PixelReport) -> list[str]:
     sure = report.uncertainty
     if sure is None:
         return []
-    rows, cols = sure.block_px
-    down_m, right_m = sure.block_m
-    size = f"{cols} x {rows} px ({_metres(right_m)} x {_metres(down_m)} m)"
     line = (
         f"  In brackets: {100 * sure.level:.0f} % intervals, {sure.resamples:,} bootstrap draws "
-        f"of {sure.blocks} blocks of {size}"
+        f"of {sure.blocks} blocks of {_block_size(sure)}"
     )
     return [line]
+
+
+def _block_size(sure: Uncertainty) -> str:
+    """Width and height of a block; of several scenes those of a typical one."""
+    down_m, right_m = sure.block_m
+    on_ground = f"{_metres(right_m)} x {_metres(down_m)} m"
+    in_scenes = f" in {sure.scenes} scenes" if sure.scenes > 1 else ""
+    if sure.block_px is None:
+        return f"about {on_ground}{in_scenes}"
+    rows, cols = sure.block_px
+    return f"{cols} x {rows} px ({on_ground}){in_scenes}"
 
 
 def _score_lines(report: PixelReport, classes: Sequence[ClassSpec]) -> list[str]:

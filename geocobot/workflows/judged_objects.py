@@ -15,16 +15,16 @@ from pyproj import CRS
 from geocobot.classes import IGNORE, ClassSpec
 from geocobot.evaluation.error_map import ErrorMap, map_errors
 from geocobot.evaluation.line_errors import line_errors
-from geocobot.evaluation.lines import LinePair, RoadLines, pair_lines, score_lines
-from geocobot.evaluation.objects import Objects, score_objects
+from geocobot.evaluation.lines import LinePair, LineScores, RoadLines, pair_lines, score_lines
+from geocobot.evaluation.objects import ObjectMatches, Objects, match_objects
 from geocobot.evaluation.plane import on_plane, plane_around
 from geocobot.io.centerlines import read_centerlines
 from geocobot.io.labels import FeatureLabels
+from geocobot.io.shapes import neighborhood
 from geocobot.steps import NODATA
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.workflows.judged import Judged, JudgedRows
-from geocobot.workflows.object_report import ObjectReport
 from geocobot.workflows.predicted import PredictedPolygons
 
 _LOG = logging.getLogger("geocobot.workflows")
@@ -34,18 +34,22 @@ _WHERE = ClassSpec(1, "judged", "#000000")
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of comparing objects.
+    """What came of comparing the objects of a scene.
 
     Attributes:
-        report: figures.
-        errors: what is right and what is not, in the CRS of the pixels.
+        flat: classes whose labels are areas.
+        objects: which of them match; None without such classes.
+        lines: figures of lines; None without any, or without centerlines beside the map.
+        errors: what is right and what is not.
     """
 
-    report: ObjectReport
+    flat: tuple[ClassSpec, ...]
+    objects: ObjectMatches | None
+    lines: LineScores | None
     errors: ErrorMap
 
 
-def compare_objects(judged: Judged, min_area_m2: float) -> Comparison | None:
+def compare_objects(judged: Judged, min_area_m2: float, crs: CRS) -> Comparison | None:
     """Compare objects and lines; memory holds all of them, and each row is read four times.
 
     Objects are those of the map's file where it holds polygons, else traced from its pixels;
@@ -55,6 +59,7 @@ def compare_objects(judged: Judged, min_area_m2: float) -> Comparison | None:
     Args:
         judged: map and labels, placed on each other.
         min_area_m2: objects traced from the map's pixels are no smaller.
+        crs: of the error map.
 
     Returns:
         None where neither side has an object.
@@ -70,7 +75,7 @@ def compare_objects(judged: Judged, min_area_m2: float) -> Comparison | None:
     labels = judged.labels
     lines, line_figures = None, None
     if isinstance(labels, FeatureLabels):
-        flat, truth = _flat_classes(labels), _features(labels)
+        flat, truth = _flat_classes(labels), _features(judged, labels)
         widths_m = _widths_m(labels)
         drawn = [c for c in classes if c.number in widths_m]
         pairs = _pair_lines(judged, labels, drawn, plane, area)
@@ -79,7 +84,7 @@ def compare_objects(judged: Judged, min_area_m2: float) -> Comparison | None:
             lines = line_errors(pairs, widths_m, plane)
     objects = None
     if flat:
-        objects = score_objects(
+        objects = match_objects(
             Objects.of(_map_polygons(judged, mapped, min_area_m2), plane, judged.mapped.path),
             Objects.of(truth, plane, labels.name),
             flat,
@@ -90,10 +95,10 @@ def compare_objects(judged: Judged, min_area_m2: float) -> Comparison | None:
         Objects.of(labelled, plane, labels.name),
         classes,
         plane,
-        judged.grid.crs,
+        crs,
         lines=lines,
     )
-    return Comparison(ObjectReport(objects, line_figures), errors)
+    return Comparison(flat, objects, line_figures, errors)
 
 
 def _pair_lines(
@@ -116,7 +121,7 @@ def _pair_lines(
         return None
     return pair_lines(
         RoadLines.of(_numbered(mapped, judged), plane, judged.mapped.path),
-        RoadLines.of(_features(labels), plane, labels.name),
+        RoadLines.of(_features(judged, labels), plane, labels.name),
         classes,
         area=area,
     )
@@ -143,9 +148,17 @@ def _flat_classes(labels: FeatureLabels) -> tuple[ClassSpec, ...]:
     return tuple(c for c in labels.classes if c.number not in thin)
 
 
-def _features(labels: FeatureLabels) -> gpd.GeoDataFrame:
+def _near(frame: gpd.GeoDataFrame, judged: Judged) -> gpd.GeoDataFrame:
+    """Features that lie on the scene or next to it, whole: others may be far from its plane."""
+    bounds = neighborhood(judged.grid, frame.crs, 0.0)
+    if bounds is None or not len(frame):
+        return frame
+    return frame[shapely.intersects(shapely.box(*bounds), frame.geometry.to_numpy())]
+
+
+def _features(judged: Judged, labels: FeatureLabels) -> gpd.GeoDataFrame:
     """Labelled features, by class number."""
-    features = labels.features
+    features = _near(labels.features, judged)
     return gpd.GeoDataFrame(
         {"class_id": features["class_number"].astype("int64")},
         geometry=features.geometry,
@@ -168,6 +181,7 @@ def _numbered(frame: gpd.GeoDataFrame, judged: Judged) -> gpd.GeoDataFrame:
         for spec, plane in zip(matching.classes, matching.planes, strict=True)
         if plane is not None
     }
+    frame = _near(frame, judged)
     number = frame["class_name"].map(numbers)
     known = number.notna().to_numpy()
     columns = {"class_id": number[known].astype("int64")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,6 +39,7 @@ def match_classes(
     map_name: str,
     labels_name: str,
     knows_all: bool,
+    elsewhere: Collection[str] = (),
 ) -> Matching:
     """Match classes by their names; where there is one on either side, it is the same.
 
@@ -48,12 +49,14 @@ def match_classes(
         map_name: for messages.
         labels_name: for messages.
         knows_all: whether the map names all its classes, not just those that it found.
+        elsewhere: names of the classes of other maps that are judged together with it.
 
     Raises:
         FieldError: no class has the same name, or the map does not know one of the labels'.
     """
     position = {spec.name: k for k, spec in enumerate(mapped)}
-    if len(mapped) == len(true) == 1 and mapped[0].name != true[0].name:
+    known = {*position, *elsewhere}
+    if len(known) == len(mapped) == len(true) == 1 and mapped[0].name != true[0].name:
         _LOG.info(
             "%s: its only class, %s, is compared with that of %s, %s.",
             map_name,
@@ -65,7 +68,7 @@ def match_classes(
     planes = tuple(position.get(spec.name) for spec in true)
     missing = [spec.name for spec, plane in zip(true, planes, strict=True) if plane is None]
     if missing and mapped:  # a map in which nothing was found has missed all of them
-        if knows_all or len(missing) == len(true):
+        if knows_all or (known.isdisjoint(missing) and len(missing) == len(true)):
             raise _strangers(missing, mapped, map_name, labels_name)
         _LOG.warning(
             "%s has nothing of %s, which %s has: all of it counts as missed.",

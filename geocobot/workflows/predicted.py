@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -14,20 +12,21 @@ from rasterio.windows import Window
 
 from geocobot.classes import ClassSpec, name_classes
 from geocobot.config import EvaluateOptions
-from geocobot.errors import ConfigError, GeocobotError, GridMismatchError
+from geocobot.errors import ConfigError, GridMismatchError
+from geocobot.grid import GeoGrid
 from geocobot.io.burnt import BurntShapes
 from geocobot.io.class_raster import ClassRaster, holds_classes
-from geocobot.io.files import find_labels, is_raster_file
+from geocobot.io.files import is_raster_file
 from geocobot.io.mapped_polygons import MappedPolygons, read_mapped_polygons
-from geocobot.io.opening import check_path, is_raster_name
+from geocobot.io.opening import check_path
 from geocobot.io.raster_writer import BLOCK_PX
 from geocobot.io.scene import Scene
 from geocobot.io.score_file import ScoreFile
-from geocobot.settings import read_yaml
 from geocobot.steps import classify_steps
+from geocobot.workflows.map_pairs import MapPair
+from geocobot.workflows.map_parts import parts_of_map
+from geocobot.workflows.shown_scenes import open_shown, scenes_of_polygons
 from geocobot.workflows.thresholds import with_thresholds
-
-_LOG = logging.getLogger("geocobot.workflows")
 
 MapKind: TypeAlias = Literal["scores", "classes", "polygons"]
 
@@ -94,6 +93,10 @@ class PredictedScores:
         """The raster itself."""
         return self.file.scene
 
+    def within(self, part: Scene) -> PredictedScores:
+        """The same in a part of the raster."""
+        return replace(self, file=replace(self.file, scene=part))
+
     def rows(self) -> Iterator[MapRows]:
         """All of it, top to bottom."""
         for strip in self.file.strips():
@@ -126,6 +129,10 @@ class PredictedClasses:
     def classes(self) -> tuple[ClassSpec, ...]:
         """Those that it names, or that occur."""
         return self.file.classes
+
+    def within(self, part: Scene) -> PredictedClasses:
+        """The same in a part of the raster."""
+        return replace(self, file=replace(self.file, scene=part))
 
     def rows(self) -> Iterator[MapRows]:
         """All of it, top to bottom."""
@@ -163,37 +170,56 @@ class PredictedPolygons:
             yield MapRows(row, self.burnt.read(window))
 
 
-def open_predicted(options: EvaluateOptions) -> tuple[Predicted, Scene | None]:
-    """Look at the map and at the scene that it shows.
+def open_predicted(pair: MapPair, options: EvaluateOptions) -> list[tuple[Predicted, Scene | None]]:
+    """Look at a map and at the scenes that it shows.
+
+    Args:
+        pair: names them.
+        options: how they are to be read.
 
     Returns:
-        The map; the scene that says where there is data, where one is known.
+        The map in the pixels of each scene where it holds polygons, else in its own; beside it the
+        scene that says where there is data, where one is known.
 
     Raises:
         GeocobotError: the map is of no kind that can be judged, an option asks of it what it has
             not, or nothing tells in which pixels to judge it.
     """
-    path = options.pred
+    path = pair.pred
     kind = _kind_of(path)
-    _refuse_options(options, kind)
+    _refuse_options(options, path, kind)
     if kind == "polygons":
-        polygons = read_mapped_polygons(path, options.pred_layer, options.pred_class_field)
-        scene, has_data = _scene_of_polygons(options)
-        classes = name_classes(polygons.class_names)
-        number_of = {spec.name: spec.number for spec in classes}
-        burnt = polygons.on(scene.grid, scene.name, number_of)
-        return PredictedPolygons(polygons, classes, scene, burnt), scene if has_data else None
-    mapped: Predicted
+        return list(_on_scenes(pair, options))
+    mapped: PredictedScores | PredictedClasses
     if kind == "scores":
         file = ScoreFile.open(path).of_classes()
         mapped = PredictedScores(file, with_thresholds(file.classes, options))
     else:
         mapped = PredictedClasses(ClassRaster.open(path))
-    if options.raster is None:
-        return mapped, None
-    shown = _open_scene(options.raster, options.nodata)
-    _check_same_grid(mapped.scene, shown)
-    return mapped, shown
+    if not pair.rasters:
+        return [(mapped, None)]
+    scenes = [open_shown(raster, options.nodata) for raster in pair.rasters]
+    if len(scenes) == 1:
+        _check_same_grid(mapped.scene, scenes[0])
+        return [(mapped, scenes[0])]
+    parts = parts_of_map(mapped.scene, scenes)
+    return [(mapped.within(part), scene) for part, scene in parts]
+
+
+def _on_scenes(
+    pair: MapPair, options: EvaluateOptions
+) -> Iterator[tuple[PredictedPolygons, Scene | None]]:
+    """Polygons in the pixels of each scene that they show.
+
+    Raises:
+        OverlapError: there are polygons, and none of them lies on any of the scenes.
+    """
+    polygons = read_mapped_polygons(pair.pred, options.pred_layer, options.pred_class_field)
+    scenes, has_data = scenes_of_polygons(pair, options)
+    classes = name_classes(polygons.class_names)
+    number_of = {spec.name: spec.number for spec in classes}
+    for scene, burnt in zip(scenes, polygons.on_each(scenes, number_of), strict=True):
+        yield PredictedPolygons(polygons, classes, scene, burnt), scene if has_data else None
 
 
 def _kind_of(path: str) -> MapKind:
@@ -208,13 +234,7 @@ def _kind_of(path: str) -> MapKind:
     return "classes" if holds_classes(path) else "scores"
 
 
-def _open_scene(path: str, nodata: float | None) -> Scene:
-    """The scene that was mapped."""
-    check_path(path)
-    return Scene.open(path, nodata=nodata)
-
-
-def _refuse_options(options: EvaluateOptions, kind: MapKind) -> None:
+def _refuse_options(options: EvaluateOptions, path: str, kind: MapKind) -> None:
     """Refuse what can be said of another kind of map alone."""
     asks: dict[str, MapKind] = {
         "threshold": "scores",
@@ -226,72 +246,22 @@ def _refuse_options(options: EvaluateOptions, kind: MapKind) -> None:
         if of_kind != kind and getattr(options, name) is not None:
             raise ConfigError(
                 f"--{name.replace('_', '-')}",
-                f"is given, and {options.pred} holds {kind}",
+                f"is given, and {path} holds {kind}",
                 f"It asks something of {of_kind}",
                 f"Leave it out, or name the file of {of_kind} with --pred",
             )
 
 
-def _scene_of_polygons(options: EvaluateOptions) -> tuple[Scene, bool]:
-    """The raster in whose pixels polygons are judged, and whether it says where there is data.
-
-    Raises:
-        ConfigError: nothing tells which.
-        GeocobotError: it cannot be opened.
-    """
-    if options.raster is not None:
-        return _open_scene(options.raster, options.nodata), True
-    recorded = _recorded_scene(options)
-    if recorded is not None:
-        return recorded, True
-    paths = [path for s in find_labels(options.labels) for path in s.paths]
-    if is_raster_name(paths[0]):
-        return Scene.open(paths[0], bands=(1,), is_imagery=False), False
-    raise ConfigError(
-        options.pred,
-        "has polygons, and nothing tells in which pixels to judge them",
-        "A map is compared with labels pixel by pixel",
-        "Name the scene that was mapped with --raster; several make one with: gdalbuildvrt",
-    )
-
-
-def _recorded_scene(options: EvaluateOptions) -> Scene | None:
-    """The scene, or the scores, that the options beside polygons of geocobot's name, or None."""
-    vector = Path(options.pred)
-    record = vector.with_name(f"{vector.stem}_options.yaml")
-    try:
-        said = read_yaml(record)
-    except GeocobotError:
-        return None
-    named = said.get("scores") or said.get("raster")
-    if isinstance(named, list) and len(named) == 1:
-        named = named[0]
-    if not isinstance(named, str):
-        return None
-    places = (Path(named), vector.parent / Path(named).name)
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        return None
-    _LOG.info("%s is judged in the pixels of %s, as %s says.", vector.name, found, record.name)
-    if options.area is None and (said.get("area") or said.get("bbox")):
-        _LOG.warning(
-            "%s shows a part of %s, as %s says; what is true elsewhere counts as missed. Pass that "
-            "part as --area.",
-            vector.name,
-            found.name,
-            record.name,
-        )
-    if "scores" in said:
-        return Scene.open(found, bands=(1,), is_imagery=False)
-    nodata = options.nodata if options.nodata is not None else said.get("nodata")
-    return Scene.open(found, nodata=nodata)
+def has_same_pixels(a: GeoGrid, b: GeoGrid) -> bool:
+    """Whether two grids are one, but for rounding."""
+    is_same = a.shape == b.shape and a.crs == b.crs
+    return is_same and np.allclose(a.bounds, b.bounds, rtol=0, atol=min(a.res_xy) / 100)
 
 
 def _check_same_grid(mapped: Scene, scene: Scene) -> None:
     """Refuse a scene whose pixels are not those of the map."""
     a, b = mapped.grid, scene.grid
-    is_same = a.shape == b.shape and a.crs == b.crs
-    if is_same and np.allclose(a.bounds, b.bounds, rtol=0, atol=min(a.res_xy) / 100):
+    if has_same_pixels(a, b):
         return
     raise GridMismatchError(
         mapped.path,

@@ -46,7 +46,8 @@ def _what_they_mean(report: PixelReport) -> str:
     else:
         drawn = (
             f"In brackets: {100 * sure.level:.0f} % intervals from {sure.resamples:,} bootstrap "
-            f"draws of {sure.blocks} blocks of {sure.block_m[1]:.3g} x {sure.block_m[0]:.3g} m."
+            f"draws of {sure.blocks} blocks of {sure.block_m[1]:.3g} x {sure.block_m[0]:.3g} m"
+            f"{f' in {sure.scenes} scenes' if sure.scenes > 1 else ''}."
         )
     return paragraph(f"{terms} {drawn}", "quiet")
 

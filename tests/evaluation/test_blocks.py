@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from rasterio.windows import Window
 
 from geocobot.classes import name_classes
-from geocobot.evaluation.blocks import BlockCounts, BlockPlan
+from geocobot.evaluation.block_plan import BlockPlan
+from geocobot.evaluation.blocks import BlockCounts
 from geocobot.evaluation.pixels import Confusion
 
 CLASSES = name_classes(["road", "roof"])

@@ -19,7 +19,7 @@ from torchmetrics.functional.classification import (
 )
 
 from geocobot.classes import IGNORE, classify, name_classes
-from geocobot.evaluation.blocks import BlockPlan
+from geocobot.evaluation.block_plan import BlockPlan
 from geocobot.evaluation.judge import PixelJudge
 from geocobot.steps import NODATA, scores_of
 

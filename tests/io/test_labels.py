@@ -162,7 +162,7 @@ class TestSeveralFiles:
         rasters = read_labels(files).on_each(scenes)
         assert [r.source.numbers.tolist() for r in rasters] == [[1], [2]]
         assert caplog.messages == [
-            "away.gpkg: nothing of it lies on scene and east, so that nothing is learned from it."
+            "away.gpkg: nothing of it lies on scene and east, so that it is of no use."
         ]
 
 
