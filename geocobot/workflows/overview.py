@@ -79,7 +79,7 @@ def paled(
     if below is None:
         return np.full((*shape_hw, 3), 255, dtype=np.float32)
     gray = below.mean(axis=2, keepdims=True, dtype=np.float32)
-    return np.repeat(255 - (255 - gray) * (1 - _PALE * (gray > 0)), 3, axis=2)
+    return np.repeat(255 - (255 - gray) * (1 - _PALE), 3, axis=2)
 
 
 def _over(

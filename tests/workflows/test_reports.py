@@ -28,7 +28,7 @@ from geocobot.io.scene import Scene
 from geocobot.io.scores import ClassWriter, ScoreWriter
 from geocobot.tiling import Strip
 from geocobot.workflows.examples import Examples
-from geocobot.workflows.overview import Overview, colored, compared
+from geocobot.workflows.overview import Overview, colored, compared, paled
 from geocobot.workflows.picture import Row
 from geocobot.workflows.predict import predict
 from geocobot.workflows.quality import in_words, listed
@@ -187,6 +187,13 @@ def test_errors_have_the_colors_of_what_they_are() -> None:
     assert missed == [0, 114, 178]
     assert wrong == confused == [213, 94, 0]
     assert unknown == nothing == [255, 255, 255]
+
+
+def test_a_scene_below_a_map_is_pale_in_its_darkest_places_too() -> None:
+    below = np.array([[[0, 0, 0], [1, 1, 1], [255, 255, 255]]], np.uint8)
+    black, dark, white = paled((1, 3), below)[0, :, 0].tolist()
+    assert 0 < black < dark < black + 1
+    assert white == 255
 
 
 def test_a_map_has_the_colors_of_its_classes() -> None:
