@@ -149,13 +149,13 @@ def check_sums(pairs):
         assert (breaks["count"].sum(), links["count"].sum()) == (score.breaks, score.false_links)
 
 
-@settings(deadline=None)
+@settings(max_examples=50)
 @given(drawings, drawings, st.sampled_from([1.0, 4.0, 9.0]))
 def test_completeness_correctness_and_quality_follow_from_the_layers(one, other, buffer_m):
     check_sums(paired(one, other, options=LineOptions(buffer_m=buffer_m)))
 
 
-@settings(deadline=None)
+@settings(max_examples=50)
 @given(drawings, drawings)
 def test_points_lie_on_the_lines_that_they_are_of(one, other):
     (pair,) = paired(one, other)
@@ -165,7 +165,7 @@ def test_points_lie_on_the_lines_that_they_are_of(one, other):
         assert all(shapely.distance(frame.geometry.to_numpy(), lines) < 0.01)
 
 
-@settings(deadline=None)
+@settings(max_examples=40)
 @given(drawings, drawings)
 def test_a_swap_turns_missed_into_false(one, other):
     there, back = errors(one, other), errors(other, one)
@@ -173,7 +173,7 @@ def test_a_swap_turns_missed_into_false(one, other):
         assert sorted(a["length_m"].round(6)) == sorted(b["length_m"].round(6))
 
 
-@settings(deadline=None)
+@settings(max_examples=40)
 @given(drawings)
 def test_a_perfect_map_has_no_errors(drawn):
     found = errors(drawn, drawn)
