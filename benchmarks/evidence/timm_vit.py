@@ -154,7 +154,9 @@ def pretrain(path: Path, told: Callable[[str], None], steps: int = STEPS) -> Non
     average.swap()
     kept = {n: t for n, t in parts.segmenter.state_dict().items() if not n.startswith(_READERS)}
     partial_path = path.with_name(f"unfinished_{path.name}")
-    save_file({n: t.half().contiguous() for n, t in kept.items()}, partial_path)
+    made = {"recipe": "python benchmarks/evidence pretrain", "seed": str(_SEED)}
+    said = made | {"steps": str(steps), "data": "made-up world", "licence": "Apache-2.0"}
+    save_file({n: t.half().contiguous() for n, t in kept.items()}, partial_path, metadata=said)
     partial_path.replace(path)
 
 
