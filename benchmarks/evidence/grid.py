@@ -35,7 +35,7 @@ STEPS = 100
 """Of eight crops each."""
 
 CROP_PX = 128
-"""Half of what `geocobot train` takes on a CPU, at a quarter of the time."""
+"""Half of what `geocobot train` takes on a CPU, a quarter of the pixels."""
 
 EPOCH_STEPS = 20
 MAX_VIEWS = 600

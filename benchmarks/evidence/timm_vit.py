@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from segment_anything.modeling.common import LayerNorm2d
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -21,7 +20,7 @@ from geocobot.adapters.attach import attach
 from geocobot.adapters.config import AdapterConfig
 from geocobot.models.bases import PATCH_PX, BaseSpec
 from geocobot.models.dense_head import DenseHead
-from geocobot.models.encoder import Features
+from geocobot.models.encoder import Features, make_neck
 from geocobot.models.heads import head_config, make_head
 from geocobot.models.segmenter import Segmenter
 from geocobot.synthetic.world.world import draw_world
@@ -71,12 +70,7 @@ class TimmEncoder(nn.Module):
             global_pool="",
             dynamic_img_size=True,
         )
-        self.neck = nn.Sequential(
-            nn.Conv2d(SPEC.width, SPEC.out_channels, kernel_size=1, bias=False),
-            LayerNorm2d(SPEC.out_channels),
-            nn.Conv2d(SPEC.out_channels, SPEC.out_channels, kernel_size=3, padding=1, bias=False),
-            LayerNorm2d(SPEC.out_channels),
-        )
+        self.neck = make_neck(SPEC)
 
     def forward(self, x: Tensor) -> Features:
         """Encode normalized images (B, 3, H, W), H and W multiples of 16."""

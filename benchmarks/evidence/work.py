@@ -57,7 +57,7 @@ def make_missing(table: Table, trials: Sequence[Trial], make: Make) -> list[Tria
 def make_apart(trial: Trial, checkpoint: Path | None, folder: Path) -> Mapping[str, object]:
     """Make a run in a process of its own, so that its peak memory is its own.
 
-    A fork server has imported everything before, which takes as long as a third of a run.
+    A fork server has imported everything before.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["evidence.work"])

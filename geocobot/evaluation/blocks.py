@@ -33,7 +33,7 @@ class BlockCounts:
     """
 
     def __init__(self, classes: Sequence[ClassSpec], size: int, side_hw: tuple[int, int]) -> None:
-        self._side_hw = side_hw
+        self.side_hw = side_hw
         self.counts = np.zeros((size, 3, len(classes)), dtype=np.int64)
         self._judged = np.zeros(size, dtype=np.bool_)
 
@@ -57,11 +57,6 @@ class BlockCounts:
     def judged(self) -> npt.NDArray[np.int64]:
         """Counts (B, 3, K) of the blocks that have judged pixels."""
         return self.counts[self._judged]
-
-    @property
-    def side_hw(self) -> tuple[int, int]:
-        """Height and width of a block in pixels."""
-        return self._side_hw
 
 
 def joint_uncertainty(

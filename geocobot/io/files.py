@@ -106,8 +106,7 @@ def find_labels(given: Sequence[str], flag: str = "--labels") -> tuple[FileSet, 
     """
     sets = []
     for text in given:
-        kind = _is_raster if _has_rasters_alone(text) else _is_vector
-        sets += _expand([text], flag, kind)
+        sets += _expand([text], flag, _kind_in(text))
     _refuse_twice([path for s in sets for path in s.paths], flag)
     return tuple(sets)
 
@@ -129,11 +128,15 @@ def find_maps(given: Sequence[str], flag: str = "--pred") -> tuple[str, ...]:
     """
     paths = []
     for text in given:
-        kind = _is_raster if _has_rasters_alone(text) else _is_vector
-        (found,) = _expand([text], flag, kind, with_results=True)
+        (found,) = _expand([text], flag, _kind_in(text), with_results=True)
         paths += [p for p in found.paths if p == text or not _goes_with_another(p, found.paths)]
     _refuse_twice(paths, flag)
     return tuple(paths)
+
+
+def _kind_in(text: str) -> Callable[[Path], bool]:
+    """Which files a folder stands for: its rasters where it has no vector files."""
+    return _is_raster if _has_rasters_alone(text) else _is_vector
 
 
 def _goes_with_another(path: str, others: Sequence[str]) -> bool:

@@ -67,12 +67,7 @@ class SamEncoder(nn.Module):
             Block(spec, None if i in self.global_blocks else spec.window_tokens)
             for i in range(spec.depth)
         )
-        self.neck = nn.Sequential(
-            nn.Conv2d(spec.width, spec.out_channels, kernel_size=1, bias=False),
-            LayerNorm2d(spec.out_channels),
-            nn.Conv2d(spec.out_channels, spec.out_channels, kernel_size=3, padding=1, bias=False),
-            LayerNorm2d(spec.out_channels),
-        )
+        self.neck = make_neck(spec)
 
     def forward(self, x: Tensor) -> Features:
         """Encode normalized images.
@@ -92,6 +87,16 @@ class SamEncoder(nn.Module):
             if index in self.global_blocks:
                 levels.append(tokens.permute(0, 3, 1, 2))
         return Features(tuple(levels), self.neck(tokens.permute(0, 3, 1, 2)))
+
+
+def make_neck(spec: BaseSpec) -> nn.Sequential:
+    """SAM's neck: tokens (B, width, h, w) to features (B, out_channels, h, w)."""
+    return nn.Sequential(
+        nn.Conv2d(spec.width, spec.out_channels, kernel_size=1, bias=False),
+        LayerNorm2d(spec.out_channels),
+        nn.Conv2d(spec.out_channels, spec.out_channels, kernel_size=3, padding=1, bias=False),
+        LayerNorm2d(spec.out_channels),
+    )
 
 
 class Block(nn.Module):

@@ -44,7 +44,7 @@ from geocobot.workflows.quality import (
 )
 from geocobot.workflows.scene_figures import has_one_size, pixel_size, scene_rows, worst_first
 
-_MOST_PLACES = 50
+_MOST_MAPS = 50
 """Maps that a report lists."""
 
 _OBJECT_TERMS = (
@@ -248,14 +248,14 @@ def _making(result: EvaluateResult) -> str:
 def _places(result: EvaluateResult) -> dict[str, str]:
     """Which map was judged in which pixels."""
     found = {}
-    for number, scene in enumerate(result.scenes[:_MOST_PLACES], start=1):
+    for number, scene in enumerate(result.scenes[:_MOST_MAPS], start=1):
         (height, width), (x_m, y_m) = scene.shape, scene.pixel_m
         mark = "" if len(result.scenes) == 1 else f" {number}"
         found[f"Map{mark}"] = f"{scene.prediction} ({result.kind})"
         size = f"{width:,} x {height:,}, {x_m:.3g} x {y_m:.3g} m"
         found[f"Pixels{mark}"] = f"those of {scene.scene}: {size}"
-    if len(result.scenes) > _MOST_PLACES:
-        found["And"] = f"{len(result.scenes) - _MOST_PLACES} more, in evaluation.json"
+    if len(result.scenes) > _MOST_MAPS:
+        found["And"] = f"{len(result.scenes) - _MOST_MAPS} more, in evaluation.json"
     return found
 
 
