@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from geocobot.data import module
 from geocobot.models import bases, weights
 from geocobot.models.base_file import write_base
 from geocobot.models.bases import BaseSpec, WeightsSource
@@ -18,6 +19,12 @@ from geocobot.models.dense_head import DenseHead
 from geocobot.models.encoder import SamEncoder
 from geocobot.models.heads import head_config, make_head
 from geocobot.models.provenance import Provenance
+
+
+@pytest.fixture(autouse=True)
+def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs that only show the training area once, which is a handful of steps here."""
+    monkeypatch.setattr(module, "MIN_STEPS_PER_EPOCH", 2)
 
 
 @pytest.fixture

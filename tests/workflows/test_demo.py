@@ -228,6 +228,7 @@ def test_a_forest_that_sees_colors_alone_does_not_find_the_roads(tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_demo_finds_the_roads_it_never_saw(tmp_path: Path) -> None:
     result = workflow.demo(DemoOptions(out=str(tmp_path / "demo"), device="cpu"))
     assert result.iou >= 0.60

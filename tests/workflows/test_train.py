@@ -64,7 +64,7 @@ def options(
         line_width=16.0,
         out=str(tmp_path / "runs" / "bars"),
         patch_size=64,
-        batch_size=2,
+        batch_size=8,
         epochs=2,
         device="cpu",
     )

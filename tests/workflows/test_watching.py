@@ -45,7 +45,7 @@ def options(scene_factory: Callable[..., Path], tmp_path: Path) -> TrainOptions:
         labels=(str(labels),),
         out=str(tmp_path / "runs" / "bars"),
         patch_size=64,
-        batch_size=2,
+        batch_size=8,
         epochs=2,
         device="cpu",
     )
