@@ -1,7 +1,7 @@
 """Does COBOT help? Runs of a declared grid, their table, and what it says.
 
 Usage: python benchmarks/evidence run | power | report | pilot | pretrain
-       [--stages tune main labels tune-ranks ranks] [--seeds 10] [--limit N]
+       [--stages tune main labels tune-ranks ranks bfloat16] [--seeds 10] [--limit N]
        [--out build/evidence] [--table FILE.csv] [--base tiny] [--checkpoint FILE]
        [--precision float32] [--steps 100]
 
@@ -25,11 +25,21 @@ from pathlib import Path
 
 from evidence import backbones, timm_vit
 from evidence.declared import trials_of
-from evidence.grid import SEEDS, STAGES, STEPS, Setting, Trial, pilot_trials, scope_of
+from evidence.grid import (
+    SEEDS,
+    STABILITY,
+    STAGES,
+    STEPS,
+    Setting,
+    Trial,
+    pilot_trials,
+    scope_of,
+)
 from evidence.reporting import report, show_power
 from evidence.table import Table, missing
 from evidence.work import make_apart, make_missing
 from geocobot.models.weights import sha256_of
+from geocobot.workflows.device import choose_compute
 
 TABLE = Path(__file__).parents[1] / "runs" / "evidence.csv"
 _WEIGHTS_DIGITS = 12
@@ -91,6 +101,9 @@ def run(given: argparse.Namespace, setting: Setting, table: Table) -> list[Trial
     failed: list[Trial] = []
     stages = scope_of(setting.base).stages
     for stage in (stage for stage in given.stages if stage in stages):
+        if stage == STABILITY and choose_compute("auto", "auto").precision != STABILITY:
+            print(f"{stage}: left out, this processor does not compute so", flush=True)
+            continue
         trials = trials_of(stage, table, setting, given.seeds)
         failed += make_missing(table, missing(table.rows(), trials)[: given.limit], make)
         if failed:

@@ -11,7 +11,7 @@ from evidence import backbones
 from evidence.variants import FEW, VARIANTS, WIDE, own_rank
 
 Purpose: TypeAlias = Literal["evidence", "tuning", "pilot"]
-Stage: TypeAlias = Literal["tune", "main", "labels", "tune-ranks", "ranks"]
+Stage: TypeAlias = Literal["tune", "main", "labels", "tune-ranks", "ranks", "bfloat16"]
 
 REPORTED = (
     "vegas_roads",
@@ -27,8 +27,13 @@ RATES = (6e-5, 2e-4, 6e-4, 2e-3)
 """Peak learning rates to choose from, half a decade apart; `geocobot train` takes 2e-4."""
 
 SEEDS = tuple(range(10))
-SWEEP_SEEDS = SEEDS[:5]
+EXPLAINING_SEEDS = SEEDS[:5]
+"""Of the arms that no question is about, and that are no part of one's answer."""
+
+SWEEP_SEEDS = SEEDS[:3]
+STABILITY_SEEDS = SEEDS[:1]
 TUNING_SEEDS = (100, 101)
+WIDTH_TUNING_SEEDS = TUNING_SEEDS[:1]
 RANKS = (4, 8, 16, 32)
 PATCHES = (1, 2, 4)
 STEPS = 100
@@ -42,6 +47,9 @@ MAX_VIEWS = 600
 STAGES: tuple[Stage, ...] = get_args(Stage)
 TUNE_STAGES: tuple[Stage, ...] = ("tune", "tune-ranks")
 """Those that look for learning rates."""
+
+STABILITY: Stage = "bfloat16"
+"""Says nothing of the questions, and needs a processor that computes so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,17 +155,26 @@ SWEPT = tuple(Cell(arm, rank) for arm in WIDE for rank in RANKS)
 def cells_of(stage: Stage, scope: Scope = WHOLE) -> tuple[Cell, ...]:
     """The cells that a stage runs."""
     own = tuple(cell for cell in OWN if cell.arm in scope.arms)
-    few = tuple(cell for cell in OWN if cell.arm in FEW)
-    wider = tuple(cell for cell in SWEPT if cell not in OWN)
-    by_stage = {"tune": own, "main": own, "labels": few, "tune-ranks": wider, "ranks": SWEPT}
+    by_stage = {
+        "tune": own,
+        "main": own,
+        "labels": tuple(cell for cell in OWN if cell.arm in FEW),
+        "tune-ranks": tuple(cell for cell in SWEPT if cell not in OWN),
+        "ranks": SWEPT,
+        "bfloat16": own,
+    }
     return by_stage[stage]
 
 
 def tuning_trials(setting: Setting, cells: Sequence[Cell]) -> Iterator[Trial]:
-    """The same search for every arm and width: all rates, on the scenes for it."""
+    """The search for every arm and width: all rates, on the scenes for it.
+
+    It is the same for all arms at their own width, and for all arms at another one.
+    """
     for seed in TUNING_SEEDS:
+        searched = [c for c in cells if c in OWN or seed in WIDTH_TUNING_SEEDS]
         for scene in TUNING:
-            for cell in cells:
+            for cell in searched:
                 for rate in RATES:
                     yield _trial("tuning", setting, cell, scene=scene, seed=seed, rate=rate)
 
@@ -174,20 +191,21 @@ def stage_trials(
         stage: one that does not search for learning rates.
         setting: common to all runs.
         rates: the learning rate of every cell.
-        seeds: of the stage "main"; None for those declared. Sweeps take the first half of them.
+        seeds: of the stage "main"; None for those declared. Other stages take the first few.
     """
     scope = scope_of(setting.base)
-    seeds = scope.seeds if seeds is None else seeds
-    sweep = [seed for seed in seeds if seed in SWEEP_SEEDS]
     patches: tuple[int | None, ...] = PATCHES if stage == "labels" else (None,)
-    for seed in seeds if stage == "main" else sweep:
+    if stage == STABILITY:
+        setting = replace(setting, precision="bfloat16")
+    for seed in scope.seeds if seeds is None else seeds:
         for scene in scope.scenes:
             for number in patches:
                 for cell in cells_of(stage, scope):
-                    yield _trial(
-                        "evidence", setting, cell,
-                        scene=scene, seed=seed, patches=number, rate=rates[cell],
-                    )  # fmt: skip
+                    if _has_seed(stage, cell.arm, seed):
+                        yield _trial(
+                            "evidence", setting, cell,
+                            scene=scene, seed=seed, patches=number, rate=rates[cell],
+                        )  # fmt: skip
 
 
 def pilot_trials(setting: Setting) -> Iterator[Trial]:
@@ -197,6 +215,13 @@ def pilot_trials(setting: Setting) -> Iterator[Trial]:
         for arm in ("lora", "lora-cobot"):
             cell = Cell(arm, own_rank(arm))
             yield _trial("pilot", quick, cell, scene="vegas_multiclass", seed=seed, rate=RATES[1])
+
+
+def _has_seed(stage: Stage, arm: str, seed: int) -> bool:
+    """Whether an arm has runs with a seed in a stage."""
+    if stage == "main":
+        return arm in FEW or seed in EXPLAINING_SEEDS
+    return seed in (STABILITY_SEEDS if stage == STABILITY else SWEEP_SEEDS)
 
 
 def _trial(

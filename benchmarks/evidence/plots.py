@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -97,6 +98,34 @@ def plot_sweep(found: Sequence[Compared], over: str, path: Path) -> None:
         axes.set_ylabel("IoU points, 95 % interval")
         axes.legend(frameon=False, fontsize=9)
         _finish(figure, [axes], path)
+
+
+def plot_health(frame: pd.DataFrame, path: Path) -> None:
+    """Condition numbers of S and W over the epochs: median of all runs, and the worst of them."""
+    told = frame[frame["condition_s_by_epoch"] != ""]
+    with _style():
+        figure, panels = plt.subplots(1, 2, figsize=(9, 3.6))
+        named = {"S, between blocks": "condition_s_by_epoch", "W, worst": "condition_w_by_epoch"}
+        for axes, (title, column) in zip(panels, named.items(), strict=True):
+            for number, arm in enumerate(dict.fromkeys(told["arm"])):
+                runs = [json.loads(text) for text in told.loc[told["arm"] == arm, column] if text]
+                if not runs:
+                    continue
+                # Runs that have seen their area often enough have fewer epochs.
+                curves = np.full((len(runs), max(map(len, runs))), np.nan)
+                for row, run in zip(curves, runs, strict=True):
+                    row[: len(run)] = run
+                epochs = np.arange(1, curves.shape[1] + 1)
+                color = _LOOK[arm][0] if arm in _LOOK else f"C{number}"
+                median = np.nanmedian(curves, axis=0)
+                axes.plot(epochs, median, color=color, label=VARIANTS[arm].title)
+                axes.plot(epochs, np.nanmax(curves, axis=0), color=color, lw=1, ls=":")
+            axes.set_yscale("log")
+            axes.set_title(title, loc="left", fontsize=10)
+            axes.set_xlabel("epoch")
+        panels[0].set_ylabel("condition number (dotted: worst run)")
+        panels[1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+        _finish(figure, list(panels), path)
 
 
 def plot_rates(curves: Mapping[str, Sequence[float]], path: Path) -> None:

@@ -7,8 +7,17 @@ from pathlib import Path
 import pandas as pd
 
 from evidence.declared import trials_of
-from evidence.grid import OWN, PATCHES, RANKS, TUNE_STAGES, Setting, cells_of, scope_of
-from evidence.plots import plot_gains, plot_rates, plot_scenes, plot_sweep
+from evidence.grid import (
+    OWN,
+    PATCHES,
+    RANKS,
+    STABILITY,
+    TUNE_STAGES,
+    Setting,
+    cells_of,
+    scope_of,
+)
+from evidence.plots import plot_gains, plot_health, plot_rates, plot_scenes, plot_sweep
 from evidence.summary import (
     Compared,
     arm_table,
@@ -19,6 +28,7 @@ from evidence.summary import (
     paired_values,
     power_table,
     rate_table,
+    stability_table,
     tuning_frame,
     verdict,
 )
@@ -40,7 +50,10 @@ def show_power(table: Table, setting: Setting, seeds: int) -> str:
 
 
 def report(table: Table, setting: Setting, seeds: int, out: Path) -> str:
-    """Write tables and figures of the whole grid; refuses as long as a run is missing."""
+    """Write tables and figures of the whole grid; refuses as long as a run is missing.
+
+    Those of the stability stage, which says nothing of the questions, may be missing.
+    """
     rows = table.rows()
     frames: dict[str, pd.DataFrame] = {}
     scope = scope_of(setting.base)
@@ -50,11 +63,13 @@ def report(table: Table, setting: Setting, seeds: int, out: Path) -> str:
         try:
             frames[stage] = frame_of(rows, trials, "evidence")
         except ValueError as error:
-            raise SystemExit(f"nothing is shown before it is whole: {stage}: {error}") from None
+            if stage != STABILITY:
+                raise SystemExit(f"nothing is shown before it is whole: {stage}: {error}") from None
     out.mkdir(parents=True, exist_ok=True)
     gains = list(declared_comparisons(frames["main"]))
     plot_gains(gains, out / "gains.svg")
     plot_scenes(frames["main"], out / "scenes.svg")
+    plot_health(frames["main"], out / "health.svg")
     sections = {
         "The question": "\n\n".join(verdict(one) for one in gains[: len(PRIMARY)]),
         "Paired differences": gain_table(gains),
@@ -68,6 +83,8 @@ def report(table: Table, setting: Setting, seeds: int, out: Path) -> str:
         labels = by_patches(frames["labels"], frames["main"])
         plot_sweep(labels, "patches", out / "labels.svg")
         sections["Labelled patches"] = gain_table(labels)
+    if STABILITY in frames:
+        sections["Stability"] = stability_table(frames["main"], frames[STABILITY])
     cells = tuple(dict.fromkeys(c for s in stages if s in TUNE_STAGES for c in cells_of(s, scope)))
     tuning = tuning_frame(rows, setting, cells)
     sections["Learning rates"] = rate_table(tuning, cells)

@@ -18,6 +18,7 @@ from evidence.paired import (
     least_gain,
     pairs_needed,
     spread_at_most,
+    t_interval,
 )
 from evidence.table import Row, frame_of
 from evidence.variants import PRIMARY, VARIANTS
@@ -72,12 +73,13 @@ def compare(
         patches: labelled ones; None for all.
 
     Raises:
-        ValueError: a run of one of them has no partner.
+        ValueError: a run of the arm has no partner; the reference may have more seeds.
     """
     ours = _ious(frame, arm, ranks[0], patches)
     theirs = _ious(frame, reference, ranks[1], patches)
-    if not ours.index.equals(theirs.index):
+    if not ours.index.isin(theirs.index).all():
         raise ValueError(f"runs of {arm} and {reference} do not pair up")
+    theirs = theirs.loc[ours.index]
     values = (ours - theirs).to_numpy(dtype=np.float64)
     scenes = ours.index.get_level_values("scene").to_numpy(dtype=str)
     return Compared(arm, reference, ranks[0], patches, difference(values, scenes))
@@ -120,16 +122,17 @@ def gain_table(found: Sequence[Compared]) -> str:
 def arm_table(frame: pd.DataFrame) -> str:
     """Mean IoU of every arm on every scene, and what an arm trains, as Markdown."""
     scenes = list(dict.fromkeys(frame["scene"]))
-    head = ["Arm", *(f"`{s}`" for s in scenes), "Mean", "Trained", "COBOT adds", "Steps", "S", "W",
-            "Spikes"]  # fmt: skip
+    head = ["Arm", "Runs", *(f"`{s}`" for s in scenes), "Mean", "Trained", "COBOT adds", "Steps",
+            "S", "W", "Spikes"]  # fmt: skip
     lines = _head(head)
     everywhere = [frame.loc[frame["scene"] == s, "everywhere_iou"].median() for s in scenes]
     shown = [f"{value:.3f}" for value in [*everywhere, np.mean(everywhere)]]
-    lines.append(f"| classes everywhere | {' | '.join(shown)} | | | | | | |")
+    lines.append(f"| classes everywhere | | {' | '.join(shown)} | | | | | | |")
     for arm in dict.fromkeys(frame["arm"]):
         here = frame[frame["arm"] == arm]
         means = [here.loc[here["scene"] == s, "mean_iou"].mean() for s in scenes]
         cells = [
+            str(len(here)),
             *(f"{value:.3f}" for value in [*means, np.mean(means)]),
             f"{here['trained_parameters'].median():,.0f}",
             f"{here['cobot_parameters'].astype(int).median():,.0f}",
@@ -140,6 +143,34 @@ def arm_table(frame: pd.DataFrame) -> str:
         lines.append(f"| {VARIANTS[arm].title} | {' | '.join(cells)} |")
     note = "S, W: worst condition number of any epoch and run; spikes: in all runs together."
     return "\n".join([*lines, "", note])
+
+
+def stability_table(exact: pd.DataFrame, coarse: pd.DataFrame) -> str:
+    """Float32 beside bfloat16: IoU, spikes of the loss and condition numbers, as Markdown.
+
+    Args:
+        exact: runs in float32; those that have a partner are taken.
+        coarse: the same runs in bfloat16.
+    """
+    lines = _head(["Arm", "Runs", "bfloat16 minus float32", "95 %, t", "Spikes", "in bfloat16",
+                   "S", "in bfloat16", "W", "in bfloat16"])  # fmt: skip
+    paired = exact.merge(coarse, on=["arm", *_PAIR], suffixes=("", "_coarse"))
+    for arm in dict.fromkeys(paired["arm"]):
+        here = paired[paired["arm"] == arm]
+        values = (here["mean_iou_coarse"] - here["mean_iou"]).to_numpy(dtype=np.float64)
+        cells = [
+            str(len(here)),
+            f"{100 * values.mean():+.2f}",
+            _points(t_interval(values)),
+            *(f"{here[name].sum():.0f}" for name in ("loss_spikes", "loss_spikes_coarse")),
+            *(
+                _worst(here[f"condition_{which}_max{end}"])
+                for which in "sw"
+                for end in ("", "_coarse")
+            ),
+        ]
+        lines.append(f"| {VARIANTS[arm].title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def rate_table(tuning: pd.DataFrame, cells: Sequence[Cell]) -> str:
@@ -179,7 +210,7 @@ def power_table(found: Sequence[Compared], values: Mapping[tuple[str, str], np.n
 def paired_values(frame: pd.DataFrame, arm: str, reference: str) -> np.ndarray:
     """The differences themselves, (N,), by scene and seed."""
     ours, theirs = _ious(frame, arm, None, None), _ious(frame, reference, None, None)
-    return (ours - theirs).to_numpy(dtype=np.float64)
+    return (ours - theirs.loc[ours.index]).to_numpy(dtype=np.float64)
 
 
 def verdict(one: Compared) -> str:

@@ -21,8 +21,8 @@ ASKED = tuple(Trial.__dataclass_fields__)
 FOUND = (
     "mean_iou", "iou", "everywhere_iou", "validation_iou", "thresholds", "tile_px",
     "steps_made", "views", "seconds", "stopped_by", "trained_parameters", "adapter_parameters",
-    "cobot_parameters", "condition_s", "condition_s_max", "condition_w_max", "loss_spikes",
-    "peak_gib", "machine", "commit",
+    "cobot_parameters", "condition_s", "condition_s_max", "condition_w_max",
+    "condition_s_by_epoch", "condition_w_by_epoch", "loss_spikes", "peak_gib", "machine", "commit",
 )  # fmt: skip
 COLUMNS = (*ASKED, *FOUND)
 

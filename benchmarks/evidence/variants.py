@@ -59,7 +59,7 @@ WIDE = ("lora", "lora-cobot", "adaptformer", "adaptformer-cobot")
 """Arms whose width is varied."""
 
 FEW = ("decoder", "lora", "lora-alpha2", "lora-cobot", "adaptformer", "adaptformer-cobot")
-"""Arms that are given a few labelled patches only."""
+"""Arms that the questions and their answers are about: more seeds, few labels, other backbones."""
 
 PRIMARY = (("lora-cobot", "lora"), ("adaptformer-cobot", "adaptformer"))
 """The differences that the question is about; all others explain them."""

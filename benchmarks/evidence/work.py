@@ -133,16 +133,19 @@ def make_run(trial: Trial, checkpoint: Path | None, folder: Path) -> dict[str, o
     }
 
 
-def _health(log: Path) -> dict[str, float | None]:
-    """Worst condition numbers of all epochs and the number of spikes, from a run's log."""
+def _health(log: Path) -> dict[str, float | str | None]:
+    """Condition numbers by epoch, the worst of them, and the number of spikes, from a run's log."""
     logged = pd.read_csv(log)
 
-    def most(name: str) -> float | None:
-        return float(logged[name].max()) if name in logged else None
+    def by_epoch(name: str) -> list[float]:
+        return logged[name].dropna().tolist() if name in logged else []
 
+    relation, mixing = by_epoch("condition_s"), by_epoch("condition_w_max")
     return {
-        "condition_s_max": most("condition_s"),
-        "condition_w_max": most("condition_w_max"),
+        "condition_s_max": max(relation, default=None),
+        "condition_w_max": max(mixing, default=None),
+        "condition_s_by_epoch": json.dumps(relation) if relation else None,
+        "condition_w_by_epoch": json.dumps(mixing) if mixing else None,
         "loss_spikes": float(logged["loss_spikes"].sum()),
     }
 

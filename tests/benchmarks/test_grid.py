@@ -1,21 +1,27 @@
 """The declared grid is whole: every arm, scene, seed and number of labels, once."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
 from evidence.grid import (
+    EXPLAINING_SEEDS,
     OWN,
     PATCHES,
     RANKS,
     RATES,
     REPORTED,
     SEEDS,
+    STABILITY,
+    STABILITY_SEEDS,
     STAGES,
+    SWEEP_SEEDS,
     SWEPT,
     TUNING,
     TUNING_SEEDS,
+    WIDTH_TUNING_SEEDS,
     cells_of,
     pilot_trials,
     stage_trials,
@@ -30,7 +36,23 @@ CHOSEN = {cell: 1e-4 * (k + 1) for k, cell in enumerate(dict.fromkeys([*OWN, *SW
 def test_the_main_stage_has_every_arm_on_every_scene_with_every_seed(setting):
     trials = list(stage_trials("main", setting, CHOSEN))
     seen = Counter((t.arm, t.scene, t.seed, t.patches) for t in trials)
-    assert seen == Counter(product(VARIANTS, REPORTED, SEEDS, [None]))
+    explaining = [arm for arm in VARIANTS if arm not in FEW]
+    assert seen == Counter(
+        [
+            *product(FEW, REPORTED, SEEDS, [None]),
+            *product(explaining, REPORTED, EXPLAINING_SEEDS, [None]),
+        ]
+    )
+    assert {arm for pair in PRIMARY for arm in pair} <= set(FEW)
+
+
+def test_stability_asks_for_runs_of_the_main_stage_once_more(setting):
+    main = set(stage_trials("main", setting, CHOSEN))
+    again = list(stage_trials(STABILITY, setting, CHOSEN))
+    assert {t.precision for t in again} == {"bfloat16"}
+    assert {replace(t, precision=setting.precision) for t in again} <= main
+    seen = Counter((t.arm, t.scene, t.seed) for t in again)
+    assert seen == Counter(product(VARIANTS, REPORTED, STABILITY_SEEDS))
 
 
 def test_the_sweeps_are_whole(setting):
@@ -38,7 +60,7 @@ def test_the_sweeps_are_whole(setting):
     assert set(widths) == set(product(WIDE, RANKS, REPORTED))
     labels = Counter((t.arm, t.patches, t.scene) for t in stage_trials("labels", setting, CHOSEN))
     assert set(labels) == set(product(FEW, PATCHES, REPORTED))
-    assert set(widths.values()) == set(labels.values()) == {5}
+    assert set(widths.values()) == set(labels.values()) == {len(SWEEP_SEEDS)}
 
 
 def test_every_arm_gets_the_same_search(setting):
@@ -49,7 +71,8 @@ def test_every_arm_gets_the_same_search(setting):
             by_cell.setdefault((t.arm, t.rank), []).append((t.scene, t.seed, t.rate))
         assert set(by_cell) == {(c.arm, c.rank) for c in cells_of(stage)}
         for searched in by_cell.values():
-            assert sorted(searched) == sorted(product(TUNING, TUNING_SEEDS, RATES))
+            seeds = TUNING_SEEDS if stage == "tune" else WIDTH_TUNING_SEEDS
+            assert sorted(searched) == sorted(product(TUNING, seeds, RATES))
 
 
 def test_what_is_searched_on_is_not_reported():
@@ -69,7 +92,7 @@ def test_runs_take_the_rate_of_their_cell(setting):
 
 def test_stages_share_what_they_have_in_common(setting):
     main, ranks = (set(stage_trials(s, setting, CHOSEN)) for s in ("main", "ranks"))
-    assert len(main & ranks) == 4 * len(REPORTED) * 5
+    assert len(main & ranks) == 4 * len(REPORTED) * len(SWEEP_SEEDS)
 
 
 def test_more_seeds_add_runs_and_change_none(setting):
@@ -82,6 +105,7 @@ def test_names_tell_all_runs_apart(setting):
         *tuning_trials(setting, [*OWN, *SWEPT]),
         *stage_trials("main", setting, CHOSEN),
         *stage_trials("labels", setting, CHOSEN),
+        *stage_trials(STABILITY, setting, CHOSEN),
         *pilot_trials(setting),
     ]
     assert len({t.name for t in trials}) == len(set(trials))

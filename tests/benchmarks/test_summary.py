@@ -1,18 +1,23 @@
 """What is concluded from a table, and what is not shown before it is whole."""
 
+import json
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from evidence.command import TABLE, main
-from evidence.grid import OWN, RATES, SWEPT, cells_of, stage_trials, tuning_trials
+from evidence.grid import OWN, RATES, STABILITY, SWEPT, cells_of, stage_trials, tuning_trials
 from evidence.summary import chosen_rates, compare, declared_comparisons, tuning_frame, verdict
 from evidence.table import COLUMNS, Table, frame_of
 from evidence.variants import VARIANTS
 
+from geocobot.models.precision import Compute
+
 CELLS = tuple(dict.fromkeys([*OWN, *SWEPT]))
 SEEDS = range(5)
+EXACT = Compute(torch.device("cpu"), "float32")
 
 
 def iou(trial, gain=0.02):
@@ -23,10 +28,27 @@ def iou(trial, gain=0.02):
     return 0.4 + luck + noise + rate + gain * (trial.arm == "lora-cobot")
 
 
+def health(trial):
+    """Of an arm with COBOT the relation matrix gets worse from epoch to epoch."""
+    if "cobot" not in trial.arm:
+        return {}
+    epochs = [1.1, 1.2, 1.3][: 2 + trial.seed % 2]
+    coarse = 10 * (trial.precision == "bfloat16")
+    return {
+        "condition_s_by_epoch": json.dumps(epochs),
+        "condition_w_by_epoch": json.dumps([10 * e for e in epochs]),
+        "condition_s_max": max(epochs) + coarse,
+        "condition_w_max": 10 * max(epochs),
+        "loss_spikes": float(bool(coarse)),
+    }
+
+
 def fill(table, trials, figures):
     """Write many rows at once: what `append` would leave, without its flush after each."""
     table.path.parent.mkdir(exist_ok=True)
-    rows = [trial.key | figures(mean_iou=iou(trial)) for trial in dict.fromkeys(trials)]
+    rows = [
+        trial.key | figures(mean_iou=iou(trial), **health(trial)) for trial in dict.fromkeys(trials)
+    ]
     pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(table.path, index=False)
     return table
 
@@ -40,7 +62,7 @@ def tuned(table, setting, figures):
 def whole(table, setting, figures):
     rates = dict.fromkeys(CELLS, RATES[2])
     trials = list(tuning_trials(setting, CELLS))
-    for stage in ("main", "labels", "ranks"):
+    for stage in ("main", "labels", STABILITY, "ranks"):
         trials += stage_trials(stage, setting, rates, SEEDS)
     return fill(table, trials, figures)
 
@@ -105,12 +127,45 @@ def test_runs_without_a_partner_are_refused(whole, setting):
         compare(pd.concat([frame, frame]), "lora", "decoder")
 
 
+def test_a_reference_may_have_more_seeds(table, setting, figures):
+    trials = list(stage_trials("main", setting, dict.fromkeys(CELLS, RATES[2]), range(7)))
+    frame = frame_of(fill(table, trials, figures).rows(), trials, "evidence")
+    found = {(c.arm, c.reference): c.gain.pairs for c in declared_comparisons(frame)}
+    assert found["lora-cobot", "lora"] == 35
+    assert found["identity", "lora-cobot"] == 25
+    first = compare(frame[frame["seed"] < 5], "identity", "lora-cobot")
+    assert compare(frame, "identity", "lora-cobot").gain == first.gain
+
+
+def test_what_bfloat16_changes_is_a_table(whole, command, capsys):
+    command("report")
+    said = capsys.readouterr().out.partition("## Stability")[2]
+    row = next(line for line in said.splitlines() if line.startswith("| LoRA + COBOT |"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1:3] == ["5", "+0.00"]
+    assert cells[4:] == ["0", "5", "1.2", "11.2", "12", "12"]
+
+
+def test_a_report_needs_no_bfloat16(whole, command, capsys):
+    lines = whole.path.read_text().splitlines(keepends=True)
+    whole.path.write_text("".join(line for line in lines if ",bfloat16," not in line))
+    command("report")
+    assert "## Stability" not in capsys.readouterr().out
+
+
+def test_a_processor_without_bfloat16_leaves_it_out(table, command, monkeypatch, capsys):
+    monkeypatch.setattr("evidence.command.choose_compute", lambda *_: EXACT)
+    command("run", "--stages", STABILITY)
+    assert "left out, this processor does not compute so" in capsys.readouterr().out
+    assert table.rows() == []
+
+
 def test_the_report_has_all_tables_and_figures(whole, command, tmp_path, capsys):
     command("report")
     said = capsys.readouterr().out
     assert re.search(r"LoRA \+ COBOT beside LoRA: a gain, worth having \(\+[12]\.\d\d IoU", said)
     assert (tmp_path / "out" / "report.md").read_text() == said
-    for name in ("gains", "scenes", "widths", "labels", "rates"):
+    for name in ("gains", "scenes", "health", "widths", "labels", "rates"):
         drawing = tmp_path / "out" / f"{name}.svg"
         assert "</svg>" in drawing.read_text()
         assert drawing.stat().st_size < 200_000
@@ -120,7 +175,7 @@ def test_the_report_has_all_tables_and_figures(whole, command, tmp_path, capsys)
 def test_nothing_is_shown_before_the_grid_is_whole(whole, command, tmp_path, capsys):
     lines = whole.path.read_text().splitlines(keepends=True)
     whole.path.write_text("".join(lines[:-1]))
-    with pytest.raises(SystemExit, match="nothing is shown before it is whole: ranks: 1 of 400"):
+    with pytest.raises(SystemExit, match="nothing is shown before it is whole: ranks: 1 of 240"):
         command("report")
     assert not (tmp_path / "out" / "report.md").exists()
     assert capsys.readouterr().out == ""
