@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from evidence.grid import RATES
 from evidence.paired import GAIN
@@ -28,6 +29,7 @@ _LOOK = {
     "adaptformer-cobot": ("#cc79a7", "v"),
 }
 _DARK = "#222222"
+_DECADE = 10
 
 
 def plot_gains(found: Sequence[Compared], path: Path) -> None:
@@ -120,7 +122,9 @@ def plot_health(frame: pd.DataFrame, path: Path) -> None:
                 median = np.nanmedian(curves, axis=0)
                 axes.plot(epochs, median, color=color, label=VARIANTS[arm].title)
                 axes.plot(epochs, np.nanmax(curves, axis=0), color=color, lw=1, ls=":")
-            axes.set_yscale("log")
+            if axes.get_ylim()[1] > _DECADE * max(1.0, axes.get_ylim()[0]):
+                axes.set_yscale("log")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_title(title, loc="left", fontsize=10)
             axes.set_xlabel("epoch")
         panels[0].set_ylabel("condition number (dotted: worst run)")
