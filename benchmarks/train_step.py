@@ -1,10 +1,11 @@
 """What a training step costs: COBOT beside its base methods, and Hugging Face's SAM with peft.
 
-    python benchmarks/train_step.py [--base vit_b] [--image-px 512] [--device cpu] [--bf16]
+    python benchmarks/train_step.py [--base vit_b] [--head mask-decoder] [--image-px 512]
+                                    [--batch 1] [--steps 7] [--threads N] [--device cpu] [--bf16]
 
-Every arm has the same frozen encoder of random weights, trains its adapters and the mask decoder on
-the same images, and makes whole steps: forward, loss, backward, AdamW. Arms take turns, so that all
-of them meet the same machine; figures are medians.
+Every arm has the same frozen encoder of random weights, trains its adapters and the head on the
+same images, and makes whole steps: forward, loss, backward, AdamW. Arms take turns, so that all
+of them meet the same machine; figures are medians. Hugging Face's SAM has no dense head.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import peft
 import torch
@@ -23,10 +24,10 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamVisionCon
 
 from geocobot.adapters.attach import attach
 from geocobot.adapters.config import AdapterConfig
-from geocobot.models.architecture import HeadConfig
+from geocobot.config.values import HeadKind
 from geocobot.models.bases import BASES, BaseSpec
 from geocobot.models.encoder import SamEncoder
-from geocobot.models.mask_decoder import MaskDecoderHead
+from geocobot.models.heads import head_config, make_head
 from geocobot.models.segmenter import Segmenter
 from geocobot.training.losses import SegmentationLoss
 
@@ -65,11 +66,11 @@ class Arm:
         self.optimizer = torch.optim.AdamW(trained, lr=1e-4)
 
 
-def make_ours(spec: BaseSpec, config: AdapterConfig, device: str) -> Arm:
+def make_ours(spec: BaseSpec, config: AdapterConfig, head: HeadKind, device: str) -> Arm:
     torch.manual_seed(0)
     encoder = SamEncoder(spec)
     attach(encoder, config)
-    segmenter = Segmenter(encoder, MaskDecoderHead(HeadConfig(1, width=spec.out_channels)))
+    segmenter = Segmenter(encoder, make_head(head_config(spec, 1, head, "pretrained")))
     segmenter.to(device)
     return Arm(segmenter, segmenter)
 
@@ -148,19 +149,26 @@ def measure_memory(arm: Arm, image: Tensor, label: Tensor, *, bf16: bool) -> Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--base", choices=list(BASES), default="vit_b")
+    parser.add_argument("--head", choices=get_args(HeadKind), default="mask-decoder")
+    parser.add_argument("--threads", type=int, help="of the CPU; all of its cores otherwise")
     parser.add_argument("--image-px", type=int, default=512)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--bf16", action="store_true")
     options = parser.parse_args()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     spec = BASES[options.base]
     generator = torch.Generator().manual_seed(0)
     side = options.image_px
     image = torch.rand(options.batch, 3, side, side, generator=generator).to(options.device)
     label = (image.mean(dim=1) > 0.5).long()
-    arms = {name: make_ours(spec, config, options.device) for name, config in ARMS.items()}
-    arms[PEFT] = make_theirs(spec, side, options.device)
+    arms = {
+        name: make_ours(spec, config, options.head, options.device) for name, config in ARMS.items()
+    }
+    if options.head == "mask-decoder":
+        arms[PEFT] = make_theirs(spec, side, options.device)
     for arm in arms.values():
         step(arm, image, label, bf16=options.bf16)
         measure_memory(arm, image, label, bf16=options.bf16)
@@ -183,7 +191,8 @@ def report(arms: dict[str, Arm]) -> None:
         pairs = zip(arms[f"{name} + COBOT"].seconds, arms[name].seconds, strict=True)
         ratio = statistics.median(ours / base for ours, base in pairs)
         print(f"COBOT over {name}: {100 * (ratio - 1):+.1f} % (median of steps made in turn)")
-    print(f"{PEFT} over our LoRA: {medians[PEFT] / medians['LoRA']:.2f} x")
+    if PEFT in arms:
+        print(f"{PEFT} over our LoRA: {medians[PEFT] / medians['LoRA']:.2f} x")
 
 
 if __name__ == "__main__":
