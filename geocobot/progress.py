@@ -45,8 +45,8 @@ class Progress(Protocol):
         """Start a task of `total` steps; it ends with the `with` block."""
 
 
-class _SilentTask:
-    """Counts nothing."""
+class SilentTask:
+    """Counts and shows nothing."""
 
     def advance(self, steps: float = 1) -> None:
         """Do nothing."""
@@ -64,4 +64,4 @@ class SilentProgress:
     @contextmanager
     def task(self, label: str, total: float) -> Iterator[Task]:
         """Hand out a task that shows nothing."""
-        yield _SilentTask()
+        yield SilentTask()

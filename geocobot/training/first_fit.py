@@ -16,6 +16,7 @@ from geocobot.data.dataset import INTERIOR
 from geocobot.models.dense_head import DenseHead
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
+from geocobot.progress import SilentTask, Task
 from geocobot.training.losses import binary_targets
 from geocobot.training.objectives import Batch
 
@@ -37,7 +38,12 @@ def can_fit_first(segmenter: nn.Module) -> TypeGuard[Segmenter]:
 
 @torch.no_grad()
 def fit_readers(
-    segmenter: Segmenter, datamodule: LightningDataModule, compute: Compute, seed: int
+    segmenter: Segmenter,
+    datamodule: LightningDataModule,
+    compute: Compute,
+    seed: int,
+    *,
+    task: Task | None = None,
 ) -> None:
     """Fit the readers of a dense head to some labelled pixels, all else as it is.
 
@@ -51,12 +57,13 @@ def fit_readers(
         datamodule: its training batches are what is fitted to.
         compute: where, and how exactly, the features are computed.
         seed: of the pixels that are drawn.
+        task: told how far it is, with a total of 1.0; nearly all of it goes into the features.
     """
     head = segmenter.head
     assert isinstance(head, DenseHead)
     was_training = segmenter.training
     segmenter.to(compute.device).eval()
-    scales, targets = _sample(segmenter, head, datamodule, compute, seed)
+    scales, targets = _sample(segmenter, head, datamodule, compute, seed, task=task or SilentTask())
     segmenter.train(was_training)
     if not len(targets):
         return
@@ -75,6 +82,8 @@ def _sample(
     datamodule: LightningDataModule,
     compute: Compute,
     seed: int,
+    *,
+    task: Task,
 ) -> tuple[list[Tensor], Tensor]:
     """What the readers read at some pixels, (N, C) float32 for each, and these pixels' planes.
 
@@ -102,6 +111,7 @@ def _sample(
                 inside = shown[INTERIOR][k].cpu()[places[:, 0], places[:, 1]]
                 target = torch.cat([target, inside[:, None].float()], dim=1)
             found.append((read, target))
+        task.advance(1 / len(batches))
     features = [torch.cat(parts) for parts in zip(*(read for read, _ in found), strict=True)]
     return features, torch.cat([target for _, target in found]).to(compute.device)
 

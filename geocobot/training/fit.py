@@ -144,7 +144,7 @@ def fit(
         settings: how to train.
         folder: of the run; logs and checkpoints go there. The checkpoints stay until
             `remove_checkpoints`, so that nothing is lost until the result is in a safe place.
-        progress: shows rate, loss and IoU.
+        progress: shows the first fit of the readers, then rate, loss and IoU.
         peers: the processes that train together. All of them call this with the same segmenter,
             settings and folder; a data module has `shared`, as `SceneDataModule`.
 
@@ -168,12 +168,15 @@ def fit(
         peers=peers,
     )
     # Steps are seeded; whoever called has a generator that must not notice.
+    progress = progress or SilentProgress()
     with quiet_lightning(), interruptible(), torch.random.fork_rng(devices=[]):
-        with (progress or SilentProgress()).task("Training", total=1.0) as shown:
-            if begun is None and settings.readers_first and can_fit_first(segmenter):
-                if peers.seat.is_first:  # DDP gives the others what it has
-                    fit_readers(segmenter, datamodule, settings.compute, settings.seed)
-                clock.prepared_s = clock.elapsed_s
+        if begun is None and settings.readers_first and can_fit_first(segmenter):
+            if peers.seat.is_first:  # DDP gives the others what it has
+                # A task of its own: what it takes would spoil the time left of the training.
+                with progress.task("First fit", total=1.0) as told:
+                    fit_readers(segmenter, datamodule, settings.compute, settings.seed, task=told)
+            clock.prepared_s = clock.elapsed_s
+        with progress.task("Training", total=1.0) as shown:
             trainer = run_trainer(
                 folder,
                 settings.compute,

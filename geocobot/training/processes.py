@@ -10,17 +10,18 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined] # it is documented there
 
 from geocobot.errors import GeocobotError, WorkerError
 from geocobot.processes import sendable, start_method
-from geocobot.progress import Course, Progress, SilentProgress, Task
+from geocobot.progress import Course, Progress, SilentProgress, SilentTask, Task
 from geocobot.training.fit import FitResult, restore_best
 from geocobot.training.job import Job, kept_in_file
 from geocobot.training.peers import Seat, joined
@@ -46,20 +47,50 @@ def fit_in_processes(job: Job, progress: Progress | None = None, *, devices: int
     threads = max(1, torch.get_num_threads() // devices)
     with (
         kept_in_file(job) as path,
-        (progress or SilentProgress()).task("Training", total=1.0) as shown,
+        _Display(progress or SilentProgress()) as display,
     ):
+        display.begin(f"Starting {devices} processes", 1.0)
         store = _open_store(0, is_host=True)
         seats = [Seat(number=k, local=k, devices=devices) for k in range(devices)]
         crew = [_Process(path, seat, store.port, threads) for seat in seats]
         try:
             for process in crew:
                 process.start()
-            result = _followed(crew, shown)
+            result = _followed(crew, display)
         finally:
             for process in crew:
                 process.end()
     restore_best(job.segmenter, job.folder)
     return result
+
+
+class _Display:
+    """Shows tasks one after the other, the last one until its `with` block ends.
+
+    Args:
+        progress: shows them.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._open = ExitStack()
+        self.task: Task = SilentTask()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, traceback)
+
+    def begin(self, label: str, total: float) -> None:
+        """Show a task in place of the one before."""
+        self._open.close()
+        self.task = self._open.enter_context(self._progress.task(label, total))
 
 
 class _Process:
@@ -95,7 +126,7 @@ class _Process:
         self.answers.close()
 
 
-def _followed(crew: list[_Process], shown: Task) -> FitResult:
+def _followed(crew: list[_Process], display: _Display) -> FitResult:
     """Show what the processes tell until all are done; the result of the first one.
 
     Raises:
@@ -111,7 +142,7 @@ def _followed(crew: list[_Process], shown: Task) -> FitResult:
             if isinstance(said, FitResult):
                 results[running.pop(line).seat.number] = said
             else:
-                _show(said, shown)
+                _show(said, display)
     return results[0]
 
 
@@ -123,11 +154,13 @@ def _heard(line: Any) -> Any:
         return None
 
 
-def _show(said: tuple[str, Any], shown: Task) -> None:
+def _show(said: tuple[str, Any], display: _Display) -> None:
     """Pass on progress and log records."""
     kind, value = said
-    if kind != "record":
-        getattr(shown, kind)(value)
+    if kind == "begin":
+        display.begin(*value)
+    elif kind != "record":
+        getattr(display.task, kind)(value)
     elif (logger := logging.getLogger(value.name)).isEnabledFor(value.levelno):
         logger.handle(value)
 
@@ -227,7 +260,7 @@ def _end_with_parent() -> None:
 
 
 class _Told:
-    """Progress, and its only task, that is shown by another process.
+    """Progress whose tasks, one after the other, are shown by another process.
 
     Args:
         line: to that process.
@@ -237,8 +270,9 @@ class _Told:
         self._line = line
 
     @contextmanager
-    def task(self, label: str, total: float) -> Iterator[Task]:  # noqa: ARG002 # it is shown already
-        """Hand out the task."""
+    def task(self, label: str, total: float) -> Iterator[Task]:
+        """Begin a task, which ends when the next one begins or the process is done."""
+        self._line.send(("begin", (label, total)))
         yield self
 
     def advance(self, steps: float = 1) -> None:

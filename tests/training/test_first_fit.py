@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from geocobot.models.encoder import SamEncoder
 from geocobot.models.heads import head_config, make_head
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
+from geocobot.progress import SilentProgress, SilentTask, Task
 from geocobot.training import fit as fit_module
 from geocobot.training.first_fit import can_fit_first, fit_readers
 from geocobot.training.fit import FitSettings, fit
@@ -180,6 +183,39 @@ def test_it_is_for_pretrained_dense_heads() -> None:
     assert not can_fit_first(other)
 
 
+class Heard(SilentProgress):
+    """Remembers how much of which task was done, in their order."""
+
+    def __init__(self) -> None:
+        self.done: dict[str, float] = {}
+
+    @contextmanager
+    def task(self, label: str, total: float) -> Iterator[Task]:
+        self.done[label] = 0.0
+        yield HeardTask(self, label)
+        assert self.done[label] == pytest.approx(total)
+
+
+class HeardTask(SilentTask):
+    """One of them."""
+
+    def __init__(self, heard: Heard, label: str) -> None:
+        self.heard, self.label = heard, label
+
+    def advance(self, steps: float = 1) -> None:
+        self.heard.done[self.label] += steps
+
+
+def test_it_is_shown_apart_from_the_training_whose_time_left_it_would_spoil(tmp_path: Path) -> None:
+    heard = Heard()
+    fit(pretrained(), HalvesModule(), FitSettings(n_classes=3, epochs=1), tmp_path, heard)
+    assert list(heard.done) == ["First fit", "Training"]
+    heard.done.clear()
+    settings = FitSettings(n_classes=3, epochs=2, resume=True)
+    fit(pretrained(), HalvesModule(), settings, tmp_path, heard)
+    assert list(heard.done) == ["Training"]
+
+
 @pytest.mark.parametrize("is_first", [True, False])
 def test_training_begins_with_it(is_first: bool, tmp_path: Path) -> None:
     settings = FitSettings(n_classes=3, epochs=1, readers_first=is_first)
@@ -192,7 +228,7 @@ def test_the_schedule_begins_after_it(tmp_path: Path, monkeypatch: pytest.Monkey
     spent: list[float] = []
     monotonic = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + sum(spent))
-    monkeypatch.setattr(fit_module, "fit_readers", lambda *_: spent.append(480.0))
+    monkeypatch.setattr(fit_module, "fit_readers", lambda *_, **__: spent.append(480.0))
     settings = FitSettings(
         n_classes=3,
         epochs=4,

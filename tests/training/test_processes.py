@@ -83,7 +83,8 @@ def test_two_processes_learn_as_one_does(crews, tmp_path, capfd):
     for name, weight in one.state_dict().items():
         assert torch.allclose(weight, two.state_dict()[name], atol=1e-5), name
     assert not two.training
-    assert (told.labels, told.done) == ([("Training", 1.0)], pytest.approx(1.0))
+    assert told.labels == [("Starting 2 processes", 1.0), ("Training", 1.0)]
+    assert told.done == pytest.approx(1.0)
     assert told.notes[-1].startswith("epoch 4 of 4, ")
     assert len(told.courses["IoU"]) == 4
     assert {path.name for path in (tmp_path / "two" / "checkpoints").iterdir()} == {
