@@ -49,7 +49,7 @@ def assert_same(frame: pd.DataFrame, other: pd.DataFrame) -> None:
         assert frame[column].tolist() == other[column].tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.one_of(class_rasters(20), blobs()), softenings, st.integers(1, 30), st.sampled_from([0.0, 1])
 )
@@ -59,7 +59,7 @@ def test_neither_blocks_nor_strips_change_anything(labels, soft, block_rows, lea
     assert_same(trace(labels, block_rows=block_rows, heights=(3, 1), **clean), whole)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(blobs(), softenings, st.integers(1, 30), st.sampled_from([0, 10, 60]))
 def test_a_group_in_parts_keeps_its_borders(labels, soft, block_rows, corners):
     clean = {"simplify_m": soft[0], "smooth_m": soft[1], "block_rows": block_rows}
@@ -77,7 +77,7 @@ def test_a_group_in_parts_keeps_its_borders(labels, soft, block_rows, corners):
     assert sorted(frame["score"]) == sorted(whole["score"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(blobs(), softenings, st.sampled_from([10, 1000]))
 def test_threads_change_nothing(labels, soft, corners):
     clean = CleanOptions(simplify_m=soft[0], smooth_m=soft[1])
@@ -101,7 +101,7 @@ def test_threads_change_nothing(labels, soft, corners):
         assert_same(frame, same)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(blobs(), st.sampled_from([0.4, 0.8, 1.6]))
 def test_groups_cover_what_their_pixels_cover(labels, tolerance_m):
     """All polygons of a group together: between them nothing opens, and nothing is lost inside."""

@@ -283,7 +283,7 @@ def test_small_polygons_are_dropped_by_their_ground_area():
     assert (frame["area_m2"] >= 0.3).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(class_rasters(20), st.integers(1, 9), st.sampled_from([0.2, 0.3, 0.7, 1.5]))
 def test_those_that_are_large_enough_are_the_same_without_the_small_ones(labels, rows, least):
     """Small ones are dropped before they are traced: without smoothing nothing else changes."""
@@ -298,7 +298,7 @@ def test_those_that_are_large_enough_are_the_same_without_the_small_ones(labels,
     assert found["score"].tolist() == large["score"].tolist()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(class_rasters(20), st.integers(1, 9), st.sampled_from([0.2, 0.7, 1.5]))
 def test_smoothed_polygons_that_are_large_enough_are_not_dropped_early(labels, rows, least):
     """Only what could not have become large enough is: the number of its pixels decides."""

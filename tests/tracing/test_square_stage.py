@@ -40,7 +40,7 @@ def overlaps_m2(polygons: np.ndarray) -> np.ndarray:
 
 @pytest.mark.usefixtures("small_world")
 @settings(
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
