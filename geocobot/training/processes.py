@@ -9,22 +9,20 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import connection
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined] # it is documented there
 
 from geocobot.errors import GeocobotError, WorkerError
 from geocobot.processes import sendable, start_method
-from geocobot.progress import Course, Progress, SilentProgress, SilentTask, Task
+from geocobot.progress import Progress, SilentProgress
 from geocobot.training.fit import FitResult, restore_best
 from geocobot.training.job import Job, kept_in_file
 from geocobot.training.peers import Seat, joined
+from geocobot.training.telling import Display, LogTeller, Teller, show
 
 _HERE = "127.0.0.1"
 # When a process dies, the others find out, too, and may be the first to tell.
@@ -47,7 +45,7 @@ def fit_in_processes(job: Job, progress: Progress | None = None, *, devices: int
     threads = max(1, torch.get_num_threads() // devices)
     with (
         kept_in_file(job) as path,
-        _Display(progress or SilentProgress()) as display,
+        Display(progress or SilentProgress()) as display,
     ):
         display.begin(f"Starting {devices} processes", 1.0)
         store = _open_store(0, is_host=True)
@@ -62,35 +60,6 @@ def fit_in_processes(job: Job, progress: Progress | None = None, *, devices: int
                 process.end()
     restore_best(job.segmenter, job.folder)
     return result
-
-
-class _Display:
-    """Shows tasks one after the other, the last one until its `with` block ends.
-
-    Args:
-        progress: shows them.
-    """
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._open = ExitStack()
-        self.task: Task = SilentTask()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._open.__exit__(kind, error, traceback)
-
-    def begin(self, label: str, total: float) -> None:
-        """Show a task in place of the one before."""
-        self._open.close()
-        self.task = self._open.enter_context(self._progress.task(label, total))
 
 
 class _Process:
@@ -126,7 +95,7 @@ class _Process:
         self.answers.close()
 
 
-def _followed(crew: list[_Process], display: _Display) -> FitResult:
+def _followed(crew: list[_Process], display: Display) -> FitResult:
     """Show what the processes tell until all are done; the result of the first one.
 
     Raises:
@@ -142,7 +111,7 @@ def _followed(crew: list[_Process], display: _Display) -> FitResult:
             if isinstance(said, FitResult):
                 results[running.pop(line).seat.number] = said
             else:
-                _show(said, display)
+                show(said, display)
     return results[0]
 
 
@@ -152,17 +121,6 @@ def _heard(line: Any) -> Any:
         return line.recv()
     except (EOFError, ConnectionResetError):
         return None
-
-
-def _show(said: tuple[str, Any], display: _Display) -> None:
-    """Pass on progress and log records."""
-    kind, value = said
-    if kind == "begin":
-        display.begin(*value)
-    elif kind != "record":
-        getattr(display.task, kind)(value)
-    elif (logger := logging.getLogger(value.name)).isEnabledFor(value.levelno):
-        logger.handle(value)
 
 
 def _cause(said: BaseException | None, process: _Process, others: list[_Process]) -> BaseException:
@@ -231,12 +189,12 @@ def _serve(line: Any, path: Path, seat: Seat, port: int, threads: int) -> None:
     logging.captureWarnings(capture=True)
     logging.getLogger("geocobot").setLevel(logging.DEBUG)  # what is shown is decided there
     # What all of them say is said once.
-    logging.getLogger().addHandler(_Sender(line) if seat.is_first else logging.NullHandler())
+    logging.getLogger().addHandler(LogTeller(line) if seat.is_first else logging.NullHandler())
     try:
         job = Job.read(path)
         store = _open_store(port, is_host=False)
         with joined(seat, store, job.settings.compute.device.type) as peers:
-            told = _Told(line) if seat.is_first else None
+            told = Teller(line) if seat.is_first else None
             result = job.done(told, peers)
     except Exception as error:
         line.send(sendable(error))
@@ -257,50 +215,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(1)
-
-
-class _Told:
-    """Progress whose tasks, one after the other, are shown by another process.
-
-    Args:
-        line: to that process.
-    """
-
-    def __init__(self, line: Any) -> None:
-        self._line = line
-
-    @contextmanager
-    def task(self, label: str, total: float) -> Iterator[Task]:
-        """Begin a task, which ends when the next one begins or the process is done."""
-        self._line.send(("begin", (label, total)))
-        yield self
-
-    def advance(self, steps: float = 1) -> None:
-        """Count finished steps."""
-        self._line.send(("advance", steps))
-
-    def note(self, text: str) -> None:
-        """Show a short text beside the bar."""
-        self._line.send(("note", text))
-
-    def chart(self, courses: Sequence[Course]) -> None:
-        """Show how figures went."""
-        self._line.send(("chart", courses))
-
-
-class _Sender(logging.Handler):
-    """Sends log records to another process.
-
-    Args:
-        line: to that process.
-    """
-
-    def __init__(self, line: Any) -> None:
-        super().__init__()
-        self._line = line
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send one record, its text put together."""
-        record.msg, record.args, record.exc_info = record.getMessage(), None, None
-        with suppress(OSError):
-            self._line.send(("record", record))

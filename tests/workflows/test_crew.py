@@ -222,7 +222,7 @@ def test_a_run_that_lost_a_process_goes_on_alone(
     options: TrainOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = replace(options, epochs=3, devices=2)
-    shown = processes._show
+    shown = processes.show
     heard: list[str] = []
 
     def kill_in_the_second_epoch(said: tuple[str, Any], task: Any) -> None:
@@ -238,7 +238,7 @@ def test_a_run_that_lost_a_process_goes_on_alone(
         return followed(found, task)
 
     with monkeypatch.context() as patched:
-        patched.setattr(processes, "_show", kill_in_the_second_epoch)
+        patched.setattr(processes, "show", kill_in_the_second_epoch)
         patched.setattr(processes, "_followed", follow)
         with pytest.raises(WorkerError, match=r"exit code -9.*--resume") as caught:
             train(asked)
