@@ -49,6 +49,11 @@ main()
 
 
 @pytest.fixture(autouse=True)
+def _short_epochs() -> None:
+    """None here: commands that tests start have the package's."""
+
+
+@pytest.fixture(autouse=True)
 def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests may themselves run in a job of SLURM."""
     for name in os.environ:

@@ -26,6 +26,11 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 SIDE_PX = 256
 
 
+@pytest.fixture(autouse=True)
+def _short_epochs() -> None:
+    """None here: how many patches an epoch shows is what is counted."""
+
+
 @pytest.fixture
 def checkpoint(miniature: Callable[[str], Path]) -> Path:
     """Weights of a base named mini."""
