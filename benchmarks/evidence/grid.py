@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 from evidence import backbones
-from evidence.variants import FEW, VARIANTS, WIDE, own_rank
+from evidence.variants import CORE, VARIANTS, WIDE, own_rank
 
 Purpose: TypeAlias = Literal["evidence", "tuning", "pilot"]
 Stage: TypeAlias = Literal["tune", "main", "labels", "tune-ranks", "ranks", "bfloat16"]
@@ -49,7 +49,7 @@ TUNE_STAGES: tuple[Stage, ...] = ("tune", "tune-ranks")
 """Those that look for learning rates."""
 
 STABILITY: Stage = "bfloat16"
-"""Says nothing of the questions, and needs a processor that computes so."""
+"""Says nothing of the questions; called by the precision of its runs, which few CPUs have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ class Scope:
 
 
 WHOLE = Scope()
-SECOND = Scope(FEW, ("vegas_roads", "kampala_buildings"), SEEDS, ("tune", "main"))
+SECOND = Scope(CORE, ("vegas_roads", "kampala_buildings"), SEEDS, ("tune", "main"))
 """Of a backbone that is there to see whether another one says the same."""
 
 
@@ -158,7 +158,7 @@ def cells_of(stage: Stage, scope: Scope = WHOLE) -> tuple[Cell, ...]:
     by_stage = {
         "tune": own,
         "main": own,
-        "labels": tuple(cell for cell in OWN if cell.arm in FEW),
+        "labels": tuple(cell for cell in OWN if cell.arm in CORE),
         "tune-ranks": tuple(cell for cell in SWEPT if cell not in OWN),
         "ranks": SWEPT,
         "bfloat16": own,
@@ -196,7 +196,7 @@ def stage_trials(
     scope = scope_of(setting.base)
     patches: tuple[int | None, ...] = PATCHES if stage == "labels" else (None,)
     if stage == STABILITY:
-        setting = replace(setting, precision="bfloat16")
+        setting = replace(setting, precision=STABILITY)
     for seed in scope.seeds if seeds is None else seeds:
         for scene in scope.scenes:
             for number in patches:
@@ -220,7 +220,7 @@ def pilot_trials(setting: Setting) -> Iterator[Trial]:
 def _has_seed(stage: Stage, arm: str, seed: int) -> bool:
     """Whether an arm has runs with a seed in a stage."""
     if stage == "main":
-        return arm in FEW or seed in EXPLAINING_SEEDS
+        return arm in CORE or seed in EXPLAINING_SEEDS
     return seed in (STABILITY_SEEDS if stage == STABILITY else SWEEP_SEEDS)
 
 

@@ -58,7 +58,7 @@ VARIANTS: Mapping[str, Variant] = {
 WIDE = ("lora", "lora-cobot", "adaptformer", "adaptformer-cobot")
 """Arms whose width is varied."""
 
-FEW = ("decoder", "lora", "lora-alpha2", "lora-cobot", "adaptformer", "adaptformer-cobot")
+CORE = ("decoder", "lora", "lora-alpha2", "lora-cobot", "adaptformer", "adaptformer-cobot")
 """Arms that the questions and their answers are about: more seeds, few labels, other backbones."""
 
 PRIMARY = (("lora-cobot", "lora"), ("adaptformer-cobot", "adaptformer"))

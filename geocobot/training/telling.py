@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from geocobot.progress import Course, Progress, SilentTask, Task
 
 
-class Display:
+class Display(ExitStack):
     """Shows tasks one after the other, the last one until its `with` block ends.
 
     Args:
@@ -19,25 +18,14 @@ class Display:
     """
 
     def __init__(self, progress: Progress) -> None:
+        super().__init__()
         self._progress = progress
-        self._open = ExitStack()
         self.task: Task = SilentTask()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._open.__exit__(kind, error, traceback)
 
     def begin(self, label: str, total: float) -> None:
         """Show a task in place of the one before."""
-        self._open.close()
-        self.task = self._open.enter_context(self._progress.task(label, total))
+        self.close()
+        self.task = self.enter_context(self._progress.task(label, total))
 
 
 def show(said: tuple[str, Any], display: Display) -> None:

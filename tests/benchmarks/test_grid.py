@@ -28,7 +28,7 @@ from evidence.grid import (
     tuning_trials,
 )
 from evidence.paired import least_gain
-from evidence.variants import FEW, PRIMARY, VARIANTS, WIDE
+from evidence.variants import CORE, PRIMARY, VARIANTS, WIDE
 
 CHOSEN = {cell: 1e-4 * (k + 1) for k, cell in enumerate(dict.fromkeys([*OWN, *SWEPT]))}
 
@@ -36,14 +36,14 @@ CHOSEN = {cell: 1e-4 * (k + 1) for k, cell in enumerate(dict.fromkeys([*OWN, *SW
 def test_the_main_stage_has_every_arm_on_every_scene_with_every_seed(setting):
     trials = list(stage_trials("main", setting, CHOSEN))
     seen = Counter((t.arm, t.scene, t.seed, t.patches) for t in trials)
-    explaining = [arm for arm in VARIANTS if arm not in FEW]
+    explaining = [arm for arm in VARIANTS if arm not in CORE]
     assert seen == Counter(
         [
-            *product(FEW, REPORTED, SEEDS, [None]),
+            *product(CORE, REPORTED, SEEDS, [None]),
             *product(explaining, REPORTED, EXPLAINING_SEEDS, [None]),
         ]
     )
-    assert {arm for pair in PRIMARY for arm in pair} <= set(FEW)
+    assert {arm for pair in PRIMARY for arm in pair} <= set(CORE)
 
 
 def test_stability_asks_for_runs_of_the_main_stage_once_more(setting):
@@ -59,7 +59,7 @@ def test_the_sweeps_are_whole(setting):
     widths = Counter((t.arm, t.rank, t.scene) for t in stage_trials("ranks", setting, CHOSEN))
     assert set(widths) == set(product(WIDE, RANKS, REPORTED))
     labels = Counter((t.arm, t.patches, t.scene) for t in stage_trials("labels", setting, CHOSEN))
-    assert set(labels) == set(product(FEW, PATCHES, REPORTED))
+    assert set(labels) == set(product(CORE, PATCHES, REPORTED))
     assert set(widths.values()) == set(labels.values()) == {len(SWEEP_SEEDS)}
 
 

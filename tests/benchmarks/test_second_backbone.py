@@ -8,7 +8,7 @@ import torch
 from evidence import backbones, scenes, timm_vit
 from evidence.declared import rates_of
 from evidence.grid import OWN, SEEDS, SWEPT, Cell, Setting, Trial, cells_of, scope_of, stage_trials
-from evidence.variants import FEW, VARIANTS, make_arm, own_rank
+from evidence.variants import CORE, VARIANTS, make_arm, own_rank
 from evidence.work import make_run
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -46,7 +46,7 @@ def test_every_block_matters_to_the_neck():
     assert not still
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", CORE)
 def test_two_steps_move_adapters_and_head_alone(weights, name):
     segmenter = build(name, weights)
     before = {n: p.detach().clone() for n, p in segmenter.named_parameters()}
@@ -116,8 +116,8 @@ def test_its_grid_is_declared():
     chosen = dict.fromkeys([*OWN, *SWEPT], 1e-4)
     trials = list(stage_trials("main", setting, chosen))
     seen = Counter((t.arm, t.scene, t.seed) for t in trials)
-    assert seen == Counter(product(FEW, ("vegas_roads", "kampala_buildings"), SEEDS))
-    assert {c.arm for c in cells_of("tune", scope)} == set(FEW)
+    assert seen == Counter(product(CORE, ("vegas_roads", "kampala_buildings"), SEEDS))
+    assert {c.arm for c in cells_of("tune", scope)} == set(CORE)
     assert scope.stages == ("tune", "main")
 
 
