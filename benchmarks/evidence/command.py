@@ -8,9 +8,9 @@ Usage: python benchmarks/evidence run | power | report | pilot | pretrain
 The protocol is docs/evidence.md. `run` makes what is missing, a row per run, and may be started
 several times at once on one machine: the processes share the work, and what is interrupted is made
 again. `power` shows how the paired differences spread and how many pairs a gain of one point needs,
-and no mean. `report` writes tables and figures once all declared runs are there. `pilot` makes four
-short runs into a table of its own and reports on nothing. `--base timm_vit` compares fewer arms on
-another backbone; `pretrain` is how its weights were made.
+and no mean. `report` writes tables and figures of the stages that have all of their runs, `main`
+among them. `pilot` makes four short runs into a table of its own and reports on nothing. `--base
+timm_vit` compares fewer arms on another backbone; `pretrain` is how its weights were made.
 
 A run counts steps, not minutes, and computes on one thread (or a GPU): how busy the machine is does
 not change what comes of it.
@@ -36,7 +36,7 @@ from evidence.grid import (
     scope_of,
 )
 from evidence.reporting import report, show_power
-from evidence.table import Table, missing
+from evidence.table import MissingRunsError, Table, missing
 from evidence.work import make_apart, make_missing
 from geocobot.models.weights import sha256_of
 from geocobot.workflows.device import choose_compute
@@ -48,6 +48,14 @@ _WEIGHTS_DIGITS = 12
 def main(words: Sequence[str] | None = None) -> None:
     """The command line."""
     given = parse(words)
+    try:
+        carry_out(given)
+    except MissingRunsError as error:
+        raise SystemExit(str(error)) from None
+
+
+def carry_out(given: argparse.Namespace) -> None:
+    """Do what is asked for."""
     if given.task == "pretrain":
         timm_vit.pretrain(given.checkpoint or timm_vit.WEIGHTS, print)
         return
@@ -59,9 +67,9 @@ def main(words: Sequence[str] | None = None) -> None:
         if failed:
             raise SystemExit(f"{len(failed)} runs failed; start again to make them")
     elif given.task == "power":
-        print(show_power(table, setting, given.seeds))
+        print(show_power(table, setting))
     else:
-        print(report(table, setting, given.seeds, given.out))
+        print(report(table, setting, given.out))
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
@@ -71,7 +79,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("task", choices=["run", "power", "report", "pilot", "pretrain"])
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="of the stage main")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="to run of main")
     parser.add_argument("--limit", type=int, help="look at so many missing runs of a stage only")
     parser.add_argument("--out", type=Path, default=Path("build/evidence"))
     parser.add_argument("--table", type=Path, default=TABLE)

@@ -16,22 +16,35 @@ from evidence.grid import (
     tuning_trials,
 )
 from evidence.summary import chosen_rates, tuning_frame
-from evidence.table import Table
+from evidence.table import MissingRunsError, Table
 
 
-def trials_of(stage: Stage, table: Table, setting: Setting, seeds: int) -> list[Trial]:
-    """The runs of a stage, which may need those of others before."""
+def trials_of(
+    stage: Stage, table: Table, setting: Setting, seeds: int | None = None
+) -> list[Trial]:
+    """The runs of a stage.
+
+    Args:
+        stage: one of the setting's base.
+        table: of all runs.
+        setting: common to all runs.
+        seeds: how many of the stage "main"; None for those declared.
+
+    Raises:
+        MissingRunsError: the search for its learning rates is not finished.
+    """
     cells = cells_of(stage, scope_of(setting.base))
     if stage in TUNE_STAGES:
         return list(tuning_trials(setting, cells))
-    return list(stage_trials(stage, setting, rates_of(table, setting, cells), range(seeds)))
+    rates = rates_of(table, setting, cells)
+    return list(stage_trials(stage, setting, rates, None if seeds is None else range(seeds)))
 
 
 def rates_of(table: Table, setting: Setting, cells: Sequence[Cell]) -> Mapping[Cell, float]:
-    """The chosen learning rates; ends the command where the search is not finished."""
+    """The chosen learning rates; a MissingRunsError where the search is not finished."""
     try:
         return chosen_rates(tuning_frame(table.rows(), setting, cells), cells)
-    except ValueError as error:
-        raise SystemExit(
+    except MissingRunsError as error:
+        raise MissingRunsError(
             f"learning rates are not chosen yet: {error}; run --stages tune tune-ranks"
         ) from None

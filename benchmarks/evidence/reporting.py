@@ -1,4 +1,4 @@
-"""What a table says: spread and power while it grows, tables and figures once it is whole."""
+"""What a table says: spread and power while it grows, tables and figures of whole stages."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from evidence.grid import (
     STABILITY,
     TUNE_STAGES,
     Setting,
+    Stage,
     cells_of,
     scope_of,
 )
@@ -32,67 +33,94 @@ from evidence.summary import (
     tuning_frame,
     verdict,
 )
-from evidence.table import Table, frame_of, missing
+from evidence.table import MissingRunsError, Table, frame_of, missing
 from evidence.variants import PRIMARY, VARIANTS
 
 
-def show_power(table: Table, setting: Setting, seeds: int) -> str:
-    """Spread and power, of the seeds that all arms have on all scenes."""
-    rows, trials = table.rows(), trials_of("main", table, setting, seeds)
+def show_power(table: Table, setting: Setting) -> str:
+    """Spread and power, of the seeds that all arms have on all scenes.
+
+    Raises:
+        MissingRunsError: there is no such seed, or learning rates are not chosen.
+    """
+    rows, trials = table.rows(), trials_of("main", table, setting)
     broken = {trial.seed for trial in missing(rows, trials)}
     whole = [trial for trial in trials if trial.seed not in broken]
     if not whole:
-        raise SystemExit("no seed has all of its runs of the stage main yet")
+        raise MissingRunsError("no seed has all of its runs of the stage main yet")
     frame = frame_of(rows, whole, "evidence")
     found = list(declared_comparisons(frame))
     values = {(f.arm, f.reference): paired_values(frame, f.arm, f.reference) for f in found}
     return power_table(found, values)
 
 
-def report(table: Table, setting: Setting, seeds: int, out: Path) -> str:
-    """Write tables and figures of the whole grid; refuses as long as a run is missing.
+def report(table: Table, setting: Setting, out: Path) -> str:
+    """Write tables and figures of every stage that is whole; those that are not are named.
 
-    Those of the stability stage, which says nothing of the questions, may be missing.
+    Raises:
+        MissingRunsError: the stage "main" is not whole, which answers the questions.
     """
-    rows = table.rows()
-    frames: dict[str, pd.DataFrame] = {}
-    scope = scope_of(setting.base)
-    stages = scope.stages
-    for stage in (stage for stage in stages if stage not in TUNE_STAGES):
-        trials = trials_of(stage, table, setting, seeds)
-        try:
-            frames[stage] = frame_of(rows, trials, "evidence")
-        except ValueError as error:
-            if stage != STABILITY:
-                raise SystemExit(f"nothing is shown before it is whole: {stage}: {error}") from None
+    frames, waiting = whole_stages(table, setting)
+    if "main" not in frames:
+        raise MissingRunsError(f"nothing is shown before it is whole: main: {waiting['main']}")
     out.mkdir(parents=True, exist_ok=True)
-    gains = list(declared_comparisons(frames["main"]))
+    main = frames["main"]
+    gains = list(declared_comparisons(main))
     plot_gains(gains, out / "gains.svg")
-    plot_scenes(frames["main"], out / "scenes.svg")
-    plot_health(frames["main"], out / "health.svg")
+    plot_scenes(main, out / "scenes.svg")
+    plot_health(main, out / "health.svg")
     sections = {
         "The question": "\n\n".join(verdict(one) for one in gains[: len(PRIMARY)]),
         "Paired differences": gain_table(gains),
-        "Arms": arm_table(frames["main"]),
+        "Arms": arm_table(main),
     }
     if "ranks" in frames:
         widths = by_width(frames["ranks"])
         plot_sweep(widths, "rank", out / "widths.svg")
         sections["Widths"] = gain_table(widths)
     if "labels" in frames:
-        labels = by_patches(frames["labels"], frames["main"])
+        labels = by_patches(frames["labels"], main)
         plot_sweep(labels, "patches", out / "labels.svg")
         sections["Labelled patches"] = gain_table(labels)
     if STABILITY in frames:
-        sections["Stability"] = stability_table(frames["main"], frames[STABILITY])
-    cells = tuple(dict.fromkeys(c for s in stages if s in TUNE_STAGES for c in cells_of(s, scope)))
-    tuning = tuning_frame(rows, setting, cells)
-    sections["Learning rates"] = rate_table(tuning, cells)
-    found = {VARIANTS[c.arm].title: by_rate(tuning, c).tolist() for c in cells if c in OWN}
-    plot_rates(found, out / "rates.svg")
+        sections["Stability"] = stability_table(main, frames[STABILITY])
+    sections["Learning rates"] = searched(table, setting, "ranks" in frames, out)
+    if waiting:
+        sections["Not made yet"] = "\n".join(f"- {s}: {said}" for s, said in waiting.items())
     text = "\n\n".join(f"## {title}\n\n{body}" for title, body in sections.items())
     (out / "report.md").write_text(text + "\n", encoding="utf-8")
     return text
+
+
+def whole_stages(
+    table: Table, setting: Setting
+) -> tuple[dict[Stage, pd.DataFrame], dict[Stage, str]]:
+    """The runs of every stage that has all of its own, and what the others wait for.
+
+    Stages that look for learning rates are not among them.
+    """
+    rows = table.rows()
+    frames: dict[Stage, pd.DataFrame] = {}
+    waiting: dict[Stage, str] = {}
+    for stage in scope_of(setting.base).stages:
+        if stage not in TUNE_STAGES:
+            try:
+                frames[stage] = frame_of(rows, trials_of(stage, table, setting), "evidence")
+            except MissingRunsError as error:
+                waiting[stage] = str(error)
+    return frames, waiting
+
+
+def searched(table: Table, setting: Setting, at_all_widths: bool, out: Path) -> str:
+    """The table of the search for learning rates, and its figure."""
+    scope = scope_of(setting.base)
+    cells = cells_of("tune", scope)
+    if at_all_widths:
+        cells = (*cells, *cells_of("tune-ranks", scope))
+    tuning = tuning_frame(table.rows(), setting, cells)
+    found = {VARIANTS[c.arm].title: by_rate(tuning, c).tolist() for c in cells if c in OWN}
+    plot_rates(found, out / "rates.svg")
+    return rate_table(tuning, cells)
 
 
 def by_width(ranks: pd.DataFrame) -> list[Compared]:

@@ -46,7 +46,7 @@ class Compared:
 
 
 def tuning_frame(rows: Sequence[Row], setting: Setting, cells: Sequence[Cell]) -> pd.DataFrame:
-    """The rows of the search for learning rates; a ValueError where some are missing."""
+    """The rows of the search for learning rates; a MissingRunsError where some are missing."""
     return frame_of(rows, list(tuning_trials(setting, cells)), "tuning")
 
 

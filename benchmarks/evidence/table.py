@@ -27,6 +27,10 @@ FOUND = (
 COLUMNS = (*ASKED, *FOUND)
 
 
+class MissingRunsError(ValueError):
+    """What is asked for needs runs that are not made yet."""
+
+
 class Table:
     """A CSV file that never holds half a row.
 
@@ -122,12 +126,13 @@ def frame_of(rows: Sequence[Row], trials: Sequence[Trial], purpose: Purpose) -> 
         purpose: that all of them have.
 
     Raises:
-        ValueError: a run of another purpose, or one without a row.
+        ValueError: a run of another purpose.
+        MissingRunsError: one without a row.
     """
     if {trial.purpose for trial in trials} - {purpose}:
         raise ValueError(f"runs of another purpose among those for {purpose}")
     if gaps := missing(rows, trials):
-        raise ValueError(f"{len(gaps)} of {len(trials)} runs are not made yet")
+        raise MissingRunsError(f"{len(gaps)} of {len(trials)} runs are not made yet")
     by_key = {tuple(row[name] for name in ASKED): row for row in rows}
     chosen = [by_key[tuple(trial.key.values())] for trial in dict.fromkeys(trials)]
     frame = pd.DataFrame(chosen, columns=list(COLUMNS))

@@ -47,7 +47,7 @@ def make_missing(table: Table, trials: Sequence[Trial], make: Make) -> list[Tria
             with table.claim(trial) as mine:
                 if mine:
                     at_work = True
-                    if not _made(table, trial, make, len(pending)):
+                    if not _made(table, trial, make, trials):
                         failed.append(trial)
         if not at_work:
             time.sleep(_WAIT_S)  # others are at what is left; they may fail
@@ -150,8 +150,8 @@ def _health(log: Path) -> dict[str, float | str | None]:
     }
 
 
-def _made(table: Table, trial: Trial, make: Make, left: int) -> bool:
-    """Make a run and note it; whether that went well."""
+def _made(table: Table, trial: Trial, make: Make, trials: Sequence[Trial]) -> bool:
+    """Make a run, one of several, and note it; whether that went well."""
     began = time.perf_counter()
     try:
         found = make(trial)
@@ -160,5 +160,6 @@ def _made(table: Table, trial: Trial, make: Make, left: int) -> bool:
         return False
     table.append(trial, found)
     # Not how good it is: nobody looks before all runs are made.
-    print(f"{trial.name} in {time.perf_counter() - began:.0f} s, about {left} left", flush=True)
+    left = len(missing(table.rows(), trials))
+    print(f"{trial.name} in {time.perf_counter() - began:.0f} s, {left} left", flush=True)
     return True

@@ -16,7 +16,6 @@ from evidence.variants import VARIANTS
 from geocobot.models.precision import Compute
 
 CELLS = tuple(dict.fromkeys([*OWN, *SWEPT]))
-SEEDS = range(5)
 EXACT = Compute(torch.device("cpu"), "float32")
 
 
@@ -63,7 +62,7 @@ def whole(table, setting, figures):
     rates = dict.fromkeys(CELLS, RATES[2])
     trials = list(tuning_trials(setting, CELLS))
     for stage in ("main", "labels", STABILITY, "ranks"):
-        trials += stage_trials(stage, setting, rates, SEEDS)
+        trials += stage_trials(stage, setting, rates)
     return fill(table, trials, figures)
 
 
@@ -71,13 +70,13 @@ def whole(table, setting, figures):
 def command(monkeypatch, table, tmp_path, setting):
     monkeypatch.setattr("evidence.command.make_setting", lambda _: setting)
     out = tmp_path / "out"
-    common = ["--table", str(table.path), "--out", str(out), "--seeds", "5"]
+    common = ["--table", str(table.path), "--out", str(out)]
     return lambda *words: main([*words, *common])
 
 
 def main_frame(table, setting):
     rates = dict.fromkeys(CELLS, RATES[2])
-    return frame_of(table.rows(), list(stage_trials("main", setting, rates, SEEDS)), "evidence")
+    return frame_of(table.rows(), list(stage_trials("main", setting, rates)), "evidence")
 
 
 def test_the_best_rate_of_the_search_is_taken(tuned, setting):
@@ -93,7 +92,7 @@ def test_an_unfinished_search_chooses_nothing(table, setting, figures, command):
 
 def test_a_gain_is_found_in_spite_of_scenes_and_seeds_that_differ_more(whole, setting):
     found = compare(main_frame(whole, setting), "lora-cobot", "lora")
-    assert found.gain.pairs == 25
+    assert found.gain.pairs == 50
     assert found.gain.mean == pytest.approx(0.02, abs=0.002)
     assert found.gain.by_t[0] > 0.015
     assert "a gain, worth having" in verdict(found)
@@ -172,13 +171,48 @@ def test_the_report_has_all_tables_and_figures(whole, command, tmp_path, capsys)
         assert drawing.with_suffix(".png").is_file()
 
 
-def test_nothing_is_shown_before_the_grid_is_whole(whole, command, tmp_path, capsys):
-    lines = whole.path.read_text().splitlines(keepends=True)
-    whole.path.write_text("".join(lines[:-1]))
-    with pytest.raises(SystemExit, match="nothing is shown before it is whole: ranks: 1 of 240"):
+def without(table, trial):
+    """Take the row of a run away."""
+    rows = [row for row in table.rows() if any(row[n] != v for n, v in trial.key.items())]
+    pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(table.path, index=False)
+
+
+def test_nothing_is_shown_before_the_questions_can_be_answered(
+    whole, setting, command, tmp_path, capsys
+):
+    without(whole, next(stage_trials("main", setting, dict.fromkeys(CELLS, RATES[2]))))
+    with pytest.raises(SystemExit, match="nothing is shown before it is whole: main: 1 of 450"):
         command("report")
     assert not (tmp_path / "out" / "report.md").exists()
     assert capsys.readouterr().out == ""
+
+
+def test_few_seeds_are_no_way_to_look_earlier(table, setting, figures, command):
+    trials = [*tuning_trials(setting, CELLS)]
+    trials += stage_trials("main", setting, dict.fromkeys(CELLS, RATES[2]), range(3))
+    fill(table, trials, figures)
+    with pytest.raises(SystemExit, match="main: 270 of 450 runs are not made yet"):
+        command("report", "--seeds", "3")
+
+
+def test_a_stage_is_shown_once_it_is_whole(whole, setting, command, tmp_path, capsys):
+    without(whole, next(stage_trials("labels", setting, dict.fromkeys(CELLS, RATES[2]))))
+    command("report")
+    said = capsys.readouterr().out
+    assert "## Widths" in said
+    assert "## Labelled patches" not in said
+    assert not (tmp_path / "out" / "labels.svg").exists()
+    assert said.endswith("## Not made yet\n\n- labels: 1 of 270 runs are not made yet\n")
+
+
+def test_widths_wait_for_their_own_search(table, setting, figures, command, capsys):
+    rates = dict.fromkeys(CELLS, RATES[2])
+    trials = [*tuning_trials(setting, OWN), *stage_trials("main", setting, rates)]
+    fill(table, trials, figures)
+    command("report")
+    said = capsys.readouterr().out
+    assert "- ranks: learning rates are not chosen yet: 96 of 160 runs are not made yet" in said
+    assert "| LoRA | 4 |" in said.partition("## Learning rates")[2]
 
 
 def test_power_shows_no_mean(whole, command, capsys):
@@ -186,7 +220,7 @@ def test_power_shows_no_mean(whole, command, capsys):
     said = capsys.readouterr().out
     row = next(line for line in said.splitlines() if line.startswith("| LoRA + COBOT | LoRA |"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[2] == "25"
+    assert cells[2] == "50"
     assert 0.2 < float(cells[3]) < 0.5  # two arms' noise of 0.2 points each
     assert "+" not in row.replace("LoRA + COBOT", "")
 
