@@ -13,20 +13,9 @@ from torch.nn.functional import max_pool2d
 
 from geocobot.bands import NO_DATA_FILL
 from geocobot.classes import IGNORE
-from geocobot.data import augmentation
-from geocobot.data.augmentation import (
-    DICE,
-    Change,
-    Haze,
-    Light,
-    Sensor,
-    Warp,
-    add_haze,
-    augment,
-    relight,
-    sense,
-    warp,
-)
+from geocobot.data import changes
+from geocobot.data.augmentation import DICE, add_haze, augment, relight, sense, warp
+from geocobot.data.changes import Change, Haze, Light, Sensor, Warp
 from geocobot.data.dataset import INTERIOR
 
 turns = st.integers(0, 7)
@@ -56,7 +45,7 @@ def only(monkeypatch):
 
     def choose(**shares: float) -> None:
         for name in SHARES:
-            monkeypatch.setattr(augmentation, name, shares.get(name.split("_")[1].lower(), 0.0))
+            monkeypatch.setattr(changes, name, shares.get(name.split("_")[1].lower(), 0.0))
 
     return choose
 
