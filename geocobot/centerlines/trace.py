@@ -8,35 +8,31 @@ from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
-import numpy.typing as npt
 
 from geocobot.ahead import result_of
-from geocobot.centerlines.attaching import attach
 from geocobot.centerlines.attributes import as_frame
+from geocobot.centerlines.bridging import Bridges
 from geocobot.centerlines.cleaning import clean_lines
-from geocobot.centerlines.gaps import Gap, GapFinder, bridge
 from geocobot.centerlines.joining import Joiner
 from geocobot.centerlines.lines import Lines, nodes_of
-from geocobot.centerlines.network import Network
-from geocobot.centerlines.paths import TANGENT_PX, Paths, directions, follow
+from geocobot.centerlines.paths import TANGENT_PX, directions, follow
 from geocobot.centerlines.pruning import drop_blobs, drop_small, join_junctions
 from geocobot.centerlines.reducing import reduce_chains
+from geocobot.centerlines.rows import Rows
 from geocobot.centerlines.sections import measure_sections
 from geocobot.centerlines.shaping import shape_lines
-from geocobot.centerlines.sides import Ends, Side, SideFinder, Surroundings
+from geocobot.centerlines.sides import Ends
 from geocobot.centerlines.spurs import prune_spurs
 from geocobot.centerlines.thinning import REACH_PX, thin
 from geocobot.centerlines.wide import WidePlaces
 from geocobot.classes import ClassSpec
 from geocobot.grid import GeoGrid
-from geocobot.steps import SCORE_SCALE
 from geocobot.tracing.block import Block
 from geocobot.tracing.components import connected
 from geocobot.tracing.pixel_sizes import RowSizes
 
 _PIXELS_AT_ONCE = 2**24
 _LEAST_ROWS, _MOST_ROWS = 256, 2048
-
 
 _BEYOND = REACH_PX + TANGENT_PX + 4
 """Rows above and below those that are done: lines are followed into the next ones."""
@@ -58,45 +54,6 @@ class LineOptions:
     bridge_gaps_m: float = 0.0
     simplify_m: float = 0.0
     min_area_m2: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of the scene from `row_off` on: labels (n, W), scores of all classes (K, n, W)."""
-
-    row_off: int
-    labels: npt.NDArray[np.uint8]
-    planes: npt.NDArray[np.uint8]
-
-    @classmethod
-    def none(cls, n_classes: int, width: int) -> _Rows:
-        """No rows, at the top of the scene."""
-        return cls(0, np.empty((0, width), np.uint8), np.empty((n_classes, 0, width), np.uint8))
-
-    def followed_by(self, blocks: Sequence[Block], classes: Sequence[ClassSpec]) -> _Rows:
-        """With the rows of blocks below."""
-        return _Rows(
-            self.row_off,
-            np.concatenate([self.labels, *(block.classes for block in blocks)]),
-            np.concatenate([self.planes, *(_planes_of(b, classes) for b in blocks)], axis=1),
-        )
-
-    def between(self, first: int, end: int) -> _Rows:
-        """Those of the rows from one to before another of the scene that are here."""
-        rows = slice(max(first - self.row_off, 0), max(end - self.row_off, 0))
-        return _Rows(self.row_off + rows.start, self.labels[rows], self.planes[:, rows])
-
-    def copied(self) -> _Rows:
-        """The same rows, keeping no others in memory."""
-        return _Rows(self.row_off, self.labels.copy(), self.planes.copy())
-
-    def scores_at(
-        self, paths: Paths, numbers: npt.NDArray[np.uint8], classes: Sequence[ClassSpec]
-    ) -> npt.NDArray[np.uint8]:
-        """Score (N,) of the class of each pixel of lines, in steps."""
-        plane = np.zeros(256, dtype=np.int64)
-        plane[[spec.number for spec in classes]] = np.arange(len(classes))
-        return self.planes[plane[numbers], paths.row, paths.col]
 
 
 class CenterlineTracer:
@@ -138,11 +95,11 @@ class CenterlineTracer:
         self._wide = WidePlaces()
         self._bridges = None
         if options.bridge_gaps_m > 0:
-            self._bridges = _Bridges(grid, classes, options.bridge_gaps_m, self._sizes)
+            self._bridges = Bridges(grid, classes, options.bridge_gaps_m, self._sizes)
         self._arrived: list[Block] = []
         self._next = 0
         self._has_scores = True
-        self._kept = _Rows.none(len(classes), grid.width)
+        self._kept = Rows.none(len(classes), grid.width)
         self._thread = ThreadPoolExecutor(1, "centerlines") if threads > 1 else None
         self._under_way: Future[None] | None = None
 
@@ -243,41 +200,6 @@ class CenterlineTracer:
         self._kept = self._kept.between(end - above, self._grid.height).copied()
 
 
-class _Bridges:
-    """Gaps between lines, and what closes them."""
-
-    def __init__(
-        self, grid: GeoGrid, classes: Sequence[ClassSpec], most_m: float, sizes: RowSizes
-    ) -> None:
-        self._width, self._sizes = grid.width, sizes
-        self._ends = GapFinder(classes, most_m, sizes, grid.width)
-        self._sides = SideFinder(classes, most_m, sizes, grid.shape)
-        self.rows_above = max(self._ends.reach_px, self._sides.rows_above)
-        """Rows that have to be known above those that are new."""
-        self._gaps: list[Gap] = []
-        self._before: list[Side] = []
-        self._lines = np.empty((0, grid.width), dtype=np.uint8)
-
-    def add(self, ends: Ends, rows: _Rows, lines: npt.NDArray[np.uint8], first: int) -> None:
-        """Find the gaps of the next rows: of their ends, with their lines and those above."""
-        measured = np.stack([ends.px, ends.number, ends.radius], axis=1)
-        self._gaps += self._ends.add(measured, first, rows.labels, rows.planes, rows.row_off)
-        known = np.concatenate([self._lines, lines])[-len(rows.labels) :]
-        self._before += self._sides.add(
-            ends, Surroundings(rows.row_off, rows.labels, known, rows.planes)
-        )
-        self._lines = known[-self.rows_above :].copy()
-
-    def close(self, lines: Lines) -> Lines:
-        """Lines with bridges: from ends to ends first, then from ends to sides."""
-        if not self._gaps and not self._before:
-            return lines
-        network = Network(lines, self._width)
-        bridge(network, self._gaps, self._sizes)
-        attach(network, self._before, self._sizes)
-        return join_junctions(network.as_lines())
-
-
 def rows_at_once(width_px: int) -> int:
     """Rows that are thinned at a time of a scene of this width."""
     return min(max(_PIXELS_AT_ONCE // width_px, _LEAST_ROWS), _MOST_ROWS)
@@ -292,14 +214,5 @@ def rows_held(grid: GeoGrid, bridge_gaps_m: float) -> int:
     """
     above = _BEYOND
     if bridge_gaps_m > 0:
-        above = max(above, _Bridges(grid, (), bridge_gaps_m, RowSizes(grid)).rows_above)
+        above = max(above, Bridges(grid, (), bridge_gaps_m, RowSizes(grid)).rows_above)
     return min(rows_at_once(grid.width) + above + _BEYOND, grid.height)
-
-
-def _planes_of(block: Block, classes: Sequence[ClassSpec]) -> npt.NDArray[np.uint8]:
-    """Scores (K, h, W) of a block: where none are known, full ones for the class that is there."""
-    if block.planes is not None:
-        return block.planes
-    return np.stack(
-        [np.where(block.classes == s.number, np.uint8(SCORE_SCALE), np.uint8(0)) for s in classes]
-    )
