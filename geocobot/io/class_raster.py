@@ -43,8 +43,9 @@ class ClassRaster:
     def open(cls, path: str | Path) -> ClassRaster:
         """Look at a raster; where it does not name its classes, at every pixel.
 
-        Class 0 is what is no class. A raster that holds numbers beyond 1 to 254 has its classes
-        numbered from 1 on; one that holds nothing has one class, of which there is no pixel.
+        Class 0 is what is no class, whatever it is called. A raster that holds numbers beyond 1 to
+        254 has its classes numbered from 1 on; one that holds nothing has one class, of which there
+        is no pixel.
 
         Args:
             path: file name, URL or GDAL name.
@@ -57,19 +58,27 @@ class ClassRaster:
             GridError: it has no geotransform, or a rotated one.
         """
         names, colors = look_at(str(path), lambda file: (class_names(file), color_table(file)))
+        names.pop(BACKGROUND, None)
         scene = Scene.open(path, bands=(1,), is_imagery=False)
         values: Sequence[int] = sorted(names)
         if not values:
             values = [v for v in read_class_file(str(path)).values if v != BACKGROUND] or [1]
             _check_values(path, values)
         fits = all(0 < value <= MAX_CLASSES for value in values)
-        numbers = {value: value if fits else i for i, value in enumerate(values, start=1)}
-        named = name_classes([names.get(v, _unnamed(v, values, path)) for v in values])
+        first: dict[str, int] = {}  # values of one name are one class
+        numbers = {
+            value: first.setdefault(
+                names.get(value, _unnamed(value, values, path)), value if fits else i
+            )
+            for i, value in enumerate(values, start=1)
+        }
+        shown = {number: colors[v] for v, number in reversed(numbers.items()) if v in colors}
         classes = tuple(
-            ClassSpec(number=numbers[value], name=spec.name, color=colors.get(value, spec.color))
-            for value, spec in zip(values, named, strict=True)
+            ClassSpec(number=number, name=spec.name, color=shown.get(number, spec.color))
+            for number, spec in zip(first.values(), name_classes(list(first)), strict=True)
         )
-        return cls(scene, classes, {} if fits else numbers)
+        is_same = all(value == number for value, number in numbers.items())
+        return cls(scene, classes, {} if is_same else numbers)
 
     @property
     def path(self) -> str:
@@ -124,17 +133,19 @@ class ClassRaster:
             labels = np.zeros(values.shape[1:], dtype=np.uint8)
             for value, number in self.numbers.items():
                 labels[values[0] == value] = number
+            strange = (labels == BACKGROUND) & (values[0] != BACKGROUND)
         else:
             labels = values[0].astype(np.uint8, copy=False)
-            wrong = (known[labels] == 0) & valid
-            if wrong.any() or (labels != values[0]).any():
-                raise BandError(
-                    self.path,
-                    f"holds {values[0][wrong | (labels != values[0])][0]} in rows "
-                    f"{window.row_off} to {window.row_off + window.height}",
-                    f"Its tags name {', '.join(f'{c.number} {c.name}' for c in self.classes)}",
-                    "Correct the tags of its band (CLASS_1=road, ...), or take them away",
-                )
+            strange = (known[labels] == 0) | (labels != values[0])
+        strange &= valid  # nodata may be any number
+        if strange.any():
+            raise BandError(
+                self.path,
+                f"holds {values[0][strange][0]} in rows "
+                f"{window.row_off} to {window.row_off + window.height}",
+                f"It has the classes {', '.join(f'{n} {name}' for n, name in self._values())}",
+                "Correct the tags of its band (CLASS_1=road, ...), or take them away",
+            )
         return labels if valid.all() else np.where(valid, labels, np.uint8(IGNORE))
 
     def _known(self) -> npt.NDArray[np.uint8]:
@@ -142,6 +153,13 @@ class ClassRaster:
         known = np.zeros(256, dtype=np.uint8)
         known[[BACKGROUND, *(spec.number for spec in self.classes)]] = 1
         return known
+
+    def _values(self) -> list[tuple[int, str]]:
+        """Each value that is a class, and the name of the class."""
+        names = {spec.number: spec.name for spec in self.classes}
+        if not self.numbers:
+            return sorted(names.items())
+        return [(value, names[number]) for value, number in self.numbers.items()]
 
 
 def holds_classes(path: str | Path) -> bool:

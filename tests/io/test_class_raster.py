@@ -86,6 +86,31 @@ def test_nodata_is_no_class(tmp_path):
     np.testing.assert_array_equal(whole(raster), np.where(LABELS == 7, IGNORE, LABELS))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "nodata"), [("int16", -9999), ("uint16", 65535), ("int32", -(2**31))]
+)
+@pytest.mark.parametrize("tags", [None, {"CLASS_1": "road", "CLASS_2": "roof"}])
+def test_nodata_beyond_class_numbers_is_no_class(tmp_path, dtype, nodata, tags):
+    values = np.where(LABELS == 7, np.array(nodata, dtype), LABELS.astype(dtype))
+    raster = ClassRaster.open(write(tmp_path / "c.tif", values, nodata=nodata, tags=tags))
+    assert [c.number for c in raster.classes] == [1, 2]
+    np.testing.assert_array_equal(whole(raster), np.where(LABELS == 7, IGNORE, LABELS))
+
+
+def test_a_named_background_is_no_class(tmp_path):
+    tags = {"CLASS_0": "background", "CLASS_1": "road", "CLASS_2": "roof", "CLASS_7": "water"}
+    raster = ClassRaster.open(write(tmp_path / "c.tif", LABELS, tags=tags))
+    assert [(c.number, c.name) for c in raster.classes] == [(1, "road"), (2, "roof"), (7, "water")]
+    np.testing.assert_array_equal(whole(raster), LABELS)
+
+
+def test_values_of_one_name_are_one_class(tmp_path):
+    tags = {"CLASS_1": "tree", "CLASS_2": "road", "CLASS_7": "tree"}
+    raster = ClassRaster.open(write(tmp_path / "c.tif", LABELS, tags=tags))
+    assert [(c.number, c.name) for c in raster.classes] == [(1, "tree"), (2, "road")]
+    np.testing.assert_array_equal(whole(raster), np.where(LABELS == 7, 1, LABELS))
+
+
 def test_scores_are_no_classes(tmp_path):
     assert not holds_classes(write(tmp_path / "shares.tif", LABELS.astype(np.float32) / 9))
     assert not holds_classes(write(tmp_path / "two.tif", np.stack([LABELS, LABELS])))
@@ -102,6 +127,9 @@ def test_a_number_without_a_name_is_an_error(tmp_path):
         whole(raster)
     path = write(tmp_path / "big.tif", LABELS.astype(np.int16) + 256, tags={"CLASS_1": "road"})
     with pytest.raises(BandError, match="holds 256 in rows"):
+        whole(ClassRaster.open(path))
+    path = write(tmp_path / "far.tif", LABELS.astype(np.int16), tags={"CLASS_300": "road"})
+    with pytest.raises(BandError, match=r"holds 1 in rows.*the classes 300 road"):
         whole(ClassRaster.open(path))
 
 
