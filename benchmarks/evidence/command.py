@@ -1,7 +1,7 @@
 """Does COBOT help? Runs of a declared grid, their table, and what it says.
 
 Usage: python benchmarks/evidence run | power | report | pilot | pretrain
-       [--stages tune main labels tune-ranks ranks bfloat16] [--seeds 10] [--limit N]
+       [--stages tune main labels tune-ranks ranks bfloat16] [--seeds N] [--limit N]
        [--out build/evidence] [--table FILE.csv] [--base tiny] [--checkpoint FILE]
        [--precision float32] [--steps 100]
 
@@ -26,7 +26,6 @@ from pathlib import Path
 from evidence import backbones, timm_vit
 from evidence.declared import trials_of
 from evidence.grid import (
-    SEEDS,
     STABILITY,
     STAGES,
     STEPS,
@@ -79,7 +78,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("task", choices=["run", "power", "report", "pilot", "pretrain"])
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="to run of main")
+    parser.add_argument("--seeds", type=int, help="to run of main; default all")
     parser.add_argument("--limit", type=int, help="look at so many missing runs of a stage only")
     parser.add_argument("--out", type=Path, default=Path("build/evidence"))
     parser.add_argument("--table", type=Path, default=TABLE)

@@ -73,15 +73,11 @@ def compare(
         patches: labelled ones; None for all.
 
     Raises:
-        ValueError: a run of the arm has no partner; the reference may have more seeds.
+        ValueError: runs of both have no partner; one of them may have more seeds.
     """
-    ours = _ious(frame, arm, ranks[0], patches)
-    theirs = _ious(frame, reference, ranks[1], patches)
-    if not ours.index.isin(theirs.index).all():
-        raise ValueError(f"runs of {arm} and {reference} do not pair up")
-    theirs = theirs.loc[ours.index]
-    values = (ours - theirs).to_numpy(dtype=np.float64)
-    scenes = ours.index.get_level_values("scene").to_numpy(dtype=str)
+    gains = _gains(frame, arm, reference, ranks, patches)
+    scenes = gains.index.get_level_values("scene").to_numpy(dtype=str)
+    values = gains.to_numpy(dtype=np.float64)
     return Compared(arm, reference, ranks[0], patches, difference(values, scenes))
 
 
@@ -209,8 +205,7 @@ def power_table(found: Sequence[Compared], values: Mapping[tuple[str, str], np.n
 
 def paired_values(frame: pd.DataFrame, arm: str, reference: str) -> np.ndarray:
     """The differences themselves, (N,), by scene and seed."""
-    ours, theirs = _ious(frame, arm, None, None), _ious(frame, reference, None, None)
-    return (ours - theirs.loc[ours.index]).to_numpy(dtype=np.float64)
+    return _gains(frame, arm, reference, (None, None), None).to_numpy(dtype=np.float64)
 
 
 def verdict(one: Compared) -> str:
@@ -224,6 +219,23 @@ def verdict(one: Compared) -> str:
     if max(abs(v) for v in gain.by_t) < GAIN:
         return f"{name}: no difference that matters; one point is excluded ({said})."
     return f"{name}: not decided ({said})."
+
+
+def _gains(
+    frame: pd.DataFrame,
+    arm: str,
+    reference: str,
+    ranks: tuple[int | None, int | None],
+    patches: int | None,
+) -> pd.Series:
+    """Differences by scene and seed, up to the last seed that both arms have; as `compare`."""
+    ours = _ious(frame, arm, ranks[0], patches)
+    theirs = _ious(frame, reference, ranks[1], patches)
+    last = min(ious.index.get_level_values("seed").max() for ious in (ours, theirs))
+    ours, theirs = (i[i.index.get_level_values("seed") <= last] for i in (ours, theirs))
+    if not ours.index.equals(theirs.index):
+        raise ValueError(f"runs of {arm} and {reference} do not pair up")
+    return ours - theirs
 
 
 def _ious(frame: pd.DataFrame, arm: str, rank: int | None, patches: int | None) -> pd.Series:

@@ -61,6 +61,9 @@ WIDE = ("lora", "lora-cobot", "adaptformer", "adaptformer-cobot")
 CORE = ("decoder", "lora", "lora-alpha2", "lora-cobot", "adaptformer", "adaptformer-cobot")
 """Arms that the questions and their answers are about: more seeds, few labels, other backbones."""
 
+RAISED = ("lora", "lora-alpha2", "lora-cobot")
+"""Arms of the question that takes more seeds than the others."""
+
 PRIMARY = (("lora-cobot", "lora"), ("adaptformer-cobot", "adaptformer"))
 """The differences that the question is about; all others explain them."""
 

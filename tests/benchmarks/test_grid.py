@@ -10,6 +10,7 @@ from evidence.grid import (
     EXPLAINING_SEEDS,
     OWN,
     PATCHES,
+    RAISED_SEEDS,
     RANKS,
     RATES,
     REPORTED,
@@ -28,7 +29,7 @@ from evidence.grid import (
     tuning_trials,
 )
 from evidence.paired import least_gain
-from evidence.variants import CORE, PRIMARY, VARIANTS, WIDE
+from evidence.variants import CORE, PRIMARY, RAISED, VARIANTS, WIDE
 
 CHOSEN = {cell: 1e-4 * (k + 1) for k, cell in enumerate(dict.fromkeys([*OWN, *SWEPT]))}
 
@@ -39,7 +40,8 @@ def test_the_main_stage_has_every_arm_on_every_scene_with_every_seed(setting):
     explaining = [arm for arm in VARIANTS if arm not in CORE]
     assert seen == Counter(
         [
-            *product(CORE, REPORTED, SEEDS, [None]),
+            *product(RAISED, REPORTED, RAISED_SEEDS, [None]),
+            *product([arm for arm in CORE if arm not in RAISED], REPORTED, SEEDS, [None]),
             *product(explaining, REPORTED, EXPLAINING_SEEDS, [None]),
         ]
     )
@@ -137,3 +139,4 @@ def test_the_protocol_says_what_the_grid_is(setting):
     assert all(f"`{scene}`" in said for scene in (*REPORTED, *TUNING))
     assert f"{len(SEEDS) * len(REPORTED)} pairs" in said
     assert least_gain(50, 0.0247) <= 0.01 < least_gain(50, 0.0248)
+    assert least_gain(len(RAISED_SEEDS) * len(REPORTED), 0.0327) <= 0.01

@@ -8,6 +8,7 @@ import torch
 from evidence import backbones, scenes, timm_vit
 from evidence.declared import rates_of
 from evidence.grid import OWN, SEEDS, SWEPT, Cell, Setting, Trial, cells_of, scope_of, stage_trials
+from evidence.table import MissingRunsError
 from evidence.variants import CORE, VARIANTS, make_arm, own_rank
 from evidence.work import make_run
 from safetensors import safe_open
@@ -122,7 +123,7 @@ def test_its_grid_is_declared():
 
 
 def test_its_rates_are_its_own(table, setting):
-    with pytest.raises(SystemExit, match="96 of 96 runs are not made yet"):
+    with pytest.raises(MissingRunsError, match="96 of 96 runs are not made yet"):
         rates_of(
             table,
             Setting(base=backbones.SECOND, weights="", steps=2, precision="float32"),

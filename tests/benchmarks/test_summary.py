@@ -92,7 +92,7 @@ def test_an_unfinished_search_chooses_nothing(table, setting, figures, command):
 
 def test_a_gain_is_found_in_spite_of_scenes_and_seeds_that_differ_more(whole, setting):
     found = compare(main_frame(whole, setting), "lora-cobot", "lora")
-    assert found.gain.pairs == 50
+    assert found.gain.pairs == 90
     assert found.gain.mean == pytest.approx(0.02, abs=0.002)
     assert found.gain.by_t[0] > 0.015
     assert "a gain, worth having" in verdict(found)
@@ -181,7 +181,7 @@ def test_nothing_is_shown_before_the_questions_can_be_answered(
     whole, setting, command, tmp_path, capsys
 ):
     without(whole, next(stage_trials("main", setting, dict.fromkeys(CELLS, RATES[2]))))
-    with pytest.raises(SystemExit, match="nothing is shown before it is whole: main: 1 of 450"):
+    with pytest.raises(SystemExit, match="nothing is shown before it is whole: main: 1 of 570"):
         command("report")
     assert not (tmp_path / "out" / "report.md").exists()
     assert capsys.readouterr().out == ""
@@ -191,7 +191,7 @@ def test_few_seeds_are_no_way_to_look_earlier(table, setting, figures, command):
     trials = [*tuning_trials(setting, CELLS)]
     trials += stage_trials("main", setting, dict.fromkeys(CELLS, RATES[2]), range(3))
     fill(table, trials, figures)
-    with pytest.raises(SystemExit, match="main: 270 of 450 runs are not made yet"):
+    with pytest.raises(SystemExit, match="main: 390 of 570 runs are not made yet"):
         command("report", "--seeds", "3")
 
 
@@ -220,7 +220,7 @@ def test_power_shows_no_mean(whole, command, capsys):
     said = capsys.readouterr().out
     row = next(line for line in said.splitlines() if line.startswith("| LoRA + COBOT | LoRA |"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[2] == "50"
+    assert cells[2] == "90"
     assert 0.2 < float(cells[3]) < 0.5  # two arms' noise of 0.2 points each
     assert "+" not in row.replace("LoRA + COBOT", "")
 
