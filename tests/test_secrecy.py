@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from geocobot.config import TrainOptions
 from geocobot.errors import UnreadableFileError
+from geocobot.io.opening import file_name, file_stem
 from geocobot.secrecy import without_secrets
 from geocobot.settings import make_options, read_yaml, to_flags, to_yaml
 from geocobot.workflows.run_folder import RunFolder
@@ -94,3 +95,16 @@ def test_written_options_hold_no_secret():
     options = TrainOptions(raster=(f"https://anna:{SECRET}@h/a.tif",), labels=("roads.shp",))
     assert SECRET not in to_yaml(options)
     assert to_flags(options)[:2] == ["--raster", "https://***@h/a.tif"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "stem"),
+    [
+        (f"https://host.org/d/roads.geojson?token=a.{SECRET}.c", "roads.geojson", "roads"),
+        (f"/vsicurl/https://host.org/a.tif?sig={SECRET}/{SECRET}", "a.tif", "a"),
+        ("folder/which?.gpkg", "which?.gpkg", "which?"),
+    ],
+)
+def test_a_query_is_no_part_of_a_name(path, name, stem):
+    """Names become those of classes and layers, and stand in logs."""
+    assert (file_name(path), file_stem(path)) == (name, stem)

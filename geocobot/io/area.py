@@ -17,6 +17,7 @@ from geocobot.grid import GeoGrid
 from geocobot.io.burnt import BurntShapes
 from geocobot.io.crs import is_on_earth
 from geocobot.io.files import find_vectors, is_raster_file
+from geocobot.io.opening import file_name
 from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
 from geocobot.io.vectors import VectorSource, read_vector
 
@@ -70,7 +71,7 @@ def read_area(given: Sequence[str | Path], flag: str = LABELLED_AREA) -> Area:
     sets = find_vectors([str(name) for name in given], flag)
     paths = [path for s in sets for path in s.paths]
     frames = tuple(_read_polygons(path, flag) for path in paths)
-    return Area(frames, tuple(Path(path).name for path in paths))
+    return Area(frames, tuple(file_name(path) for path in paths))
 
 
 def _read_polygons(path: str, flag: str) -> gpd.GeoDataFrame:
@@ -90,7 +91,7 @@ def _read_polygons(path: str, flag: str) -> gpd.GeoDataFrame:
             "geocobot needs a geographic or projected one to place the area",
             "Set it in QGIS and save again",
         )
-    parts = clean_parts(frame, Path(path).name)
+    parts = clean_parts(frame, file_name(path))
     if parts.empty:
         raise EmptyLabelsError(
             path,

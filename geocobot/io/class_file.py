@@ -6,7 +6,6 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from rasterio.windows import Window
 from geocobot.classes import BACKGROUND
 from geocobot.errors import BandError
 from geocobot.grid import Bounds, GeoGrid
-from geocobot.io.opening import check_path, open_dataset, unreadable_part
+from geocobot.io.opening import check_path, file_name, open_dataset, unreadable_part
 from geocobot.io.shapes import bounds_in
 from geocobot.io.source import grid_of
 
@@ -55,7 +54,7 @@ class ClassFile:
     @property
     def name(self) -> str:
         """File name without folder."""
-        return Path(self.path).name
+        return file_name(self.path)
 
     def meets(self, grid: GeoGrid) -> bool:
         """Whether it lies on a scene, as far as their extents tell."""

@@ -15,7 +15,7 @@ from geocobot.classes import BACKGROUND, IGNORE, MAX_CLASSES, ClassSpec, name_cl
 from geocobot.errors import BandError
 from geocobot.grid import GeoGrid
 from geocobot.io.class_file import class_names, color_table, read_class_file
-from geocobot.io.opening import check_path, look_at
+from geocobot.io.opening import check_path, file_stem, look_at
 from geocobot.io.raster_writer import BLOCK_PX
 from geocobot.io.scene import Scene
 from geocobot.io.score_file import are_steps, score_bands
@@ -194,4 +194,4 @@ def _check_values(path: str | Path, values: Sequence[int]) -> None:
 
 def _unnamed(value: int, values: Sequence[int], path: str | Path) -> str:
     """What a class is called that nobody has named: a mask has its file's name."""
-    return Path(path).stem if len(values) == 1 else f"class {value}"
+    return file_stem(path) if len(values) == 1 else f"class {value}"

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geocobot.errors import ConfigError, MissingFileError, UnreadableFileError
-from geocobot.io.opening import GDAL_NAME, RASTER_ENDINGS, is_raster_name, opens_as_raster
+from geocobot.io.opening import (
+    GDAL_NAME,
+    RASTER_ENDINGS,
+    file_stem,
+    is_raster_name,
+    opens_as_raster,
+)
 from geocobot.io.remote import is_remote
 from geocobot.io.stac import find_assets, is_stac_name
 
@@ -198,7 +204,7 @@ def name_of(given: str) -> str:
     if _is_pattern(given):
         # The last folder that is no pattern itself.
         return Path(f"{_MAGIC.split(given, maxsplit=1)[0]}_").resolve().parent.name
-    return Path(given).resolve().name if os.path.isdir(given) else Path(given).stem
+    return Path(given).resolve().name if os.path.isdir(given) else file_stem(given)
 
 
 def _is_pattern(text: str) -> bool:

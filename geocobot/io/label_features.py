@@ -21,6 +21,7 @@ from geocobot.io.crs import crs_label, is_on_earth, parse_crs
 from geocobot.io.files import FileSet
 from geocobot.io.labels import FeatureLabels
 from geocobot.io.misplaced import in_words
+from geocobot.io.opening import file_name
 from geocobot.io.scene import Scene
 from geocobot.io.shapes import LINES, POINTS, clean_parts, reproject
 from geocobot.io.values import named_features, refuse_too_many, refuse_unknown, sorted_names
@@ -83,10 +84,10 @@ def read_features(
     asked = None if choice.classes is None else parse_classes(choice.classes)
     declared = None if choice.crs is None else parse_crs(choice.crs)
     frames = [_read_file(path, s, choice, declared, scene) for s in sets for path in s.paths]
-    files = tuple(Path(path).name for s in sets for path in s.paths)
+    files = tuple(file_name(path) for s in sets for path in s.paths)
     features = _join([frame.assign(file=i) for i, frame in enumerate(frames)], files)
     source = in_words([s.given for s in sets])
-    given = tuple(Path(s.given).name for s in sets)
+    given = tuple(file_name(s.given) for s in sets)
     _tell_of_empty(frames, files)
     if features.empty:
         raise _nothing_left(source, choice.where)
@@ -214,7 +215,7 @@ def _read_file(
     columns = {column: frame[column].to_numpy() for column in kept}
     geometry = frame.geometry.to_numpy()
     parts = clean_parts(
-        gpd.GeoDataFrame(columns, geometry=geometry, crs=frame.crs), Path(path).name
+        gpd.GeoDataFrame(columns, geometry=geometry, crs=frame.crs), file_name(path)
     )
     return gpd.GeoDataFrame(
         {
@@ -238,7 +239,7 @@ def _no_crs(path: str | Path, frame: gpd.GeoDataFrame, scene: Scene | None) -> C
     fitting = (things for part, things in named.items() if kinds and all(part in k for k in kinds))
     things = next(fitting, "polygons")
     place = (
-        "the scene" if scene is None else f"{Path(scene.path).name} ({crs_label(scene.grid.crs)})"
+        "the scene" if scene is None else f"{file_name(scene.path)} ({crs_label(scene.grid.crs)})"
     )
     return CrsError(
         path,

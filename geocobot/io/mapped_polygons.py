@@ -18,6 +18,7 @@ from geocobot.io.burnt import BurntShapes
 from geocobot.io.centerlines import centerlines_layer
 from geocobot.io.crs import crs_label, is_on_earth
 from geocobot.io.misplaced import in_words
+from geocobot.io.opening import file_name, file_stem
 from geocobot.io.scene import Scene
 from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
 from geocobot.io.styles import geopackage_layer
@@ -58,7 +59,7 @@ class MappedPolygons:
         if len(self.frame) and not any(len(burnt.shapes) for burnt in placed):
             crs = {crs_label(scene.grid.crs): None for scene in scenes}
             raise OverlapError(
-                Path(self.path).name,
+                file_name(self.path),
                 f"has {len(self.frame)} polygons, and none of them lies on "
                 f"{in_words([scene.name for scene in scenes])} ({in_words(list(crs))})",
                 "A map is judged in the pixels of the scene that it shows",
@@ -68,7 +69,7 @@ class MappedPolygons:
 
     def _on(self, grid: GeoGrid, number_of: Mapping[str, int]) -> BurntShapes:
         """The polygons in the pixels of one scene."""
-        near = reproject(clip_to_scene(self.frame, grid), grid.crs, Path(self.path).name)
+        near = reproject(clip_to_scene(self.frame, grid), grid.crs, file_name(self.path))
         shapes = to_pixels(np.asarray(near.geometry.array), grid)
         hits = shapely.intersects(shapely.box(0, 0, grid.width, grid.height), shapes)
         numbers = near["class_name"].map(number_of).to_numpy(np.uint8)
@@ -98,7 +99,7 @@ def read_mapped_polygons(path: str, layer: str | None, class_field: str | None) 
             "geocobot needs a geographic or projected one to place the polygons",
             "Set it in QGIS and save again",
         )
-    parts = clean_parts(frame, Path(path).name)
+    parts = clean_parts(frame, file_name(path))
     flat = shapely.get_dimensions(np.asarray(parts.geometry.array)) == 2
     if not flat.all():
         raise GeometryError(
@@ -124,7 +125,7 @@ def _own_layer(path: str) -> str | None:
         names = set(pyogrio.list_layers(path)[:, 0].tolist())
     except DataSourceError:
         return None
-    own = geopackage_layer(Path(path).stem)
+    own = geopackage_layer(file_stem(path))
     return own if {own, centerlines_layer(path)} <= names else None
 
 

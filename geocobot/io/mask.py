@@ -20,7 +20,7 @@ from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.class_file import is_known
 from geocobot.io.handles import Handles
-from geocobot.io.opening import check_path, open_dataset, unreadable_part
+from geocobot.io.opening import check_path, file_name, open_dataset, unreadable_part
 from geocobot.io.remote import patiently
 from geocobot.io.shapes import bounds_in
 from geocobot.io.source import alpha_band, grid_of
@@ -188,7 +188,11 @@ def read_mask(path: str, flag: str) -> MaskFile:
             )
         if not marked_px:
             raise _nothing_marked(path, flag, source.nodata)
-        _LOG.info("%s: %.3g %% of it is to be mapped.", path, 100 * marked_px / np.prod(grid.shape))
+        _LOG.info(
+            "%s: %.3g %% of it is to be mapped.",
+            file_name(path),
+            100 * marked_px / np.prod(grid.shape),
+        )
         return MaskFile(path, grid, source.nodata, blocks, checksum.hexdigest())
 
 

@@ -32,6 +32,16 @@ def is_raster_name(path: str) -> bool:
     return Path(path.partition("?")[0]).suffix.lower() in RASTER_ENDINGS
 
 
+def file_name(path: str | Path) -> str:
+    """The name of a file without its folder; what follows the `?` of a URL may be a secret."""
+    return _without_query(path).name
+
+
+def file_stem(path: str | Path) -> str:
+    """The name of a file without folder and ending, as `file_name`."""
+    return _without_query(path).stem
+
+
 def check_path(path: str | Path, flag: str = "--raster") -> None:
     """Refuse what is not there and what is a folder; GDAL's own names and URLs pass.
 
@@ -103,6 +113,12 @@ def opens_as_raster(path: str) -> bool:
         return look_at(path, lambda source: int(source.count)) > 0
     except UnreadableFileError:
         return False
+
+
+def _without_query(path: str | Path) -> Path:
+    """The part of a URL that names a file, or the whole name of a file."""
+    text = str(path)
+    return Path(text.partition("?")[0] if GDAL_NAME.match(text) else text)
 
 
 def _open(path: str, *, anew: bool) -> Any:

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.handles import Handles
-from geocobot.io.opening import check_path, look_at, open_dataset, unreadable_part
+from geocobot.io.opening import check_path, file_stem, look_at, open_dataset, unreadable_part
 from geocobot.io.remote import patiently
 from geocobot.io.source import alpha_band, choose_bands, grid_of
 
@@ -126,7 +126,7 @@ class Scene:
     @property
     def name(self) -> str:
         """File name without folder and extension."""
-        return Path(self.path).stem
+        return file_stem(self.path)
 
     @property
     def parts(self) -> tuple[Scene, ...]:

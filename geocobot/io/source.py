@@ -15,6 +15,7 @@ from rasterio.enums import ColorInterp
 
 from geocobot.errors import BandError, CrsError, GridError
 from geocobot.grid import GeoGrid
+from geocobot.io.opening import file_name
 
 _LOG = logging.getLogger("geocobot.io")
 
@@ -68,7 +69,7 @@ def choose_bands(
             chosen += [chosen[-1]] * (N_INPUT_BANDS - len(chosen))
             _LOG.info(
                 "%s has %d band%s besides alpha: the model reads bands %s.",
-                Path(path).name,
+                file_name(path),
                 len(data_bands),
                 "s" if len(data_bands) > 1 else "",
                 ", ".join(map(str, chosen)),

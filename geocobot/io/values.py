@@ -15,6 +15,7 @@ import pandas as pd
 from geocobot.classes import MAX_CLASSES
 from geocobot.errors import FieldError
 from geocobot.io.misplaced import in_words
+from geocobot.io.opening import file_name
 
 _LOG = logging.getLogger("geocobot.io")
 _MOST_NAMES = 12
@@ -54,7 +55,7 @@ def named_features(frame: gpd.GeoDataFrame, field: str, path: str | Path) -> gpd
     if empty.any():
         _LOG.warning(
             "%s: %d features have no value in %s; left out.",
-            Path(path).name,
+            file_name(path),
             int(empty.sum()),
             field,
         )

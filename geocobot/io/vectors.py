@@ -25,7 +25,7 @@ from geocobot.errors import (
     UnreadableFileError,
 )
 from geocobot.io.files import PARQUET_ENDINGS, VECTOR_FOLDER
-from geocobot.io.opening import GDAL_NAME
+from geocobot.io.opening import GDAL_NAME, file_name, file_stem
 from geocobot.io.vector_errors import bad_crs, first_line, solid, unreadable
 
 _LOG = logging.getLogger("geocobot.io")
@@ -86,11 +86,11 @@ def read_vector(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if Path(path).suffix.lower() in PARQUET_ENDINGS:
-            frame, name = _read_parquet(source), Path(path).stem
+            frame, name = _read_parquet(source), file_stem(path)
         else:
             frame, name = _read_ogr(source)
     for text in dict.fromkeys(str(w.message) for w in caught):
-        _LOG.info("%s: %s", Path(path).name, text)
+        _LOG.info("%s: %s", file_name(path), text)
     return frame, name
 
 
@@ -135,7 +135,7 @@ def _read_ogr(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
         _LOG.warning(
             "%s: its texts are not UTF-8, as it says; they are read as %s. Look at the names of "
             "the classes.",
-            Path(source.path).name,
+            file_name(source.path),
             _OTHER_ENCODING,
         )
         return _decode_ogr(source, _OTHER_ENCODING)
@@ -200,7 +200,7 @@ def _check_condition(source: VectorSource, layer: str, error: Exception) -> None
     names = [str(f) for f in pyogrio.read_info(source.path, layer=layer)["fields"]]
     raise ConfigError(
         "--where",
-        f"is {source.where!r}, which {Path(source.path).name} cannot be asked "
+        f"is {source.where!r}, which {file_name(source.path)} cannot be asked "
         f"({first_line(error)})",
         "It is a condition in SQL, such as \"year > 2019 AND kind = 'road'\"; "
         + (f"fields are {', '.join(names)}" if names else "the layer has no fields"),
@@ -239,8 +239,8 @@ def _choose_layer(source: VectorSource) -> tuple[str, str]:
         )
     chosen = layer or spatial[0]
     if len(listed) > len(spatial) == 1:
-        _LOG.info("%s: reading layer %s, the only one with geometry.", Path(path).name, spatial[0])
-    return chosen, chosen if len(spatial) > 1 else Path(path).stem
+        _LOG.info("%s: reading layer %s, the only one with geometry.", file_name(path), spatial[0])
+    return chosen, chosen if len(spatial) > 1 else file_stem(path)
 
 
 def _read_parquet(source: VectorSource) -> gpd.GeoDataFrame:
@@ -249,7 +249,7 @@ def _read_parquet(source: VectorSource) -> gpd.GeoDataFrame:
     if source.where is not None:
         raise ConfigError(
             "--where",
-            f"cannot be asked of {Path(path).name}",
+            f"cannot be asked of {file_name(path)}",
             "GDAL reads the features that meet the condition, and the GDAL that comes along "
             "knows no GeoParquet",
             "Save the labels as GeoPackage",

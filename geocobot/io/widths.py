@@ -16,6 +16,7 @@ import shapely
 
 from geocobot.config.values import DEFAULT_LINE_WIDTH_M, MAX_WIDTH_M
 from geocobot.errors import ConfigError, FieldError, GeometryError
+from geocobot.io.opening import file_name
 from geocobot.io.shapes import LINES, POINTS
 
 _LOG = logging.getLogger("geocobot.io")
@@ -115,7 +116,7 @@ class Widths:
         if missing.any():
             _LOG.warning(
                 "%s: %d of %d lines have no width in %s and are taken to be %g m wide.",
-                Path(path).name,
+                file_name(path),
                 int(missing.sum()),
                 len(lines),
                 self.width_field,

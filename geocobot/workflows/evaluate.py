@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from geocobot.config import EvaluateOptions
 from geocobot.config.evaluate import MOST_OBJECT_PX
@@ -17,6 +16,7 @@ from geocobot.evaluation.line_errors import LineErrors
 from geocobot.evaluation.shared_ground import shared_ground
 from geocobot.grid import GeoGrid
 from geocobot.io.misplaced import in_words
+from geocobot.io.opening import file_name
 from geocobot.io.output import check_output_folder
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
@@ -185,4 +185,4 @@ def _tell_of_doubts(result: EvaluateResult, judged: Sequence[Judged]) -> None:
 
 def _maps(judged: Sequence[Judged]) -> str:
     """The maps' names."""
-    return in_words(list(dict.fromkeys(Path(one.mapped.path).name for one in judged)))
+    return in_words(list(dict.fromkeys(file_name(one.mapped.path) for one in judged)))

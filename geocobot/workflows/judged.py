@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from geocobot.grid import GeoGrid
 from geocobot.io.labels import LabelRaster, Labels
 from geocobot.io.mapped_area import find_area, read_mapped_area
 from geocobot.io.misplaced import in_words
+from geocobot.io.opening import file_name
 from geocobot.io.placed import Placeable, PlacedArea
 from geocobot.io.scene import Scene
 from geocobot.windows import intersect
@@ -160,7 +160,7 @@ def _match(mapped: Predicted, labels: Labels, known: Collection[str]) -> Matchin
     return match_classes(
         mapped.classes,
         labels.classes,
-        map_name=Path(mapped.path).name,
+        map_name=file_name(mapped.path),
         labels_name=labels.name,
         knows_all=mapped.kind != "polygons",
         elsewhere=known if mapped.kind == "polygons" else (),
@@ -178,8 +178,8 @@ def _refuse_mixed(maps: Sequence[Predicted]) -> None:
     if other is not None:
         raise ConfigError(
             "--pred",
-            f"names {Path(first.path).name}, which holds {first.kind}, and "
-            f"{Path(other.path).name}, which holds {other.kind}",
+            f"names {file_name(first.path)}, which holds {first.kind}, and "
+            f"{file_name(other.path)}, which holds {other.kind}",
             "Maps that are judged together are of one kind, as scores tell more than classes",
             "Name those of one kind, such as with a pattern: 'maps/*_scores.tif'",
         )
@@ -205,7 +205,7 @@ class _Area:
             GeocobotError: it cannot be read.
         """
         files = find_area(given)
-        return cls(tuple(Path(file).name for file in files), read_mapped_area(files))
+        return cls(tuple(file_name(file) for file in files), read_mapped_area(files))
 
     def on(self, scene: Scene) -> tuple[PlacedArea, Window | None]:
         """What of a scene is judged, and the smallest window around it; None for nothing."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import shapely
 from pyproj import CRS
@@ -218,9 +219,23 @@ def _map_strips(judged: Judged, *, with_scores: bool) -> Iterator[Strip | ClassS
     """The map's rows, nothing where they are not judged."""
     for row, rows in _placed(judged):
         if rows.steps is not None and with_scores:
-            yield Strip(row, np.where(rows.judged, rows.steps, np.uint8(NODATA)))
+            steps = _winning(rows.steps, rows.prediction, judged.matching.classes)
+            yield Strip(row, np.where(rows.judged, steps, np.uint8(NODATA)))
         else:
             yield ClassStrip(row, np.where(rows.judged, rows.prediction, np.uint8(IGNORE)))
+
+
+def _winning(
+    steps: npt.NDArray[np.uint8],
+    prediction: npt.NDArray[np.uint8],
+    classes: Sequence[ClassSpec],
+) -> npt.NDArray[np.uint8]:
+    """Scores (K, h, W) of each class where it wins, 0 elsewhere.
+
+    A class of the map that the labels do not have may win as well: its pixels are background.
+    """
+    numbers = np.array([spec.number for spec in classes], dtype=np.uint8)
+    return np.where(prediction == numbers[:, None, None], steps, np.uint8(0))
 
 
 def _placed(judged: Judged) -> Iterator[tuple[int, JudgedRows]]:

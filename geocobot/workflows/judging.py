@@ -13,6 +13,7 @@ from geocobot.config import EvaluateOptions
 from geocobot.errors import ConfigError
 from geocobot.evaluation.block_plan import MAX_BLOCKS, BlockPlan
 from geocobot.evaluation.judge import PixelJudge, PixelReport, joint_report
+from geocobot.io.opening import file_name
 from geocobot.io.quicklook import quicklook
 from geocobot.progress import Progress
 from geocobot.workflows.evaluate_report import Pictures
@@ -72,7 +73,7 @@ def judge_pixels(
     found = Judgement()
     for one, name, plan in zip(judged, names, _plan_blocks(judged, options), strict=True):
         judge = PixelJudge(one.labels.classes, plan)
-        said = name if len(judged) > 1 else Path(one.mapped.path).name
+        said = name if len(judged) > 1 else file_name(one.mapped.path)
         pictures, unpredicted_px = _judge(one, judge, said, progress)
         pixel_m = one.grid.ground_pixel_m
         figures = SceneFigures(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from geocobot.config import EvaluateOptions
 from geocobot.errors import ConfigError
 from geocobot.io.files import find_maps, find_rasters
+from geocobot.io.opening import file_name, file_stem
 
 _LOG = logging.getLogger("geocobot.workflows")
 
@@ -63,10 +63,10 @@ def pair_maps(options: EvaluateOptions) -> tuple[MapPair, ...]:
 
 def _by_name(maps: Sequence[str], rasters: Sequence[str]) -> tuple[str, ...] | None:
     """The scene after which each map is called; None where names do not tell."""
-    stems = {Path(raster).stem: raster for raster in rasters}
+    stems = {file_stem(raster): raster for raster in rasters}
     found = []
     for path in maps:
-        name = Path(path).stem
+        name = file_stem(path)
         called = [stem for stem in stems if name == stem or name.startswith(f"{stem}_")]
         if not called:
             return None
@@ -77,5 +77,5 @@ def _by_name(maps: Sequence[str], rasters: Sequence[str]) -> tuple[str, ...] | N
 def _counted(paths: Sequence[str], what: str) -> str:
     """How many there are, and the first of them."""
     number = f"{len(paths)} {what}{'s' * (len(paths) != 1)}"
-    shown = ", ".join(Path(path).name for path in paths[:3])
+    shown = ", ".join(file_name(path) for path in paths[:3])
     return f"{number} ({shown}{', ...' if len(paths) > 3 else ''})"

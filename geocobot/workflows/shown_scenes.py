@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from geocobot.classes import BACKGROUND
 from geocobot.config import EvaluateOptions
 from geocobot.errors import ConfigError, GeocobotError
+from geocobot.io.class_raster import holds_classes
 from geocobot.io.files import find_labels
 from geocobot.io.misplaced import in_words
 from geocobot.io.opening import check_path, is_raster_name
@@ -38,9 +40,9 @@ def scenes_of_polygons(pair: MapPair, options: EvaluateOptions) -> tuple[list[Sc
     """
     if pair.rasters:
         return [open_shown(raster, options.nodata) for raster in pair.rasters], True
-    recorded = _recorded_scenes(pair.pred, options)
+    recorded, say_where = _recorded_scenes(pair.pred, options)
     if recorded:
-        return recorded, True
+        return recorded, say_where
     paths = [path for s in find_labels(options.labels) for path in s.paths]
     if is_raster_name(paths[0]):
         return [Scene.open(path, bands=(1,), is_imagery=False) for path in paths], False
@@ -52,17 +54,22 @@ def scenes_of_polygons(pair: MapPair, options: EvaluateOptions) -> tuple[list[Sc
     )
 
 
-def _recorded_scenes(pred: str, options: EvaluateOptions) -> list[Scene]:
-    """The scenes, or the scores, that the options beside polygons of geocobot's name."""
+def _recorded_scenes(pred: str, options: EvaluateOptions) -> tuple[list[Scene], bool]:
+    """The scenes, or the scores, that the options beside polygons of geocobot's name.
+
+    Returns:
+        They, and whether they say where there is data: a mask whose background is declared as
+        nodata says where something was found.
+    """
     vector = Path(pred)
     record = vector.with_name(f"{vector.stem}_options.yaml")
     try:
         said = read_yaml(record)
     except GeocobotError:
-        return []
+        return [], True
     found = _named_in(said, vector)
     if not found:
-        return []
+        return [], True
     names = in_words([str(path) for path in found])
     _LOG.info("%s is judged in the pixels of %s, as %s says.", vector.name, names, record.name)
     if options.area is None and (said.get("area") or said.get("bbox")):
@@ -74,9 +81,11 @@ def _recorded_scenes(pred: str, options: EvaluateOptions) -> list[Scene]:
             record.name,
         )
     if "scores" in said:
-        return [Scene.open(path, bands=(1,), is_imagery=False) for path in found]
+        traced = [Scene.open(path, bands=(1,), is_imagery=False) for path in found]
+        is_mask = any(holds_classes(s.path) and s.band_nodata == (BACKGROUND,) for s in traced)
+        return traced, not is_mask
     nodata = options.nodata if options.nodata is not None else said.get("nodata")
-    return [Scene.open(path, nodata=nodata) for path in found]
+    return [Scene.open(path, nodata=nodata) for path in found], True
 
 
 def _named_in(said: Mapping[str, Any], vector: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from pyproj import CRS
 from geocobot.classes import ClassSpec
 from geocobot.errors import OutputError
 from geocobot.io.centerlines import CenterlineWriter, centerlines_beside
-from geocobot.io.opening import GDAL_NAME
+from geocobot.io.opening import file_stem
 from geocobot.io.polygons import PolygonWriter
 from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.vector_formats import check_format, parts_of, style_beside
@@ -135,7 +135,7 @@ def choose_targets(
     )
     if not is_folder:
         return (beside(folder),)
-    stems = _distinct([_stem(raster) for raster in rasters], items)
+    stems = _distinct([file_stem(raster) for raster in rasters], items)
     names = Counter(stems)
     name, count = names.most_common(1)[0]
     if count > 1:
@@ -155,11 +155,6 @@ def _distinct(stems: Sequence[str], items: Sequence[str | None] | None) -> list[
         re.sub(r"[^\w.-]", "_", item) if item and taken[stem] > 1 else stem
         for stem, item in zip(stems, items or [None] * len(stems), strict=True)
     ]
-
-
-def _stem(raster: str) -> str:
-    """The scene's name; what follows the `?` of a URL may be a secret."""
-    return Path(raster.partition("?")[0] if GDAL_NAME.match(raster) else raster).stem
 
 
 def _beside(vector: Path, *, save_scores: bool, save_classes: bool, centerlines: bool) -> Targets:

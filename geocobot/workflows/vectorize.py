@@ -13,6 +13,7 @@ from geocobot.ahead import ahead
 from geocobot.config import VectorizeOptions
 from geocobot.errors import BandError, ConfigError
 from geocobot.io.class_raster import ClassRaster, holds_classes
+from geocobot.io.opening import file_name
 from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.score_file import ScoreFile
 from geocobot.io.styles import Origin
@@ -127,7 +128,7 @@ def vectorize(options: VectorizeOptions, progress: Progress = _SILENT) -> Vector
             origin=origin,
             moment=moment_now(),
         ) as files,
-        progress.task(f"Tracing {Path(file.path).name}", file.grid.height) as task,
+        progress.task(f"Tracing {file_name(file.path)}", file.grid.height) as task,
         closing(_ahead(file)) as strips,
     ):
         totals = draw(

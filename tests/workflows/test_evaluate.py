@@ -320,6 +320,37 @@ def test_objects_are_counted_and_errors_laid_out(scores, labels, tmp_path):
     assert f"Errors: {out / 'errors.gpkg'}" in result.summary()
 
 
+def test_objects_are_made_of_the_pixels_that_the_figures_count(scores, labels_factory, tmp_path):
+    """Where a class that nobody labelled wins, there is no object of the others."""
+    roofs = labels_factory(ROOFS, kind=["roof"] * len(ROOFS))
+    out = tmp_path / "judged"
+    result = geocobot.evaluate(pred=scores, labels=roofs, class_field="kind", out=out)
+    (figures,) = result.pixels.scores.classes
+    mapped_m2 = sum(
+        pyogrio.read_dataframe(out / "errors.gpkg", layer=layer)["area_m2"].sum()
+        for layer in ("true_positive", "false_positive")
+    )
+    prediction = classify_steps(made_steps(), CLASSES)
+    assert figures.predicted_px == (prediction == 1).sum()
+    assert mapped_m2 == pytest.approx(figures.predicted_px, rel=2e-3)  # UTM's scale at 15 degrees
+
+
+@pytest.mark.parametrize("nodata", [None, 0, 255])
+def test_what_a_mask_says_nothing_of_is_missed_by_its_polygons(
+    scene_factory, labels_factory, tmp_path, nodata
+):
+    """Background that is declared as nodata leaves no place out."""
+    mask = np.where(TRUTH == 2, np.uint8(1), np.uint8(0))
+    mask[:300] = 0
+    path = scene_factory(image=mask, transform=GRID.transform, nodata=nodata)
+    out = tmp_path / "map.gpkg"
+    geocobot.vectorize(scores=path, out=out, min_area=0.0, simplify=0.0, close_holes=0.0)
+    result = geocobot.evaluate(pred=out, labels=labels_factory(ROOFS))
+    (figures,) = result.pixels.scores.classes
+    assert figures.recall == pytest.approx((mask > 0).sum() / (TRUTH == 2).sum())
+    assert result.pixels.scores.judged_px == mask.size
+
+
 def test_objects_are_left_alone_where_nobody_wants_them(scores, labels, tmp_path):
     how = {"pred": scores, "labels": labels, "class_field": "kind", "objects": False}
     result = geocobot.evaluate(**how, out=tmp_path / "judged")
