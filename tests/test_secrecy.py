@@ -12,6 +12,7 @@ from geocobot.io.opening import file_name, file_stem
 from geocobot.secrecy import without_secrets
 from geocobot.settings import make_options, read_yaml, to_flags, to_yaml
 from geocobot.workflows.run_folder import RunFolder
+from geocobot.workflows.scene_figures import distinct_names
 
 WORD = st.text("abcdefXYZ0123456789-_.~%", min_size=3, max_size=12)
 SECRET = "hunter2"
@@ -108,3 +109,9 @@ def test_written_options_hold_no_secret():
 def test_a_query_is_no_part_of_a_name(path, name, stem):
     """Names become those of classes and layers, and stand in logs."""
     assert (file_name(path), file_stem(path)) == (name, stem)
+
+
+def test_scenes_of_one_name_are_called_by_their_files_without_secrets():
+    paths = [f"https://anna:{SECRET}@host.org/{k}/scene.tif?token={SECRET}" for k in "ab"]
+    names = distinct_names(["scene", "scene"], paths)
+    assert names == [f"https://***@host.org/{k}/scene.tif?token=***" for k in "ab"]

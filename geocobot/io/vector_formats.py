@@ -23,7 +23,8 @@ def check_format(path: str | Path) -> None:
     """Find out before the work starts whether a vector file can be written.
 
     Raises:
-        OutputError: the extension is unknown, or the format needs a package that is missing.
+        OutputError: the extension is unknown, or that of a Shapefile in capitals, or the format
+            needs a package that is missing.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in VECTOR_FORMATS:
@@ -32,6 +33,14 @@ def check_format(path: str | Path) -> None:
             f"has the extension {suffix!r}" if suffix else "has no extension",
             f"The extension chooses the format: {', '.join(VECTOR_FORMATS)}",
             "Choose one of them; .gpkg carries its style with it",
+        )
+    if suffix == ".shp" and Path(path).suffix != suffix:
+        raise OutputError(
+            path,
+            f"ends in {Path(path).suffix}",
+            "GDAL writes the parts of a Shapefile in small letters, and looks for them in those of "
+            "the name",
+            f"Call it {Path(path).with_suffix(suffix).name}",
         )
     if suffix == ".parquet" and find_spec("pyarrow") is None:
         raise OutputError(

@@ -11,6 +11,7 @@ from pathlib import Path
 from geocobot.classes import ClassSpec
 from geocobot.evaluation.blocks import FEW_BLOCKS, Uncertainty
 from geocobot.evaluation.pixels import PixelScores
+from geocobot.secrecy import without_secrets
 from geocobot.workflows.figure_rows import Rows, share, with_interval
 
 _MOST_CLASSES = 6
@@ -108,9 +109,14 @@ def has_one_size(scenes: Sequence[SceneFigures]) -> bool:
 
 
 def distinct_names(names: Sequence[str], paths: Sequence[str]) -> list[str]:
-    """Names of scenes; of those that have the same, their files, numbered where these are too."""
+    """Names of scenes, to be shown and saved.
+
+    Those that have the same are called by their files, numbered where these are the same too; what
+    is secret in an address is left out.
+    """
     taken = Counter(names)
-    chosen = [n if taken[n] == 1 else p for n, p in zip(names, paths, strict=True)]
+    files = map(without_secrets, paths)
+    chosen = [n if taken[n] == 1 else file for n, file in zip(names, files, strict=True)]
     again: Counter[str] = Counter()
     found = []
     for name in chosen:

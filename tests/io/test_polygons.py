@@ -332,6 +332,16 @@ def test_geoparquet_without_pyarrow_is_refused(monkeypatch):
         check_format("a.parquet")
 
 
+def test_a_shapefile_in_capitals_is_refused(tmp_path):
+    with pytest.raises(OutputError, match=r"ends in \.SHP.*Call it ROADS\.shp"):
+        check_format(tmp_path / "ROADS.SHP")
+
+
+@pytest.mark.parametrize("ending", [".GPKG", ".FGB", ".GeoJSON", ".Parquet", ".shp"])
+def test_capitals_choose_a_format_as_well(ending):
+    check_format(f"ROADS{ending}")
+
+
 def test_a_failing_disk_is_said_in_the_users_words(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError("No space left on device")
