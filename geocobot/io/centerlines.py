@@ -186,6 +186,7 @@ def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
         layer = centerlines_layer(polygons) if path == Path(polygons) else None
         if layer is not None and layer not in pyogrio.list_layers(path)[:, 0]:
             return None
-        return pyogrio.read_dataframe(path, layer=layer, columns=["class_name"])
+        frame = pyogrio.read_dataframe(path, layer=layer, columns=["class_name"])
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
+    return frame.reindex(columns=["class_name", "geometry"])  # likewise

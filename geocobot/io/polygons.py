@@ -73,7 +73,7 @@ def read_areas(path: Path) -> pd.DataFrame:
         )
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
-    return frame
+    return frame.reindex(columns=columns)  # a GeoJSON without features has no columns
 
 
 class PolygonWriter:

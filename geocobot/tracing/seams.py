@@ -91,7 +91,7 @@ def joined_outlines(complete: Sequence[OpenPolygon], geometry: npt.NDArray[np.ob
     cutters = np.empty(len(complete), dtype=object)
     cutters[:] = [tuple(one.cutters) for one in complete]
     traced = np.empty(len(complete), dtype=object)
-    traced[:] = [shapely.coverage_union_all(one.traced) if one.traced else None for one in complete]
+    traced[:] = [_traced_whole(one) if one.traced else None for one in complete]
     counts = [one.counts for one in complete if one.counts is not None]
     has_scores = bool(counts) or not complete
     return Outlines(
@@ -105,6 +105,13 @@ def joined_outlines(complete: Sequence[OpenPolygon], geometry: npt.NDArray[np.ob
         cutters=cutters,
         traced=traced,
     )
+
+
+def _traced_whole(one: OpenPolygon) -> shapely.Geometry:
+    """The outline of a polygon as it was traced, whatever the seams that it crosses."""
+    union = np.array([shapely.coverage_union_all(one.traced)], dtype=object)
+    whole: shapely.Geometry = without_crossings(union, [one])[0]
+    return whole
 
 
 def joined_pieces(

@@ -21,9 +21,9 @@ from pyproj import CRS
 from geocobot.classes import name_classes
 from geocobot.errors import OutputError
 from geocobot.io import polygons, vector_formats
-from geocobot.io.polygons import PolygonWriter
+from geocobot.io.polygons import PolygonWriter, read_areas
 from geocobot.io.styles import geopackage_layer
-from geocobot.io.vector_formats import check_format, parts_of, style_beside
+from geocobot.io.vector_formats import VECTOR_FORMATS, check_format, parts_of, style_beside
 
 CLASSES = name_classes(["road", "roof"])
 UTM = CRS.from_epsg(32633)
@@ -117,6 +117,16 @@ def test_no_polygons_make_an_empty_layer_with_all_columns(tmp_path, suffix):
         assert info["dtypes"].tolist() == ["int64", "int64", "object", *["float64"] * 5]
         assert info["geometry_type"] == "Polygon"
         assert CRS(info["crs"]) == UTM
+
+
+@pytest.mark.parametrize("suffix", VECTOR_FORMATS)
+def test_areas_of_no_polygons_have_their_columns(tmp_path, suffix):
+    path = tmp_path / f"result{suffix}"
+    with PolygonWriter(path, UTM, CLASSES, "result"):
+        pass
+    areas = read_areas(path)
+    assert areas.columns.tolist() == ["class_id", "area_m2"]
+    assert areas.empty
 
 
 def test_geopackage_is_what_qgis_opens_without_a_question(tmp_path):

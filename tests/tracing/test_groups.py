@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from affine import Affine
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from pyproj import CRS
 from scipy import ndimage
 
+from geocobot.grid import GeoGrid
 from geocobot.tracing import groups
 from geocobot.tracing.near import Reach
 from geocobot.tracing.polygonize import CleanOptions, polygonize
@@ -184,3 +187,25 @@ def test_what_waits_is_bounded(monkeypatch):
     assert len(trace(np.tile(tile, (20, 1)), simplify_m=0.3, block_rows=8))
     assert 0 < max(waits) <= 2000
     assert len(waits) == 80
+
+
+@pytest.mark.parametrize("seed", [34, 77])
+def test_seams_do_not_change_squared_outlines(seed):
+    """Walls are drawn along the outlines as they were traced, whose corners no seam may add to."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(3, 160, 120))
+    field = ndimage.gaussian_filter(noise, (0, rng.uniform(1.2, 4), rng.uniform(1.2, 4)))
+    field /= field.std(axis=(1, 2), keepdims=True)
+    field[0] += rng.uniform(-0.3, 0.8)
+    labels = field.argmax(0).astype(np.uint8)
+    clean = {
+        "simplify_m": 0.5,
+        "square_classes": frozenset([1]) if seed % 2 else frozenset([1, 2]),
+        "min_area_m2": 5.0,
+        "close_holes_m2": 3.0,
+    }
+    grid = GeoGrid(CRS.from_epsg(32633), Affine(1, 0, 5e5, 0, -1, 5e6), labels.shape)
+    whole = by_id(trace(labels, grid=grid, block_rows=1000, **clean))
+    parts = by_id(trace(labels, grid=grid, block_rows=37, **clean))
+    assert len(whole) == len(parts)
+    assert shapely.equals_exact(polygons_of(whole), polygons_of(parts)).all()
