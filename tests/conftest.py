@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -40,6 +41,15 @@ def _random_image(
     """Values 1 to 200, so that 0 and 255 stay free for nodata."""
     rng = np.random.default_rng(seed)
     return rng.integers(1, 201, (bands, *shape_hw)).astype(dtype)
+
+
+@pytest.fixture(autouse=True)
+def _log_level_of_its_own() -> Iterator[None]:
+    """Commands choose how much the package says; the next test must not notice."""
+    logger = logging.getLogger("geocobot")
+    before = logger.level
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture
