@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import threading
+from multiprocessing import connection
 from multiprocessing.context import BaseContext
 
 
@@ -17,6 +20,23 @@ def start_method() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["geocobot.data.loader"])
     return context
+
+
+def end_with_parent() -> None:
+    """End this process when the one that has started it is gone, however it went.
+
+    For processes that are no daemons, which could not have workers that cut patches. Returns at
+    once; a thread waits.
+    """
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    """Wait until the parent is gone, and end."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def sendable(error: BaseException) -> BaseException:

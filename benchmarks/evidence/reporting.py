@@ -38,7 +38,7 @@ from evidence.variants import PRIMARY, VARIANTS
 
 
 def show_power(table: Table, setting: Setting) -> str:
-    """Spread and power, of the seeds that all arms have on all scenes.
+    """Spread and power, of the seeds all of whose declared runs are made.
 
     Raises:
         MissingRunsError: there is no such seed, or learning rates are not chosen.

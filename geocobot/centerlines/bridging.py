@@ -20,7 +20,14 @@ from geocobot.tracing.pixel_sizes import RowSizes
 
 
 class Bridges:
-    """Gaps between lines, and what closes them."""
+    """Gaps between lines, and what closes them.
+
+    Args:
+        grid: the scene's grid.
+        classes: of the planes of scores.
+        most_m: gaps up to so long are closed.
+        sizes: of the pixels, by row.
+    """
 
     def __init__(
         self, grid: GeoGrid, classes: Sequence[ClassSpec], most_m: float, sizes: RowSizes

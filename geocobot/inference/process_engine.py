@@ -22,7 +22,7 @@ from geocobot.inference.predictor import PredictorSource
 from geocobot.inference.row_maker import RowMaker
 from geocobot.inference.rows import RowWork
 from geocobot.models.precision import Compute
-from geocobot.processes import sendable, start_method
+from geocobot.processes import end_with_parent, sendable, start_method
 
 _ATTEMPTS = 2
 _PATIENCE_S = 5.0
@@ -130,9 +130,8 @@ class _Process:
     def __init__(self, source: PredictorSource, compute: Compute, threads: int) -> None:
         context: Any = start_method()
         self.answers, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, source, compute, threads), daemon=True
-        )
+        # No daemon, which could not have workers of its own that read tiles.
+        self._process = context.Process(target=_serve, args=(theirs, source, compute, threads))
         self._process.start()
         # With a copy of the other end left here, the end of the process would not show.
         theirs.close()
@@ -183,6 +182,7 @@ def _ended(process: _Process) -> WorkerError:
 
 def _serve(line: Any, source: PredictorSource, compute: Compute, threads: int) -> None:
     """Compute rows until the other end of the line closes."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who has started it ends it
     maker: RowMaker | None = None
     while True:

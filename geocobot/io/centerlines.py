@@ -189,4 +189,4 @@ def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
         frame = pyogrio.read_dataframe(path, layer=layer, columns=["class_name"])
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
-    return frame.reindex(columns=["class_name", "geometry"])  # likewise
+    return frame.reindex(columns=["class_name", "geometry"])  # a GeoJSON may have none

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import socket
-import threading
 import time
 from multiprocessing import connection
 from pathlib import Path
@@ -17,7 +15,7 @@ import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined] # it is documented there
 
 from geocobot.errors import GeocobotError, WorkerError
-from geocobot.processes import sendable, start_method
+from geocobot.processes import end_with_parent, sendable, start_method
 from geocobot.progress import Progress, SilentProgress
 from geocobot.training.fit import FitResult, restore_best
 from geocobot.training.job import Job, kept_in_file
@@ -182,7 +180,7 @@ def _open_store(port: int, *, is_host: bool) -> TCPStore:
 def _serve(line: Any, path: Path, seat: Seat, port: int, threads: int) -> None:
     """Train as one of several, and tell the process that has started this one how it goes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who has started it ends it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(threads)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # or Lightning sets another number
     _stay_here()
@@ -207,11 +205,3 @@ def _stay_here() -> None:
     loops = [name for _, name in socket.if_nameindex() if name in {"lo", "lo0"}]
     if loops:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loops[0])
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that has started it is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(1)

@@ -11,9 +11,11 @@ _WATTS = {"cpu": 10.0, "cuda": 300.0}
 
 
 def describe_machine(compute: Compute) -> str:
-    """What computes, and how exactly."""
+    """What computes, and how exactly; a cluster may have GPUs where this machine has none."""
     if compute.device.type == "cuda":
-        return f"{torch.cuda.get_device_name(compute.device)}, {compute.precision}"
+        has_its_own = torch.cuda.is_available()
+        name = torch.cuda.get_device_name(compute.device) if has_its_own else "GPUs of a cluster"
+        return f"{name}, {compute.precision}"
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'s' * (threads != 1)}, {compute.precision}"
 

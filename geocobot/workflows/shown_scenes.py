@@ -40,9 +40,9 @@ def scenes_of_polygons(pair: MapPair, options: EvaluateOptions) -> tuple[list[Sc
     """
     if pair.rasters:
         return [open_shown(raster, options.nodata) for raster in pair.rasters], True
-    recorded, say_where = _recorded_scenes(pair.pred, options)
-    if recorded:
-        return recorded, say_where
+    recorded = _recorded_scenes(pair.pred, options)
+    if recorded is not None:
+        return recorded
     paths = [path for s in find_labels(options.labels) for path in s.paths]
     if is_raster_name(paths[0]):
         return [Scene.open(path, bands=(1,), is_imagery=False) for path in paths], False
@@ -54,22 +54,22 @@ def scenes_of_polygons(pair: MapPair, options: EvaluateOptions) -> tuple[list[Sc
     )
 
 
-def _recorded_scenes(pred: str, options: EvaluateOptions) -> tuple[list[Scene], bool]:
+def _recorded_scenes(pred: str, options: EvaluateOptions) -> tuple[list[Scene], bool] | None:
     """The scenes, or the scores, that the options beside polygons of geocobot's name.
 
     Returns:
         They, and whether they say where there is data: a mask whose background is declared as
-        nodata says where something was found.
+        nodata says where something was found. None where nothing is named, or is gone.
     """
     vector = Path(pred)
     record = vector.with_name(f"{vector.stem}_options.yaml")
     try:
         said = read_yaml(record)
     except GeocobotError:
-        return [], True
+        return None
     found = _named_in(said, vector)
     if not found:
-        return [], True
+        return None
     names = in_words([str(path) for path in found])
     _LOG.info("%s is judged in the pixels of %s, as %s says.", vector.name, names, record.name)
     if options.area is None and (said.get("area") or said.get("bbox")):

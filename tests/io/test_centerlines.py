@@ -14,7 +14,12 @@ import shapely
 
 from geocobot.classes import name_classes
 from geocobot.errors import OutputError, UnreadableFileError
-from geocobot.io.centerlines import CenterlineWriter, centerlines_beside, read_lengths
+from geocobot.io.centerlines import (
+    CenterlineWriter,
+    centerlines_beside,
+    read_centerlines,
+    read_lengths,
+)
 from geocobot.io.polygons import PolygonWriter
 
 CRS = "EPSG:32633"
@@ -64,6 +69,7 @@ def test_what_is_written_is_read_again(tmp_path, name, count):
         found = gpd.read_file(beside or path, layer=layer).to_crs(CRS)
     assert read_lengths(path).columns.tolist() == ["class_id", "length_m"]
     assert sorted(read_lengths(path)["length_m"]) == given["length_m"].tolist()
+    assert read_centerlines(path)["class_name"].tolist() == given["class_name"].tolist()
     if name == "map.geojson" and not count:
         return  # features alone name columns
     assert list(found.columns[:-1]) == list(given.columns[:-1])

@@ -75,11 +75,13 @@ def alone(model: Path, scene: Path, tmp_path: Path) -> dict[str, bytes]:
     return contents(tmp_path / "alone")
 
 
+@pytest.mark.parametrize("workers", [0, 1])
 def test_several_processes_make_the_same_bytes(
-    model: Path, scene: Path, tmp_path: Path, alone: dict[str, bytes]
+    model: Path, scene: Path, tmp_path: Path, alone: dict[str, bytes], workers: int
 ) -> None:
     told = Told(1, lambda: None)
-    result = predict(options_for(model, scene, tmp_path / "two", devices=2), told)
+    asked = options_for(model, scene, tmp_path / "two", devices=2, workers=workers)
+    result = predict(asked, told)
     assert contents(tmp_path / "two") == alone
     assert told.done == result.scenes[0].tiles
     assert result.scenes[0].n_polygons > 20
