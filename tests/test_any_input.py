@@ -17,7 +17,6 @@ import shapely
 from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rasterio.errors import NotGeoreferencedWarning
 from typer.testing import CliRunner
 
 from geocobot.cli.app import app
@@ -165,7 +164,6 @@ RELAXED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthChec
 
 
 @pytest.mark.usefixtures("unforecast")
-@pytest.mark.filterwarnings(f"ignore::{NotGeoreferencedWarning.__module__}.NotGeoreferencedWarning")
 @settings(max_examples=60, suppress_health_check=RELAXED)
 @given(inputs())
 def test_any_input_gives_a_sentence_or_a_report(
@@ -176,7 +174,6 @@ def test_any_input_gives_a_sentence_or_a_report(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unforecast")
-@pytest.mark.filterwarnings(f"ignore::{NotGeoreferencedWarning.__module__}.NotGeoreferencedWarning")
 @settings(max_examples=600, suppress_health_check=RELAXED)
 @given(inputs())
 def test_many_inputs_give_a_sentence_or_a_report(

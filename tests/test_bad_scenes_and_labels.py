@@ -323,7 +323,6 @@ def run(kit: Kit, case: Case) -> Result:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.row.replace(" ", "_") for case in CASES])
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_every_row(
     case: Case,
     scene_factory: Callable[..., Path],

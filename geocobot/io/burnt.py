@@ -43,16 +43,14 @@ class BurntShapes:
         shape = (int(window.height), int(window.width))
         if not hits.size:
             return np.full(shape, BACKGROUND, dtype=np.uint8)
-        # rasterio warns of the identity, and hides that in a way that another thread can undo.
-        rim = int(left == top == 0)
         burnt: npt.NDArray[np.uint8] = rasterio.features.rasterize(
             zip(self.shapes[hits], self.numbers[hits].tolist(), strict=True),
-            out_shape=(shape[0] + rim, shape[1] + rim),
-            transform=Affine.translation(left - rim, top - rim),
+            out_shape=shape,
+            transform=Affine.translation(left, top),
             fill=BACKGROUND,
             dtype="uint8",
         )
-        return burnt[rim:, rim:]
+        return burnt
 
     def around(self) -> Window | None:
         """The smallest window around the polygons, which may overhang; None where there is none."""

@@ -339,18 +339,15 @@ class TestRefused:
         with pytest.raises(CrsError, match=r"scene\.tif has pixels at.*does not reach"):
             Scene.open(scene_factory(crs="EPSG:32633", origin_xy=(5e9, 5e9)))
 
-    @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
     def test_no_place_at_all(self, scene_factory):
         path = scene_factory(crs=None, transform=Affine.identity())
         with pytest.raises(CrsError, match=r"no CRS and no geotransform.*Georeferencer"):
             Scene.open(path)
 
-    @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
     def test_crs_without_geotransform(self, scene_factory):
         with pytest.raises(GridError, match="has no geotransform"):
             Scene.open(scene_factory(transform=Affine.identity()))
 
-    @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
     def test_ground_control_points(self, scene_factory):
         path = scene_factory(crs=None, transform=Affine.identity())
         corners = [(0, 0), (0, 96), (64, 0), (64, 96)]
