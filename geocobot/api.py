@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -29,8 +29,9 @@ from geocobot.keywords import (
     TrainKeywords,
     VectorizeKeywords,
 )
+from geocobot.processes import refuse_import
 from geocobot.progress import Progress, SilentProgress
-from geocobot.settings import make_options
+from geocobot.settings import Options, make_options
 
 if TYPE_CHECKING:
     from geocobot.workflows.check import CheckResult
@@ -92,7 +93,7 @@ def train(
             to do.
     """
     values = {"raster": raster, "labels": labels, **options}
-    checked = make_options(TrainOptions, _plain(values), "geocobot.train")
+    checked = _checked(TrainOptions, values, "geocobot.train")
     from geocobot.workflows import train as workflow
 
     return workflow.train(checked, progress or SilentProgress())
@@ -120,7 +121,7 @@ def check(
             that are not fit to train on are a finding, and no error.
     """
     values = {"raster": raster, "labels": labels, **options}
-    checked = make_options(CheckOptions, _plain(values), "geocobot.check")
+    checked = _checked(CheckOptions, values, "geocobot.check")
     from geocobot.workflows import check as workflow
 
     return workflow.check(checked, progress or SilentProgress())
@@ -148,7 +149,7 @@ def predict(
             to do.
     """
     values = {"raster": raster, "model": model, **options}
-    checked = make_options(PredictOptions, _plain(values), "geocobot.predict")
+    checked = _checked(PredictOptions, values, "geocobot.predict")
     from geocobot.workflows import predict as workflow
 
     return workflow.predict(checked, progress or SilentProgress())
@@ -174,7 +175,7 @@ def vectorize(
         GeocobotError: an option or a file is not as needed; the message says what to do.
     """
     values = {"scores": scores, **options}
-    checked = make_options(VectorizeOptions, _plain(values), "geocobot.vectorize")
+    checked = _checked(VectorizeOptions, values, "geocobot.vectorize")
     from geocobot.workflows import vectorize as workflow
 
     return workflow.vectorize(checked, progress or SilentProgress())
@@ -201,7 +202,7 @@ def evaluate(
         GeocobotError: an option or a file is not as needed; the message says what to do.
     """
     values = {"pred": pred, "labels": labels, **options}
-    checked = make_options(EvaluateOptions, _plain(values), "geocobot.evaluate")
+    checked = _checked(EvaluateOptions, values, "geocobot.evaluate")
     from geocobot.workflows import evaluate as workflow
 
     return workflow.evaluate(checked, progress or SilentProgress())
@@ -221,10 +222,16 @@ def demo(*, progress: Progress | None = None, **options: Unpack[DemoKeywords]) -
     Raises:
         GeocobotError: an option or the machine is not as needed; the message says what to do.
     """
-    checked = make_options(DemoOptions, _plain(options), "geocobot.demo")
+    checked = _checked(DemoOptions, options, "geocobot.demo")
     from geocobot.workflows import demo as workflow
 
     return workflow.demo(checked, progress or SilentProgress())
+
+
+def _checked(kind: type[Options], values: Mapping[str, Any], call: str) -> Options:
+    """Build the options of a call, which has begun in no process that was to help it."""
+    refuse_import(call)
+    return make_options(kind, _plain(values), call)
 
 
 def _plain(values: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import threading
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 
+from geocobot.errors import WorkerError
+
 
 def start_method() -> BaseContext:
     """Never by forking a process whose threads (GDAL, torch) hold locks.
@@ -37,6 +39,45 @@ def _wait_for_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(1)
+
+
+def refuse_import(call: str) -> None:
+    """Refuse to begin a script again in a process that was to help it.
+
+    Such a process imports the script that has started it, and without a guard does all it says.
+
+    Args:
+        call: what is about to begin, such as "geocobot.train".
+
+    Raises:
+        WorkerError: this process is importing the script of the one that has started it.
+    """
+    # Python itself asks this before it starts a process.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise _unguarded(call, "begins again in a process that was to help it")
+
+
+def ended_before_it_began(subject: str, code: int | None, call: str) -> WorkerError | None:
+    """What to say of a process that Python itself has ended; None where something else has.
+
+    Args:
+        subject: what the process was to do.
+        code: its exit code.
+        call: what belongs below a script's guard.
+    """
+    if code is None or code <= 0:  # a signal is negative
+        return None
+    return _unguarded(call, f"has ended before it began (exit code {code})", subject)
+
+
+def _unguarded(call: str, found: str, subject: str | None = None) -> WorkerError:
+    """What to say of a script without a guard."""
+    return WorkerError(
+        subject or call,
+        found,
+        "A script that starts processes is imported by each of them",
+        f'See what is said above; in a script, call {call} below if __name__ == "__main__"',
+    )
 
 
 def sendable(error: BaseException) -> BaseException:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from geocobot.data.dataset import Sample
-from geocobot.errors import GeocobotError
-from geocobot.processes import start_method
+from geocobot.errors import GeocobotError, WorkerError
+from geocobot.processes import ended_before_it_began, start_method
+
+_OF_A_WORKER = "DataLoader worker "
+_EXIT_CODE = re.compile(r"exit code (\d+)")
 
 
 def make_loader(
@@ -77,7 +82,7 @@ class _Loader(DataLoader[Sample]):
 
     def __iter__(self) -> Iterator[Sample]:  # type: ignore[override] # all that anybody asks of it
         """Yield the batches; workers start at once, and not with the first one."""
-        return map(_checked, super().__iter__())
+        return _asked(super().__iter__())
 
 
 class _Answers(Dataset[Sample]):
@@ -115,8 +120,48 @@ def _collate(answer: list[Sample] | GeocobotError) -> Any:
     }
 
 
-def _checked(answer: Sample | GeocobotError) -> Sample:
-    """The batch, or its error raised."""
-    if isinstance(answer, GeocobotError):
-        raise answer
-    return answer
+def _asked(batches: Iterator[Any]) -> Iterator[Sample]:
+    """The batches of a loader, or what has stopped one raised."""
+    workers = getattr(batches, "_workers", ())
+    while True:
+        with workers_in_words(workers):
+            try:
+                answer = next(batches)
+            except StopIteration:
+                return
+        if isinstance(answer, GeocobotError):
+            raise answer
+        yield answer
+
+
+@contextmanager
+def workers_in_words(workers: Sequence[Any] = ()) -> Iterator[None]:
+    """Say in four parts that a worker has ended, which torch may tell a main thread at any time.
+
+    Args:
+        workers: of the loader, whose exit codes tell why; torch's words do where there are none.
+
+    Raises:
+        WorkerError: a worker has ended before its time.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith(_OF_A_WORKER):
+            raise
+        raise _ended(str(error), workers) from error
+
+
+def _ended(said: str, workers: Sequence[Any]) -> WorkerError:
+    """What to say of a worker that is gone."""
+    found = _EXIT_CODE.search(said)
+    codes = [int(found[1])] if found else [worker.exitcode for worker in workers]
+    code = next((code for code in codes if code), None)
+    subject = "A process that was to read patches"
+    return ended_before_it_began(subject, code, "geocobot.train or predict") or WorkerError(
+        "A process that read patches",
+        "has ended before its time" + ("" if code is None else f" (exit code {code})"),
+        "Each of --workers needs memory for the patches of a batch, some of it shared memory; a "
+        "system that runs out of it ends processes",
+        "Repeat the command with --resume and fewer --workers; with 0 it reads by itself",
+    )

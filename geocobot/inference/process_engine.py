@@ -22,7 +22,7 @@ from geocobot.inference.predictor import PredictorSource
 from geocobot.inference.row_maker import RowMaker
 from geocobot.inference.rows import RowWork
 from geocobot.models.precision import Compute
-from geocobot.processes import end_with_parent, sendable, start_method
+from geocobot.processes import end_with_parent, ended_before_it_began, sendable, start_method
 
 _ATTEMPTS = 2
 _PATIENCE_S = 5.0
@@ -171,9 +171,11 @@ class _Process:
 
 def _ended(process: _Process) -> WorkerError:
     """What to say of a process that is gone."""
-    return WorkerError(
+    code = process.exit_code
+    subject = "A process that was to compute a part of the map"
+    return ended_before_it_began(subject, code, "geocobot.predict") or WorkerError(
         "A process that computed a part of the map",
-        f"has ended before its time (exit code {process.exit_code})",
+        f"has ended before its time (exit code {code})",
         "Each of --devices needs memory for the model and a batch of tiles; a system that runs out "
         "of it ends processes",
         "Repeat the command with --resume, and fewer --devices or a smaller --batch-size",

@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
+from geocobot.data.loader import workers_in_words
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
 from geocobot.training.callbacks import SharedClock, StepSeeds, TimeBudget
@@ -169,7 +170,7 @@ def fit(
     )
     # Steps are seeded; whoever called has a generator that must not notice.
     progress = progress or SilentProgress()
-    with quiet_lightning(), interruptible(), torch.random.fork_rng(devices=[]):
+    with quiet_lightning(), interruptible(), workers_in_words(), torch.random.fork_rng(devices=[]):
         if begun is None and settings.readers_first and can_fit_first(segmenter):
             if peers.seat.is_first:  # DDP gives the others what it has
                 # A task of its own: what it takes would spoil the time left of the training.

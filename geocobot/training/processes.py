@@ -15,7 +15,7 @@ import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined] # it is documented there
 
 from geocobot.errors import GeocobotError, WorkerError
-from geocobot.processes import end_with_parent, sendable, start_method
+from geocobot.processes import end_with_parent, ended_before_it_began, sendable, start_method
 from geocobot.progress import Progress, SilentProgress
 from geocobot.training.fit import FitResult, restore_best
 from geocobot.training.job import Job, kept_in_file
@@ -147,15 +147,8 @@ def _cause(said: BaseException | None, process: _Process, others: list[_Process]
 def _ended(process: _Process) -> WorkerError:
     """What to say of a process that is gone."""
     code = process.exit_code
-    if code is not None and code > 0:  # Python has ended it, and a signal would be negative
-        return WorkerError(
-            "A process that was to train with others",
-            f"has ended before it began (exit code {code})",
-            "A script that starts processes is imported by each of them",
-            "See what it has said above; in a script, call geocobot.train below "
-            'if __name__ == "__main__"',
-        )
-    return WorkerError(
+    subject = "A process that was to train with others"
+    return ended_before_it_began(subject, code, "geocobot.train") or WorkerError(
         "A process that trained with others",
         f"has ended before its time (exit code {code})",
         "Each of --devices needs memory for the model and its share of a batch; a system that runs "

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,9 @@ from torch.utils.data import DataLoader
 
 from geocobot.bands import BandRange
 from geocobot.data.dataset import Sample, SceneDataset
-from geocobot.data.loader import make_loader
+from geocobot.data.loader import make_loader, workers_in_words
 from geocobot.data.samplers import TileSampler
-from geocobot.errors import UnreadableFileError
+from geocobot.errors import UnreadableFileError, WorkerError
 from geocobot.io.scene import Scene
 
 RANGES = tuple(BandRange(i, f"band {i}", "uint8", 0.0, 255.0) for i in (1, 2, 3))
@@ -64,6 +66,41 @@ def test_a_bug_stays_what_it_is(load: Any, workers: int) -> None:
     loader.dataset.dataset.ranges = ()
     with pytest.raises(ValueError, match="could not be broadcast"):
         list(loader)
+
+
+class Ending:
+    """Ends the process that unpickles it."""
+
+    def __init__(self, end: Callable[[int], Any], told: int) -> None:
+        self.how = end, (told,)
+
+    def __reduce__(self) -> Any:
+        return self.how
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        (
+            Ending(signal.raise_signal, signal.SIGKILL),
+            "read patches has ended before its time.*--resume and fewer --workers",
+        ),
+        (
+            Ending(os._exit, 1),
+            r'has ended before it began \(exit code 1\).*below if __name__ == "__main__"',
+        ),
+    ],
+)
+def test_a_worker_that_ends_is_told_of_in_four_parts(load: Any, ending: Ending, said: str) -> None:
+    _, loader = load(workers=1)
+    loader.dataset.dataset = ending
+    with pytest.raises(WorkerError, match=said), workers_in_words():
+        list(loader)
+
+
+def test_other_errors_of_torch_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="no worker"), workers_in_words():
+        raise RuntimeError("This is no worker's.")
 
 
 def test_workers_start_before_the_first_batch_is_asked_for(load: Any) -> None:
