@@ -67,8 +67,8 @@ def test_a_run_that_can_be_resumed_holds_no_secret(tmp_path):
     def begin(token: str, *, resume: bool) -> RunFolder:
         run = RunFolder.claim(tmp_path / "run", resume=resume, overwrite=False)
         address = f"https://anna:{SECRET}@h/a.tif?token={token}"
-        run.begin(TrainOptions(raster=(address,), labels=("roads.shp",)), "same")
-        return run
+        with run.begun(TrainOptions(raster=(address,), labels=("roads.shp",)), "same"):
+            return run
 
     run = begin("first", resume=False)
     written = [path.read_text() for path in run.partial.rglob("*") if path.is_file()]

@@ -31,7 +31,10 @@ from geocobot.workflows.targets import Targets
 
 # Options that decide who computes a map and where it goes, and not what it is.
 _WHO = {"workers", "devices", "threads", "engine", "address", "max_memory"}
-_NO_MATTER = {"raster", "model", "checkpoint", "out", "overwrite", "resume"} | _WHO
+# Which files show a map: whether all that are asked for are there is asked besides.
+_SHOWN = {"report", "qgis_project"}
+_NO_MATTER = {"raster", "model", "checkpoint", "out", "overwrite", "resume", "license"}
+_OF_A_MAP = frozenset(f.name for f in fields(PredictOptions)) - _NO_MATTER - _WHO - _SHOWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,7 @@ class MapJob:
             threads: of each; their number decides in which order a CPU adds up.
         """
         model = Path(self.options.model)
-        given = {f.name: getattr(self.options, f.name) for f in fields(self.options)}
+        kept = replace(self.targets, project=None, report=None)
         return {
             "scene": scene_identity(self.native) | {"area": _area_of(self.native)},
             "model": {
@@ -103,9 +106,10 @@ class MapJob:
                 "tile side": card.patch_px,
             },
             "option": {
-                n: values_without_secrets(v) for n, v in given.items() if n not in _NO_MATTER
+                name: values_without_secrets(getattr(self.options, name))
+                for name in sorted(_OF_A_MAP)
             },
-            "target": {"files": [path.name for path in self.targets.paths()]},
+            "target": {"files": [path.name for path in kept.paths()]},
             "machine": {
                 "device": compute.device.type,
                 "precision": compute.precision,
@@ -171,8 +175,8 @@ class MapJob:
 
 
 def _what_matters(options: str, left_open: AbstractSet[str]) -> list[str]:
-    """The lines of saved options without who computed it, and what nobody has asked for."""
-    besides = _WHO | left_open
+    """The lines of saved options without who computed it, what shows it, and what is left open."""
+    besides = _WHO | _SHOWN | left_open
     return [line for line in options.splitlines() if line.partition(":")[0] not in besides]
 
 

@@ -13,12 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from geocobot.errors import GeocobotError, OutputError, ResumeError, WorkerError
 from geocobot.inference.journal import RowJournal
 from geocobot.io.output import check_output
 from geocobot.workflows.moment import moment_now
+from geocobot.workflows.resumed import changes, held
 from geocobot.workflows.targets import Targets
 
 _LOG = logging.getLogger("geocobot.workflows")
@@ -28,6 +27,8 @@ _LOCK_NAME = "lock"
 _ROWS_NAME = "rows"
 _FILES_NAME = "files"
 _CLOSING_NAME = "closing"
+
+_ALONE = "One process at a time makes the map of a scene"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class MappingRun:
         """
         is_over = False
         try:
-            with self._held():
+            with held(self.partial / _LOCK_NAME, self.partial, _ALONE, self._cannot_write):
                 try:
                     yield self._open(identity)
                 except ResumeError:
@@ -107,27 +108,6 @@ class MappingRun:
         finally:
             if is_over:
                 shutil.rmtree(self.partial, ignore_errors=True)
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        """Make the folder, and keep other processes out of it."""
-        lock = FileLock(self.partial / _LOCK_NAME)
-        try:
-            self.partial.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise OutputError(
-                self.partial,
-                "is in use",
-                "One process at a time makes the map of a scene",
-                "Wait for the other one, or choose another --out",
-            ) from error
-        except OSError as error:
-            raise self._cannot_write(error) from error
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _open(self, identity: Mapping[str, Any]) -> OpenRun:
         """Take up the interrupted run, or begin this one."""
@@ -192,10 +172,9 @@ class MappingRun:
     def _check_same(self, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """Refuse to go on with the map of something else."""
         changed = [
-            f"{group} {name} (was {_short(value)}, is {_short(now.get(group, {}).get(name))})"
+            f"{group} {name} (was {_short(was)}, is {_short(now_is)})"
             for group, values in begun.items()
-            for name, value in values.items()
-            if now.get(group, {}).get(name) != value
+            for name, was, now_is in changes(values, now.get(group, {}))
         ]
         if changed:
             raise ResumeError(

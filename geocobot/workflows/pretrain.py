@@ -124,8 +124,7 @@ def pretrain(options: PretrainOptions, progress: Progress | None = None) -> Pret
     begun_from = _begun_from(options, spec, progress)
     scenes = open_unlabelled(options)
     bank, fingerprint = read_bank(scenes, options.seed, progress)
-    run.begin(options, fingerprint + begun_from.sha256)
-    with run.kept():
+    with run.begun(options, fingerprint + begun_from.sha256), run.kept():
         settings = _settings(options, compute, resume=run.resumed)
         done = pretrain_parts(
             spec, bank, settings, run.partial, progress, weights=begun_from.weights

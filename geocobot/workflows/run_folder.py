@@ -19,6 +19,7 @@ from geocobot.io.output import check_output_folder, put_folder
 from geocobot.secrecy import values_without_secrets
 from geocobot.settings import to_yaml
 from geocobot.training.trainer import has_checkpoint, remove_checkpoints
+from geocobot.workflows.resumed import changes, held
 
 CONFIG_NAME = "config.yaml"
 """The resolved options of a run, as written into its folder."""
@@ -45,12 +46,14 @@ class RunFolder:
         partial: where it grows, beside the target; an interrupted run stays there.
         resumed: whether an interrupted run is being continued.
         overwrite: whether a finished run at the target may be replaced.
+        replaces: whether an interrupted run was there, which may be thrown away.
     """
 
     target: Path
     partial: Path
     resumed: bool
     overwrite: bool
+    replaces: bool
 
     @classmethod
     def claim(cls, out: str | Path, *, resume: bool, overwrite: bool) -> RunFolder:
@@ -76,7 +79,7 @@ class RunFolder:
             check_output_folder(partial, overwrite=False)
             if resume:
                 _log.info("There is no interrupted run at %s: training starts anew.", partial)
-            return cls(target, partial, resumed=False, overwrite=overwrite)
+            return cls(target, partial, resumed=False, overwrite=overwrite, replaces=False)
         if not resume and not overwrite:
             raise OutputError(
                 partial,
@@ -88,10 +91,11 @@ class RunFolder:
         resumed = resume and has_checkpoint(partial)
         if resume and not resumed:
             _log.info("%s was stopped before its first checkpoint: it starts anew.", partial)
-        return cls(target, partial, resumed, overwrite)
+        return cls(target, partial, resumed, overwrite, replaces=not resumed)
 
-    def begin(self, options: RunOptions, fingerprint: str) -> None:
-        """Make the folder, or check that the interrupted run in it is this one.
+    @contextmanager
+    def begun(self, options: RunOptions, fingerprint: str) -> Iterator[None]:
+        """Hold the folder inside the `with` block: made, or checked to be that of this run.
 
         Args:
             options: resolved options.
@@ -99,23 +103,38 @@ class RunFolder:
 
         Raises:
             ResumeError: options, scenes, labels or weights have changed since.
-            OutputError: the folder cannot be made.
+            OutputError: another process trains there, or has done so since, or the folder cannot
+                be made.
         """
-        state = {"options": _fixed(options), "fingerprint": fingerprint}
+        lock = self.partial.with_name(f"{self.partial.name}.lock")
+        rule = "One process at a time trains into a folder"
+        with held(lock, self.partial, rule, self._cannot_make):
+            self._begin({"options": _fixed(options), "fingerprint": fingerprint})
+            yield
+
+    def _begin(self, state: Mapping[str, Any]) -> None:
+        """Make the folder, or check that the interrupted run in it is this one."""
+        # Asked again: another process may have been faster.
+        check_output_folder(self.target, self.overwrite, CONFIG_NAME)
         if self.resumed:
             self._check_same(json.loads((self.partial / _STATE_NAME).read_text("utf-8")), state)
             return
+        check_output_folder(self.partial, self.replaces, _STATE_NAME)
         shutil.rmtree(self.partial, ignore_errors=True)
         try:
             self.partial.mkdir(parents=True)
             (self.partial / _STATE_NAME).write_text(json.dumps(state), encoding="utf-8")
         except OSError as error:
-            raise OutputError(
-                self.partial,
-                f"cannot be made ({error.strerror})",
-                "A run grows there until it is finished",
-                "Choose another --out, or free the place",
-            ) from error
+            raise self._cannot_make(error) from error
+
+    def _cannot_make(self, error: OSError) -> OutputError:
+        """The error in the user's words."""
+        return OutputError(
+            self.partial,
+            f"cannot be made ({error.strerror})",
+            "A run grows there until it is finished",
+            "Choose another --out, or free the place",
+        )
 
     def finish(self, options: RunOptions) -> None:
         """Add the resolved options, put the folder in its place, drop what only a resume needs.
@@ -147,9 +166,7 @@ class RunFolder:
     def _check_same(self, begun: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         """Refuse to go on with a run that is not the one asked for."""
         changed = [
-            f"{name} (was {value!r})"
-            for name, value in begun["options"].items()
-            if asked["options"].get(name) != value
+            f"{name} (was {was!r})" for name, was, _ in changes(begun["options"], asked["options"])
         ]
         if not changed and begun["fingerprint"] == asked["fingerprint"]:
             return

@@ -115,9 +115,8 @@ def _train(
         options = limit_epochs(options, datamodule.views_per_epoch)
     loss = choose_loss(options, ground.surveys, splits, ground.labels.classes)
     options = choose_features(options, segmenter, datamodule, compute.device)
-    run.begin(options, ground.fingerprint)
-    keep_ranges(run.partial / STATISTICS_NAME, learned, options, ranges)
-    with run.kept() if resumable else nullcontext():
+    with run.begun(options, ground.fingerprint), run.kept() if resumable else nullcontext():
+        keep_ranges(run.partial / STATISTICS_NAME, learned, options, ranges)
         settings = replace(
             _settings(options, compute, segmenter, run, loss),
             samples=choose_samples(options, ground.labels.classes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -132,6 +133,28 @@ def test_other_options_are_noticed(
     with pytest.raises(ResumeError, match=f"was begun with another {named}.*Repeat the first"):
         make_map(scene, out, resume=True, **options)
     assert len(list((tmp_path / "map.gpkg.partial" / "rows").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"nodata": math.nan}, {"nodata": math.nan}),
+        ({"report": True}, {"report": False}),
+        ({}, {"qgis_project": True, "license": "CC-BY-4.0"}),
+    ],
+    ids=str,
+)
+def test_what_does_not_change_the_rows_goes_on(
+    scene: Path, tmp_path: Path, first: dict[str, Any], then: dict[str, Any]
+) -> None:
+    out = tmp_path / "map.gpkg"
+    stop(scene, out, 5, **first)
+    rest = StandIn()
+    result = make_map(scene, out, rest, resume=True, **then)
+    uninterrupted = StandIn()
+    expected = make_map(scene, tmp_path / "again" / "map.gpkg", uninterrupted, **then)
+    assert rest.batches < uninterrupted.batches
+    assert contents(result) == contents(expected)
 
 
 def test_another_scene_is_noticed(scene: Path, tmp_path: Path) -> None:
