@@ -65,6 +65,10 @@ class PixelSizeError(GeocobotError):
     """The scene's ground pixel size is too far from the model's."""
 
 
+class SceneSizeError(GeocobotError):
+    """A scene is too large for what a map of it may take."""
+
+
 class OverlapError(GeocobotError):
     """Labels and raster do not overlap."""
 

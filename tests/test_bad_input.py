@@ -345,8 +345,8 @@ def test_machines_that_are_not_as_the_command_says(inputs: Inputs) -> None:
     assert_refused(
         inputs.predict("--max-memory", "0.05"),
         inputs,
-        "--max-memory is 0.05 GiB. A map of",
-        "px width and 1 class, in tiles of",
+        "px wide. A map of it, of 1 class in tiles of",
+        "and --max-memory is 0.05 GiB. Allow that much",
         "or map the scene in parts with --bbox",
     )
     assert_refused(

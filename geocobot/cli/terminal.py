@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import signal
 import sys
@@ -10,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 
@@ -33,8 +34,8 @@ class Terminal:
     """How a command talks.
 
     Attributes:
-        json: the result goes to standard output as JSON, and progress to standard error as a JSON
-            object per line.
+        json: the result goes to standard output as JSON, and progress, notices and errors to
+            standard error as a JSON object per line.
         verbose: notices for the curious and the warnings of libraries are shown, too.
         quiet: only warnings are shown, and no progress.
         debug: errors come with their traceback.
@@ -56,21 +57,22 @@ def perform(job: Callable[[Progress], Any], terminal: Terminal) -> None:
     """
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
+    voice = _Events(console) if terminal.json else _Voice(console)
     termination = _Termination()
     try:
         with (
             termination.heeded(),
-            _notices(console, terminal),
+            _notices(voice, terminal),
             contextlib.redirect_stdout(sys.stderr),
         ):
             _check(terminal)
             result = job(_progress(console, terminal))
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         if termination.asked:
-            _say(console, "Terminated.", "bold")
+            voice.say("terminated", "Terminated.")
             raise typer.Exit(EXIT_TERMINATED) from None
-        raise typer.Exit(_show(console, error, terminal)) from None
+        raise typer.Exit(_show(voice, error, terminal)) from None
     if result is not None:
         typer.echo(without_secrets(as_json(result) if terminal.json else as_text(result)))
     exit_code = getattr(result, "exit_code", 0)
@@ -113,7 +115,7 @@ class _Termination:
             raise KeyboardInterrupt
 
 
-def _show(console: Console, error: BaseException, terminal: Terminal) -> int:
+def _show(voice: _Voice, error: BaseException, terminal: Terminal) -> int:
     """Show what ended a job, and choose the exit code.
 
     Raises:
@@ -122,12 +124,13 @@ def _show(console: Console, error: BaseException, terminal: Terminal) -> int:
     if isinstance(error, SystemExit | typer.Exit | typer.Abort):
         raise error
     if isinstance(error, KeyboardInterrupt):
-        _say(console, "Interrupted.", "bold")
+        voice.say("interrupted", "Interrupted.")
         return EXIT_INTERRUPTED
+    details = traceback.format_exc().rstrip() if terminal.debug else None
     if isinstance(error, GeocobotError):
-        _show_error(console, str(error), terminal)
+        voice.say("error", str(error), details)
         return EXIT_USER_ERROR
-    _show_error(console, _bug(error), terminal)
+    voice.say("error", _bug(error), details)
     return EXIT_BUG
 
 
@@ -154,12 +157,12 @@ def _progress(console: Console, terminal: Terminal) -> Progress:
 
 
 @contextlib.contextmanager
-def _notices(console: Console, terminal: Terminal) -> Iterator[None]:
+def _notices(voice: _Voice, terminal: Terminal) -> Iterator[None]:
     """Show geocobot's notices, and those of libraries only on demand."""
     ours, root = logging.getLogger("geocobot"), logging.getLogger()
-    handler = _NoticeHandler(console)
+    handler = _NoticeHandler(voice)
     # With a handler at the root, Python's last resort no longer prints what libraries log.
-    others = _NoticeHandler(console) if terminal.verbose else logging.NullHandler()
+    others = _NoticeHandler(voice) if terminal.verbose else logging.NullHandler()
     before = ours.level, ours.propagate
     ours.setLevel(_level(terminal))
     ours.propagate = False
@@ -182,31 +185,63 @@ def _level(terminal: Terminal) -> int:
     return logging.DEBUG if terminal.verbose else logging.INFO
 
 
+class _Voice:
+    """Writes lines for people.
+
+    Args:
+        console: where to write.
+    """
+
+    _LOOKS: ClassVar = {
+        "warning": ("Warning: ", "yellow"),
+        "error": ("Error: ", "red"),
+        "interrupted": ("", "bold"),
+        "terminated": ("", "bold"),
+    }
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, event: str, text: str, details: str | None = None) -> None:
+        """Write what has happened, after the details.
+
+        Args:
+            event: notice, warning, error, interrupted or terminated.
+            text: one paragraph.
+            details: lines of a traceback.
+        """
+        label, style = self._LOOKS.get(event, ("", ""))
+        if details is not None:
+            self._write(details)
+        self._write(f"{label}{text}", style)
+
+    def _write(self, text: str, style: str = "") -> None:
+        """Write a line without wrapping, so that paths in it can be copied."""
+        self._console.print(without_secrets(text), style=style, markup=False, soft_wrap=True)
+
+
+class _Events(_Voice):
+    """Writes JSON objects for programs, one per line."""
+
+    def say(self, event: str, text: str, details: str | None = None) -> None:
+        """Write what has happened."""
+        told = {"event": event, "text": text}
+        if details is not None:
+            told["traceback"] = details
+        self._write(json.dumps(told, ensure_ascii=False))
+
+
 class _NoticeHandler(logging.Handler):
     """Shows a notice as a line of its own, above the progress bars."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, voice: _Voice) -> None:
         super().__init__()
-        self._console = console
+        self._voice = voice
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one notice."""
-        if record.levelno >= logging.WARNING:
-            _say(self._console, f"Warning: {record.getMessage()}", "yellow")
-        else:
-            _say(self._console, record.getMessage())
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    """Write a line without wrapping, so that paths in it can be copied."""
-    console.print(without_secrets(text), style=style, markup=False, soft_wrap=True)
-
-
-def _show_error(console: Console, text: str, terminal: Terminal) -> None:
-    """Show an error as one paragraph, after its traceback where that was asked for."""
-    if terminal.debug:
-        _say(console, traceback.format_exc().rstrip())
-    _say(console, f"Error: {text}", "red")
+        event = "warning" if record.levelno >= logging.WARNING else "notice"
+        self._voice.say(event, record.getMessage())
 
 
 def _bug(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geocobot.errors import ConfigError
+from geocobot.errors import SceneSizeError
 from geocobot.inference.portions import PIXELS_AT_ONCE, STRIP_ROWS
 from geocobot.inference.rows import RowWork
 from geocobot.io.resampled import ResampledScene
@@ -141,7 +141,7 @@ def plan_rows_ahead(
         line_rows: in which centerlines are drawn at a time; 0 where none are.
 
     Raises:
-        ConfigError: the map takes more even if nothing waits.
+        SceneSizeError: the map takes more even if nothing waits.
     """
     limit = DEFAULT_GIB if max_memory_gib is None else max_memory_gib
     if needed_gib(work, batches, 1, separate=separate, line_rows=line_rows) <= limit:
@@ -149,12 +149,12 @@ def plan_rows_ahead(
     least = needed_gib(work, batches, 0, separate=separate, line_rows=line_rows)
     if max_memory_gib is not None and least > limit:
         grid = work.dataset.grid
-        raise ConfigError(
-            "--max-memory",
-            f"is {max_memory_gib:g} GiB",
-            f"A map of {grid.width} px width and {work.n_classes} "
-            f"{'class' if work.n_classes == 1 else 'classes'}, in tiles of {work.size_px} px, "
-            f"takes about {least:.1f} GiB beside the model, however high it is",
+        raise SceneSizeError(
+            work.dataset.scene.path,
+            f"is {grid.width} px wide",
+            f"A map of it, of {work.n_classes} {'class' if work.n_classes == 1 else 'classes'} in "
+            f"tiles of {work.size_px} px, takes about {least:.1f} GiB beside the model, however "
+            f"high it is, and --max-memory is {max_memory_gib:g} GiB",
             "Allow that much, pass a smaller --batch-size, or map the scene in parts with --bbox",
         )
     return 0

@@ -16,6 +16,7 @@ from geocobot.errors import (
     MissingFileError,
     OverlapError,
     PixelSizeError,
+    SceneSizeError,
     UnreadableFileError,
 )
 from geocobot.grid import Bounds
@@ -38,6 +39,7 @@ OF_A_SCENE = (
     MissingFileError,
     OverlapError,
     PixelSizeError,
+    SceneSizeError,
     UnreadableFileError,
 )
 """What is wrong with a scene, and not with the model, the machine or the command."""

@@ -197,6 +197,41 @@ def test_json_is_alone_on_standard_output() -> None:
 
 
 @pytest.mark.filterwarnings("default:old function:DeprecationWarning")
+def test_with_json_notices_are_events_like_progress() -> None:
+    lines = invoke(talk, "--json").stderr.splitlines()
+    events = [json.loads(line) for line in lines if line != "a library prints"]
+    assert [e["event"] for e in events] == ["notice", "warning", "begin", "end"]
+    assert events[0]["text"] == "a notice with [brackets]"
+    assert events[1]["text"] == "a worry"
+
+
+@pytest.mark.parametrize(
+    ("job", "event", "said"),
+    [
+        (fail_by_user, "error", "roads.shp has no CRS. "),
+        (fail_by_bug, "error", "geocobot met something it did not expect"),
+        (be_interrupted, "interrupted", "Interrupted."),
+    ],
+)
+def test_with_json_what_ends_a_job_is_an_event(
+    job: Callable[[Progress], Any], event: str, said: str
+) -> None:
+    result = invoke(job, "--json", "--debug")
+    told = json.loads(result.stderr)
+    assert told["event"] == event
+    assert told["text"].startswith(said)
+    assert ("Traceback" in told.get("traceback", "")) == (event == "error")
+    assert result.stdout == ""
+
+
+def test_paths_are_shown_as_they_are() -> None:
+    def say(progress: Progress) -> None:
+        logging.getLogger("geocobot").info("/data/:a:/scene:smile:.tif")
+
+    assert invoke(say).stderr == "/data/:a:/scene:smile:.tif\n"
+
+
+@pytest.mark.filterwarnings("default:old function:DeprecationWarning")
 def test_the_process_is_left_as_it_was() -> None:
     log = logging.getLogger("geocobot")
     before = (log.level, log.propagate, list(log.handlers), sys.stdout, warnings.showwarning)

@@ -15,7 +15,7 @@ from pyproj import CRS
 from geocobot.bands import BandRange
 from geocobot.centerlines.trace import rows_held
 from geocobot.data.dataset import SceneDataset
-from geocobot.errors import ConfigError
+from geocobot.errors import SceneSizeError
 from geocobot.grid import GeoGrid
 from geocobot.inference.rows import RowWork
 from geocobot.io.resampled import resampled
@@ -67,7 +67,7 @@ def test_centerlines_count_against_the_limit(
     work = work_on(scene_factory(shape_hw=(2, 60_000)), tmp_path)
     limit_gib = needed_gib(work, 3, 0)
     assert plan_rows_ahead(work, 3, limit_gib) == 0
-    with pytest.raises(ConfigError, match=r"takes about 1.0 GiB"):
+    with pytest.raises(SceneSizeError, match=r"takes about 1.0 GiB"):
         plan_rows_ahead(work, 3, limit_gib, line_rows=700)
 
 
@@ -92,7 +92,7 @@ def test_a_limit_is_kept_or_refused(scene_factory: Callable[..., Path], tmp_path
     kept = []
     for limit_gib in np.linspace(0.1, 4, 40):
         if needed_gib(work, 3, 0) > limit_gib:
-            with pytest.raises(ConfigError, match=r"A map of 60000 px width and 3 classes, in til"):
+            with pytest.raises(SceneSizeError, match=r"60000 px wide. A map of it, of 3 cl"):
                 plan_rows_ahead(work, 3, limit_gib)
         else:
             kept.append(plan_rows_ahead(work, 3, limit_gib))
@@ -107,7 +107,7 @@ def test_stages_work_ahead_where_there_is_room(
     assert plan_rows_ahead(work, 3, None) == 1
     between = (needed_gib(work, 3, 0) + needed_gib(work, 3, 1)) / 2
     assert plan_rows_ahead(work, 3, between) == 0
-    with pytest.raises(ConfigError, match=r"--max-memory is 0.01 GiB.*about 0.3 GiB.*--bbox"):
+    with pytest.raises(SceneSizeError, match=r"about 0.3 GiB.*--max-memory is 0.01 GiB.*--bbox"):
         plan_rows_ahead(work, 3, 0.01)
 
 

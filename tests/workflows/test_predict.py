@@ -546,6 +546,21 @@ def test_of_many_scenes_the_finished_ones_are_not_mapped_again(
         predict(replace(options, resume=True))
 
 
+def test_a_scene_that_is_too_wide_does_not_stop_the_others(scene_factory, tmp_path, model_file):
+    rasters = [
+        scene_factory(f"{name}.tif", shape_hw=(64, width), tiled=True, blockxsize=64, blockysize=64)
+        for name, width in (("a", 70), ("wide", 9000), ("c", 80))
+    ]
+    options = options_for(model_file, *rasters, out=str(tmp_path / "out"), bbox=None)
+    options = replace(options, batch_size=1, threads=1, max_memory=0.33)
+    result = predict(options)
+    assert [scene.raster.name for scene in result.scenes] == ["a.tif", "c.tif"]
+    (failure,) = result.failures
+    assert failure.raster.endswith("wide.tif")
+    assert "wide.tif is 9000 px wide. A map of it" in failure.reason
+    assert not (tmp_path / "out" / "wide_pred.gpkg.partial").exists()
+
+
 def test_where_no_scene_can_be_mapped_the_first_one_says_why(scene_factory, tmp_path, model_file):
     rasters = [scene_factory(name, dtype="uint16") for name in ("a.tif", "b.tif")]
     with pytest.raises(BandError, match=r"a\.tif holds uint16 values"):
