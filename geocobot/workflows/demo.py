@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -180,7 +182,10 @@ def judge(
 
 
 def _name_final_paths(folder: Path, target: Path) -> None:
-    """Let the saved options name the files where they end up, not where they were made."""
+    """Let options, figures and reports name the files where they end up, not where they were made.
+
+    The folder's hidden name holds a token, so that nothing else looks like it.
+    """
     for path in folder.rglob("*.yaml"):
         content = {
             name: [_renamed(v, folder, target) for v in value]
@@ -189,12 +194,26 @@ def _name_final_paths(folder: Path, target: Path) -> None:
             for name, value in read_yaml(path).items()
         }
         path.write_text(dump_yaml(content), encoding="utf-8")
+    for path in folder.rglob("*.json"):
+        _replace(path, _in_json(folder), _in_json(target))
+    for path in folder.rglob("*.html"):
+        _replace(path, html.escape(str(folder)), html.escape(str(target)))
 
 
 def _renamed(value: Any, folder: Path, target: Path) -> Any:
     """A path below the folder as one below the target; anything else as it is."""
     below = isinstance(value, str) and Path(value).is_relative_to(folder)
     return str(target / Path(value).relative_to(folder)) if below else value
+
+
+def _in_json(path: Path) -> str:
+    """A path as it is within a text in JSON."""
+    return json.dumps(str(path))[1:-1]
+
+
+def _replace(path: Path, was: str, is_now: str) -> None:
+    """Replace a text in a file."""
+    path.write_text(path.read_text("utf-8").replace(was, is_now), encoding="utf-8")
 
 
 def _moved(result: DemoResult, folder: Path, target: Path) -> DemoResult:

@@ -35,13 +35,19 @@ def choose_machine(options: PredictOptions) -> tuple[Compute, int]:
     if is_cluster and options.device == "cuda":
         # The nodes have GPUs; this machine need not.
         precision = "bfloat16" if options.precision == "auto" else options.precision
-        return Compute(torch.device("cuda"), precision), options.threads or 1
+        return Compute(torch.device("cuda"), precision), threads_of_each(options)
     compute = choose_compute(options.device, options.precision)
-    if is_cluster:
-        return compute, options.threads or 1
-    if compute.device.type == "cuda":
+    if compute.device.type == "cuda" and not is_cluster:
         check_gpus(options.devices, "a cluster: --engine ray")
-    return compute, options.threads or max(1, torch.get_num_threads() // options.devices)
+    return compute, threads_of_each(options)
+
+
+def threads_of_each(options: PredictOptions) -> int:
+    """With how many threads each part of the engine computes."""
+    if options.threads is not None:
+        return options.threads
+    is_cluster = options.engine == "ray"
+    return 1 if is_cluster else max(1, torch.get_num_threads() // options.devices)
 
 
 @contextmanager

@@ -63,22 +63,35 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Subfolder:
+    """What a folder within the cache holds, as that of encoder features does by the thousand."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Cache:
     """The folder that base weights are kept in.
 
     Attributes:
         folder: its path, with ~ for the home.
         files: name and size in bytes of every file.
+        subfolders: the same of what lies in its folders, together, by their names.
         free_bytes: space left on that disk.
     """
 
     folder: str
     files: Mapping[str, int]
+    subfolders: Mapping[str, Subfolder]
     free_bytes: int
 
     def rows(self) -> dict[str, str]:
         """Folder and files by title."""
         files = [f"{name}, {_mib(size)}" for name, size in self.files.items()]
+        files += [
+            f"{name}/, {f.files:,} files, {_mib(f.bytes)}" for name, f in self.subfolders.items()
+        ]
         return {
             "folder": f"{self.folder}, {_gib(self.free_bytes)} free",
             **{f"file {i}": text for i, text in enumerate(files)},
@@ -213,10 +226,17 @@ def _inspect_cache() -> tuple[Cache | None, tuple[str, ...]]:
     # A home that belongs to somebody else may not be entered: os.path finds nothing there, where
     # Path would raise.
     inside = folder.rglob("*") if os.path.isdir(folder) else ()
-    found = sorted(p for p in inside if os.path.isfile(p))
-    files = {p.relative_to(folder).as_posix(): p.stat().st_size for p in found}
+    files: dict[str, int] = {}
+    below: dict[str, list[int]] = {}
+    for path in sorted(p for p in inside if os.path.isfile(p)):
+        first, *rest = path.relative_to(folder).parts
+        if rest:
+            below.setdefault(first, []).append(path.stat().st_size)
+        else:
+            files[first] = path.stat().st_size
+    subfolders = {name: Subfolder(len(sizes), sum(sizes)) for name, sizes in below.items()}
     existing = next(p for p in (folder, *folder.absolute().parents) if os.path.isdir(p))
-    return Cache(hide(str(folder)), files, shutil.disk_usage(existing).free), ()
+    return Cache(hide(str(folder)), files, subfolders, shutil.disk_usage(existing).free), ()
 
 
 def _section(title: str, rows: Mapping[str, str]) -> list[str]:

@@ -133,6 +133,7 @@ def _plan(options: TrainOptions, found: Inspected, compute: Compute, surveyed_s:
     ground = found.ground
     assert ground is not None
     options = choose_head(choose_start(choose_base(options, compute.device)))
+    epochs_given = options.epochs is not None
     options = fill_in(options, compute.device, ground.surveys, ground.validation)
     assert options.patch_size is not None
     assert options.batch_size is not None
@@ -147,8 +148,10 @@ def _plan(options: TrainOptions, found: Inspected, compute: Compute, surveyed_s:
         seed=options.seed,
         crop_px=options.crop_size,
     )
+    if not epochs_given:
+        options = limit_epochs(options, datamodule.views_per_epoch)
     found.forecast = forecast(
-        limit_epochs(options, datamodule.views_per_epoch),
+        options,
         compute,
         found.scenes,
         datamodule,

@@ -29,6 +29,7 @@ from geocobot.report.page import (
 )
 from geocobot.report.pictures import embedded, image, swipe
 from geocobot.settings import to_yaml
+from geocobot.workflows.engine import threads_of_each
 from geocobot.workflows.mapped import ClassTotal, SceneResult, describe_area_rate
 from geocobot.workflows.overview import Overview, colored
 from geocobot.workflows.power import describe_energy, describe_machine
@@ -176,6 +177,8 @@ def _making(found: MapFacts) -> str:
     result, card, options = found.result, found.card, found.options
     grid = found.scene.grid
     pixel = f"{grid.ground_pixel_m[0]:.3g} x {grid.ground_pixel_m[1]:.3g} m"
+    on_gpu = found.compute.device.type == "cuda"
+    units = options.devices * (1 if on_gpu else threads_of_each(options))
     rows = {
         "Scene": f"{grid.width:,} x {grid.height:,} px of {pixel}, {result.area_km2:,.4g} km2, "
         f"{grid.crs.name}",
@@ -187,7 +190,7 @@ def _making(found: MapFacts) -> str:
         "Where": describe_machine(found.compute),
         "Time": f"{result.seconds:,.1f} s"
         + (f", {describe_area_rate(result.area_km2 / result.seconds)}" if result.seconds else ""),
-        "Energy": describe_energy(found.compute, options.devices, result.seconds),
+        "Energy": describe_energy(found.compute, units, result.seconds),
         "Versions": f"geocobot {__version__}, PyTorch {torch.__version__}, "
         f"Python {platform.python_version()}, {platform.system()}",
     }

@@ -20,10 +20,9 @@ def describe_machine(compute: Compute) -> str:
     return f"CPU, {threads} thread{'s' * (threads != 1)}, {compute.precision}"
 
 
-def describe_energy(compute: Compute, devices: int, seconds: float) -> str:
-    """What so many seconds take, roughly, on so many GPUs or processes on a CPU."""
+def describe_energy(compute: Compute, units: int, seconds: float) -> str:
+    """What so many seconds take, roughly, on so many GPUs or cores of a CPU."""
     on_gpu = compute.device.type == "cuda"
-    units = devices * (1 if on_gpu else torch.get_num_threads())
     watts = _WATTS["cuda" if on_gpu else "cpu"]
     what = "GPU" if on_gpu else "core"
     return f"about {units * watts * seconds / 3600:.2g} Wh, at {watts:g} W per {what}"

@@ -33,6 +33,7 @@ from geocobot.report.page import (
 from geocobot.settings import to_yaml
 from geocobot.training.fit import FitResult
 from geocobot.workflows.calibrate import Calibrated
+from geocobot.workflows.defaults import choose_adapter
 from geocobot.workflows.ground import Ground
 from geocobot.workflows.power import describe_energy, describe_machine
 from geocobot.workflows.quality import (
@@ -221,23 +222,31 @@ def _data(found: TrainFacts) -> str:
 def _making(found: TrainFacts) -> str:
     """What was trained, on what machine, with which versions and options."""
     options, compute = found.options, found.compute
-    adapter = options.adapter + (
-        " with COBOT" if options.cobot and options.adapter != "none" else ""
-    )
+    # Without a GPU the processes of a node share its cores.
+    each = options.devices if compute.device.type == "cuda" else torch.get_num_threads()
+    units = each * options.nodes
     rows = {
         "Base": f"{options.base} ({options.start}), head {options.head}",
-        "Adapter": adapter if options.adapter == "none" else f"{adapter}, rank {options.rank}",
+        "Adapter": _adapter(options),
         "Weights": f"{found.trained:,} of {found.weights:,} were trained",
         "Thresholds": ", ".join(f"{c.name} {c.threshold:.2g}" for c in found.classes),
         "Calibration": found.calibration.in_words(),
         "Where": describe_machine(compute),
         "Time": f"{found.seconds / 60:.1f} minutes",
-        "Energy": describe_energy(compute, options.devices * options.nodes, found.seconds),
+        "Energy": describe_energy(compute, units, found.seconds),
         "Versions": f"geocobot {__version__}, PyTorch {torch.__version__}, "
         f"Python {platform.python_version()}, {platform.system()}",
         "Checksum of the data": found.ground.fingerprint,
     }
     return facts(rows) + folded("All options", code(to_yaml(options)))
+
+
+def _adapter(options: TrainOptions) -> str:
+    """What was added to the base; without adapters it is trained in full, or not at all."""
+    config = choose_adapter(options)
+    if not config.has_sites:
+        return config.method
+    return f"{config.method}{' with COBOT' if config.cobot else ''}, rank {config.rank}"
 
 
 def _hectares(m2: float) -> str:

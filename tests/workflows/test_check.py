@@ -99,6 +99,14 @@ def test_the_forecast_is_of_the_split_that_training_has(town: Path, roofs: Path)
     assert forecast.predict_km2_per_minute > 0
 
 
+def test_as_many_epochs_as_were_asked_for_are_foreseen(town: Path, roofs: Path) -> None:
+    """More of them than training would choose itself."""
+    few, many = (look(town, roofs, epochs=n).forecast for n in (1000, 8000))
+    assert few is not None
+    assert many is not None
+    assert many.train_minutes > 4 * few.train_minutes
+
+
 def test_a_planted_shift_is_told_with_its_direction(
     town: Path, labels_factory: Callable[..., Path]
 ) -> None:

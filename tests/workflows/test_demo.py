@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import html
 import importlib.util
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         run = Path(str(options.out))
         run.mkdir()
         (run / "config.yaml").write_text(to_yaml(options), encoding="utf-8")
+        (run / "report.html").write_text(html.escape(to_yaml(options)), encoding="utf-8")
+        (run / "statistics.json").write_text(json.dumps(options.raster), encoding="utf-8")
         return Trained(run / "model.safetensors", CLASSES)
 
     def predict(options: PredictOptions, _progress: object) -> Any:
@@ -99,8 +103,8 @@ def test_everything_lies_in_the_folder_under_its_final_name(
     assert stand_ins["train"].labels[0] != str(result.roads)
 
 
-@pytest.mark.parametrize("name", ["it's: mine", "d\u00e9mo"])
-def test_the_saved_options_name_the_files_whatever_the_folder_is_called(
+@pytest.mark.parametrize("name", ["it's: mine", "d\u00e9mo", 'R&D "1"'])
+def test_what_is_written_names_the_files_whatever_the_folder_is_called(
     tmp_path: Path, stand_ins: dict[str, Any], name: str
 ) -> None:
     result = workflow.demo(DemoOptions(out=str(tmp_path / name)))
@@ -109,6 +113,11 @@ def test_the_saved_options_name_the_files_whatever_the_folder_is_called(
     assert saved["labels"] == [str(result.roads)]
     assert saved["out"] == str(tmp_path / name / "run")
     assert saved["base"] == "auto"
+    run = tmp_path / name / "run"
+    report = html.unescape((run / "report.html").read_text("utf-8"))
+    assert f"\n- {result.train_scene}\n" in report
+    assert ".part" not in report
+    assert json.loads((run / "statistics.json").read_text()) == [str(result.train_scene)]
 
 
 def test_nobody_is_told_to_resume_a_run_that_goes_with_the_demo(

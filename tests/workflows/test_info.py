@@ -15,7 +15,7 @@ from geocobot.cli.results import as_json
 from geocobot.errors import ConfigError
 from geocobot.models import weights
 from geocobot.workflows import gdal
-from geocobot.workflows.info import Info, collect_info
+from geocobot.workflows.info import Info, Subfolder, collect_info
 from geocobot.workflows.privacy import hide
 
 PARTS = st.lists(st.text("abcxyz.-", min_size=1).filter(lambda part: part.strip(".")), max_size=4)
@@ -48,6 +48,26 @@ def test_text_and_json_say_the_same(info: Info) -> None:
     for build in parsed["gdal"]:
         assert build["data"] in text
     assert "sam.pth, 0.0 MiB" in text
+
+
+def test_files_in_folders_of_the_cache_are_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GEOCOBOT_HOME", str(tmp_path))
+    (tmp_path / "sam.pth").write_bytes(b"12345")
+    (tmp_path / "features" / "deep").mkdir(parents=True)
+    for number in range(1200):
+        (tmp_path / "features" / f"{number}.features").write_bytes(b"1234567")
+    (tmp_path / "features" / "deep" / "last.features").write_bytes(b"1")
+    info = collect_info()
+    assert info.cache is not None
+    assert info.cache.files == {"sam.pth": 5}
+    assert info.cache.subfolders == {"features": Subfolder(1201, 8401)}
+    rows = [line for line in info.summary().splitlines() if line.lstrip().startswith("file ")]
+    assert [row.split(maxsplit=2)[2] for row in rows] == [
+        "sam.pth, 0.0 MiB",
+        "features/, 1,201 files, 0.0 MiB",
+    ]
 
 
 def test_a_cache_that_does_not_exist_is_empty(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +95,21 @@ def test_a_training_ends_with_a_page_that_says_what_its_figures_say(options: Tra
     assert "bootstrap" in text
     assert "patch_size: 64" in text
     assert str(result.report) in result.summary()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"adapter": "full"}, "Adapter full Weights"),
+        ({"adapter": "adaptformer"}, "Adapter adaptformer with COBOT, rank 16 Weights"),
+        ({"cobot": False}, "Adapter lora, rank 4 Weights"),
+    ],
+    ids=str,
+)
+def test_the_page_says_what_was_trained(
+    options: TrainOptions, chosen: dict[str, Any], said: str
+) -> None:
+    assert said in text_of(train(replace(options, **chosen)).report)
 
 
 def test_no_report_is_written_where_none_is_wanted(options: TrainOptions) -> None:
