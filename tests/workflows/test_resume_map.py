@@ -294,7 +294,7 @@ def test_killed_at_any_moment_it_makes_the_same_bytes(
     scene: Path, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     lasts_s = _Killed(scene, tmp_path / "timed" / "map.gpkg").runs_s()
-    moments = np.random.default_rng(0).uniform(0, lasts_s, 30)
+    moments = np.random.default_rng(0).uniform(0, lasts_s, 20)
     outs = [tmp_path / f"run{k}" / "map.gpkg" for k in range(len(moments))]
     following = _Killed(scene, outs[0])  # one ahead, as their imports take seconds
     resumed = 0
@@ -312,7 +312,7 @@ def test_killed_at_any_moment_it_makes_the_same_bytes(
             [*FILES.values(), "map_classes.qml", "map_options.yaml"]
         )
     following.after(0)
-    assert resumed >= 10
+    assert resumed >= 6
 
 
 class _Killed:
