@@ -147,6 +147,14 @@ def test_the_same_project_has_the_same_bytes(tmp_path):
     assert (tmp_path / "roads.qgz").read_bytes() == first
 
 
+def test_a_clock_that_stopped_in_1970_is_told_as_early_as_an_archive_can(tmp_path):
+    path = tmp_path / "a.qgz"
+    moment = datetime.fromtimestamp(0, UTC)
+    Project("a", layers(tmp_path), UTM, BOUNDS).write(path, path, moment)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.infolist()[0].date_time == (1980, 1, 1, 0, 0, 0)
+
+
 def test_a_full_disk_is_told_of(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")

@@ -23,6 +23,9 @@ _LOG = logging.getLogger("geocobot.io")
 _MARGIN = 0.05
 """Of the result's width and height, left free around it."""
 
+_FIRST_OF_ZIP = (1980, 1, 1, 0, 0, 0)
+"""No entry of an archive can be older; a stopped clock may say 1970."""
+
 _UNITS = {"degree": "degrees", "metre": "meters", "US survey foot": "feet", "foot": "feet"}
 
 
@@ -53,7 +56,8 @@ class Project:
         Raises:
             OutputError: it cannot be written.
         """
-        entry = zipfile.ZipInfo(f"{path.stem}.qgs", moment.timetuple()[:6])
+        made = max(moment.timetuple()[:6], _FIRST_OF_ZIP)
+        entry = zipfile.ZipInfo(f"{path.stem}.qgs", made)
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = 0o644 << 16
         try:
