@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pyproj import CRS, Transformer
 from rasterio.windows import Window
 
+from geocobot.data.islands import Island, find_islands
 from geocobot.data.survey import Survey
 from geocobot.grid import GeoGrid
 from geocobot.windows import around, grown, intersect
@@ -27,8 +28,9 @@ VALIDATION_SHARE = 0.2
 
 _RANDOM_LAYOUTS = 300
 _MAX_SHAPE_BLOCKS = 12  # up to here every shape of a single clump is tried
-_MAX_SURVEYED_SCENES = 4  # up to here single clumps are tried in every scene
+_MAX_SURVEYED_ISLANDS = 4  # single clumps are tried in so many, those with most labels
 _MAX_CLUMPS_PER_SCENE = 6
+_ROWS_AT_ONCE = 64  # of squares that are counted
 _PRESENT = 0.02  # share of a class's pixels that a side needs to stand for it
 
 
@@ -101,15 +103,45 @@ class Ground:
     def least_px(self) -> float:
         """Labelled pixels from which on a patch counts: half a patch, or half of the fullest."""
         step = max(self.patch_px // 2, 1)
-        fullest = 0.0
-        for scene, extent in enumerate(self.extents):
-            squares = [
-                Window(col, row, self.patch_px, self.patch_px)
-                for row in range(0, extent.height - self.patch_px + 1, step)
-                for col in range(0, extent.width - self.patch_px + 1, step)
-            ]
-            fullest = max(fullest, float(self.counts(scene, squares).sum(axis=1).max()))
+        fullest = max(
+            float(labelled.max())
+            for scene, extent in enumerate(self.extents)
+            for _, _, labelled in self.squares(scene, extent, step)
+        )
         return max(1.0, min(0.5 * self.patch_px**2, 0.5 * fullest))
+
+    @cached_property
+    def islands(self) -> tuple[Island, ...]:
+        """Where labels lie, in all scenes."""
+        return tuple(
+            island
+            for k, (survey, extent) in enumerate(zip(self.surveys, self.extents, strict=True))
+            for island in find_islands(survey, k, extent, self.patch_px)
+        )
+
+    def squares(
+        self, scene: int, region: Window, step_px: int, within: Window | None = None
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+        """Squares of a patch in a region, some rows of them at a time.
+
+        Args:
+            scene: position of the scene.
+            region: what they lie in; the first one at its upper left.
+            step_px: from one to the next.
+            within: those that do not meet it are left out; None leaves out none.
+
+        Yields:
+            Offsets of rows (T,) and of columns (L,), and the labelled pixels (T, L).
+        """
+        tops = _offsets(region.row_off, region.height, self.patch_px, step_px)
+        lefts = _offsets(region.col_off, region.width, self.patch_px, step_px)
+        if within is not None:
+            tops = tops[_meets(tops, self.patch_px, within.row_off, within.height)]
+            lefts = lefts[_meets(lefts, self.patch_px, within.col_off, within.width)]
+        for first in range(0, len(tops), _ROWS_AT_ONCE):
+            some = tops[first : first + _ROWS_AT_ONCE]
+            survey = self.surveys[scene]
+            yield some, lefts, survey.labelled_in_squares(some, lefts, self.patch_px)
 
     @cached_property
     def neighbors(self) -> tuple[tuple[int, int, Transformer], ...]:
@@ -224,13 +256,15 @@ def _single_clumps(ground: Ground) -> Iterator[Layout]:
     """One clump at the corners, the middles of the edges and the center, in every shape."""
     p = ground.patch_px
     most = min(ground.target_blocks, _MAX_SHAPE_BLOCKS)
-    for scene, extent in enumerate(ground.extents[:_MAX_SURVEYED_SCENES]):
+    largest = sorted(ground.islands, key=lambda island: -island.labelled_px)
+    for island in largest[:_MAX_SURVEYED_ISLANDS]:
+        extent = island.window
         for across in range(1, min(most, extent.width // p) + 1):
             for down in range(1, min(most // across, extent.height // p) + 1):
                 spare_x, spare_y = extent.width - across * p, extent.height - down * p
                 for col in sorted({0, spare_x // 2, spare_x}):
                     for row in sorted({0, spare_y // 2, spare_y}):
-                        yield (Clump(scene, Window(col, row, across * p, down * p)),)
+                        yield (_clump(island, col, row, across * p, down * p),)
 
 
 def _covering(given: Sequence[Sequence[Window]]) -> Layout:
@@ -252,32 +286,39 @@ def _random_layout(ground: Ground, rng: np.random.Generator) -> Layout:
     """Clumps of about one random size in random places, until the target is reached."""
     target = ground.target_blocks
     size = max(1, round(math.exp(rng.uniform(math.log(max(1, target / 12)), math.log(target)))))
-    weights = ground.scene_totals.sum(axis=1)
+    weights = np.array([island.labelled_px for island in ground.islands])
     layout: list[Clump] = []
     placed = 0
     for _ in range(10 + 3 * target // size):
-        scene = int(rng.choice(len(weights), p=weights / weights.sum()))
-        here = [c.window for c in layout if c.scene == scene]
+        island = ground.islands[int(rng.choice(len(weights), p=weights / weights.sum()))]
+        here = [c.window for c in layout if c.scene == island.scene]
         if len(here) >= _MAX_CLUMPS_PER_SCENE:
             continue
-        window = _random_clump(ground, scene, min(size, target - placed), rng)
-        if any(intersect(window, w) for w in here):
+        clump = _random_clump(island, ground.patch_px, min(size, target - placed), rng)
+        if any(intersect(clump.window, w) for w in here):
             continue
-        layout.append(Clump(scene, window))
-        placed += (window.width // ground.patch_px) * (window.height // ground.patch_px)
+        layout.append(clump)
+        across, down = clump.window.width, clump.window.height
+        placed += (across // ground.patch_px) * (down // ground.patch_px)
         if placed >= target:
             break
     return tuple(layout)
 
 
-def _random_clump(ground: Ground, scene: int, n: int, rng: np.random.Generator) -> Window:
+def _random_clump(island: Island, patch_px: int, n: int, rng: np.random.Generator) -> Clump:
     """At most n blocks in a random shape, often at an edge."""
-    p, extent = ground.patch_px, ground.extents[scene]
+    p, extent = patch_px, island.window
     across = int(rng.integers(1, min(n, extent.width // p) + 1))
     down = max(1, min(n // across, extent.height // p))
     col = _random_offset(extent.width - across * p, p // 2, rng)
     row = _random_offset(extent.height - down * p, p // 2, rng)
-    return Window(col, row, across * p, down * p)
+    return _clump(island, col, row, across * p, down * p)
+
+
+def _clump(island: Island, col: int, row: int, width: int, height: int) -> Clump:
+    """Blocks of an island, from its upper left."""
+    there = island.window
+    return Clump(island.scene, Window(there.col_off + col, there.row_off + row, width, height))
 
 
 def _random_offset(spare_px: int, step_px: int, rng: np.random.Generator) -> int:
@@ -289,3 +330,15 @@ def _random_offset(spare_px: int, step_px: int, rng: np.random.Generator) -> int
             return spare_px
         case _:
             return int(rng.integers(spare_px // step_px + 1)) * step_px
+
+
+def _offsets(begin: int, length: int, side_px: int, step_px: int) -> npt.NDArray[np.int64]:
+    """Where squares begin that lie within a stretch."""
+    return np.arange(begin, begin + length - side_px + 1, step_px, dtype=np.int64)
+
+
+def _meets(
+    offsets: npt.NDArray[np.int64], side_px: int, begin: int, length: int
+) -> npt.NDArray[np.bool_]:
+    """Which squares share pixels with a stretch, along one axis."""
+    return np.asarray((offsets + side_px > begin) & (offsets < begin + length))

@@ -1,14 +1,12 @@
-"""Rectangles of whole pixels: covering, packing."""
+"""Rectangles of whole pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
-
-from geocobot.windows import intersect
 
 
 def contains(outer: Window, inner: Window) -> bool:
@@ -64,27 +62,6 @@ def disjoint(windows: Sequence[Window]) -> tuple[Window, ...]:
 def area(windows: Sequence[Window]) -> int:
     """Pixels that the windows cover, each counted once."""
     return sum(int(w.width * w.height) for w in disjoint(windows))
-
-
-def packed(regions: Sequence[Window], size_px: int) -> Iterator[Window]:
-    """Squares within the regions that do not overlap: a lower bound of how many fit.
-
-    Args:
-        regions: rectangles; they may overlap.
-        size_px: side of the squares.
-    """
-    taken: list[Window] = []
-    by_size = sorted(
-        regions, key=lambda r: (r.width // size_px) * (r.height // size_px), reverse=True
-    )
-    for region in by_size:
-        clashing = [w for w in taken if intersect(w, region)]
-        for row in range(region.row_off, region.row_off + region.height - size_px + 1, size_px):
-            for col in range(region.col_off, region.col_off + region.width - size_px + 1, size_px):
-                square = Window(col, row, size_px, size_px)
-                if not any(intersect(square, w) for w in clashing):
-                    taken.append(square)
-                    yield square
 
 
 def _edges(

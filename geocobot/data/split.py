@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,11 +14,12 @@ import shapely
 from rasterio.windows import Window
 
 from geocobot.data.layout import Ground, Layout, propose
-from geocobot.data.rectangles import area, disjoint, maximal_rectangles, packed
+from geocobot.data.rectangles import area, disjoint, maximal_rectangles
 from geocobot.data.survey import Survey
 from geocobot.errors import SplitError
 from geocobot.grid import GeoGrid
 from geocobot.io.regions import Region, write_regions
+from geocobot.windows import intersect
 
 PATCH_STEP_PX = 64
 """Patch sides are multiples of this: 16 px of a token times four, `tiny`'s window."""
@@ -100,13 +100,14 @@ def choose_patch_px(
     Raises:
         SplitError: there is no room for one patch of 64 px on each side.
     """
-    total_px = sum(s.grid.height * s.grid.width for s in surveys)
     widest = max((min(s.grid.shape) for s in surveys), default=0)
     largest = min(max_px, widest) // PATCH_STEP_PX * PATCH_STEP_PX
     for patch_px in range(largest, 0, -PATCH_STEP_PX):
-        if total_px < (MIN_TRAIN_PATCHES + MIN_VAL_PATCHES) * patch_px**2:
+        ground = Ground(tuple(surveys), patch_px, given)
+        # Each counts by its labels, and they do not overlap.
+        if ground.totals.sum() < (MIN_TRAIN_PATCHES + MIN_VAL_PATCHES) * ground.least_px:
             continue
-        best = _best(Ground(tuple(surveys), patch_px, given), seed)
+        best = _best(ground, seed)
         if best is not None and best.shortfall == 0:
             return patch_px
     if largest and _best(Ground(tuple(surveys), PATCH_STEP_PX, given), seed) is not None:
@@ -261,11 +262,24 @@ def _judge(ground: Ground, layout: Layout) -> _Judgement:
 
 def _count_patches(ground: Ground, scene: int, regions: Sequence[Window], enough: int) -> int:
     """Training patches that do not overlap and are not mostly without labels, up to `enough`."""
-    squares = packed(regions, ground.patch_px)
-    found = 0
-    while found < enough and (some := list(islice(squares, 4 * enough))):
-        found += int((ground.counts(scene, some).sum(axis=1) >= ground.least_px).sum())
-    return min(found, max(enough, 0))
+    found: list[Window] = []
+    for square in _labelled_squares(ground, scene, regions):
+        if len(found) >= enough:
+            break
+        if not any(intersect(square, other) for other in found):
+            found.append(square)
+    return len(found)
+
+
+def _labelled_squares(ground: Ground, scene: int, regions: Sequence[Window]) -> Iterator[Window]:
+    """Squares of a patch that lie side by side in a region and are not mostly without labels."""
+    p = ground.patch_px
+    islands = [island.window for island in ground.islands if island.scene == scene]
+    for region in sorted(regions, key=lambda r: (r.width // p) * (r.height // p), reverse=True):
+        for island in islands:
+            for tops, lefts, labelled in ground.squares(scene, region, p, within=island):
+                for row, col in np.argwhere(labelled >= ground.least_px).tolist():
+                    yield Window(int(lefts[col]), int(tops[row]), p, p)
 
 
 def _names(surveys: Sequence[Survey]) -> str:

@@ -70,6 +70,26 @@ class Survey:
         whole, above, beside, both = np.split(corners, 4, axis=1)
         return np.asarray((whole - above - beside + both).T)
 
+    def labelled_in_squares(
+        self, tops: npt.NDArray[np.int64], lefts: npt.NDArray[np.int64], side_px: int
+    ) -> npt.NDArray[np.float64]:
+        """Labelled pixels (T, L) of squares, as `counts` counts those of windows.
+
+        Args:
+            tops: (T,) offsets of rows, which may lie outside of the scene.
+            lefts: (L,) offsets of columns.
+            side_px: of each square.
+        """
+        between = _interpolated(self._labelled, tops + side_px, self.cell_px)
+        between = between - _interpolated(self._labelled, tops, self.cell_px)
+        right = _interpolated(between.T, lefts + side_px, self.cell_px)
+        return np.asarray((right - _interpolated(between.T, lefts, self.cell_px)).T)
+
+    @cached_property
+    def _labelled(self) -> npt.NDArray[np.float64]:
+        """(R + 1, C + 1) running sums of labelled pixels, whatever their class."""
+        return np.asarray(self.table.sum(axis=0), dtype=np.float64)
+
     @cached_property
     def cells(self) -> npt.NDArray[np.int64]:
         """(K, R, C) pixels of each class in each cell."""
@@ -98,6 +118,17 @@ class Survey:
         above = self.table[:, r0, c0] * (1 - dc) + self.table[:, r0, c0 + 1] * dc
         below = self.table[:, r0 + 1, c0] * (1 - dc) + self.table[:, r0 + 1, c0 + 1] * dc
         return np.asarray(above * (1 - dr) + below * dr)
+
+
+def _interpolated(
+    sums: npt.NDArray[np.float64], places_px: npt.NDArray[np.int64], cell_px: int
+) -> npt.NDArray[np.float64]:
+    """(N, M) of running sums (R + 1, M) at places (N,) in pixels, by their cells' share."""
+    last = len(sums) - 1
+    place = np.clip(places_px / cell_px, 0, last)
+    before = np.minimum(place.astype(np.int64), last - 1)
+    share = (place - before)[:, None]
+    return np.asarray(sums[before] * (1 - share) + sums[before + 1] * share)
 
 
 def survey_scene(scene: Scene, labels: LabelRaster, progress: Progress | None = None) -> Survey:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.windows import Window
 
-from geocobot.data.rectangles import area, contains, disjoint, maximal_rectangles, packed
+from geocobot.data.rectangles import area, contains, disjoint, maximal_rectangles
 from geocobot.windows import intersect
 
 SIDE = 24
@@ -52,11 +52,3 @@ def test_disjoint_covers_the_same_pixels_each_once(some):
     pieces = disjoint(some)
     assert np.array_equal(painted(pieces), painted(some))
     assert sum(p.width * p.height for p in pieces) == area(some) == painted(some).sum()
-
-
-@given(st.lists(windows(), max_size=5), st.integers(1, 4))
-def test_packed_squares_lie_in_a_region_and_never_overlap(regions, size_px):
-    squares = list(packed(regions, size_px))
-    assert all(any(contains(r, s) for r in regions) for s in squares)
-    assert area(squares) == len(squares) * size_px**2
-    assert bool(squares) == any(min(r.width, r.height) >= size_px for r in regions)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 
 import geopandas as gpd
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from pyproj import CRS
 from rasterio.windows import Window
 
-from geocobot.data.rectangles import area, contains, packed
+from geocobot.data.rectangles import area, contains
 from geocobot.data.split import Split, choose_patch_px, split_scenes, write_split
 from geocobot.data.survey import Survey
 from geocobot.errors import SplitError
@@ -55,6 +56,18 @@ def assert_apart(split: Split) -> None:
     assert all(min(r.width, r.height) >= split.patch_px for r in split.train)
 
 
+def n_side_by_side(regions: Sequence[Window], size_px: int) -> int:
+    """Squares that lie in a region and do not overlap, as many as are found one by one."""
+    taken: list[Window] = []
+    for r in regions:
+        for row in range(r.row_off, r.row_off + r.height - size_px + 1, size_px):
+            for col in range(r.col_off, r.col_off + r.width - size_px + 1, size_px):
+                square = Window(col, row, size_px, size_px)
+                if not any(intersect(square, other) for other in taken):
+                    taken.append(square)
+    return len(taken)
+
+
 @settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(256, 1400), st.integers(256, 1400), st.integers(0, 3))
 def test_training_and_validation_are_apart_and_large_enough(height, width, seed):
@@ -65,7 +78,7 @@ def test_training_and_validation_are_apart_and_large_enough(height, width, seed)
     (split,) = split_scenes([survey], patch_px, seed)
     assert_apart(split)
     assert len(split.val) >= 2
-    assert len(list(packed(split.train, patch_px))) >= 8
+    assert n_side_by_side(split.train, patch_px) >= 8
     extent = Window(0, 0, width, height)
     assert all(contains(extent, w) for w in (*split.train, *split.val))
 
@@ -184,6 +197,47 @@ def test_a_few_labelled_squares_are_better_than_nothing(caplog):
     assert split.val
     assert "Patches of 64 px leave only" in caplog.text
     assert "more labels would tell more" in caplog.text
+
+
+@pytest.mark.parametrize("side_px", [4_000, 100_000])
+def test_a_few_labelled_squares_are_found_in_a_scene_of_any_size(side_px, monkeypatch, caplog):
+    """As on a small scene, where they lie; the work does not grow with the scene."""
+    asked = []
+    counted = Survey.labelled_in_squares
+    monkeypatch.setattr(
+        Survey,
+        "labelled_in_squares",
+        lambda survey, tops, lefts, side: (
+            asked.append(len(tops) * len(lefts)) or counted(survey, tops, lefts, side)
+        ),
+    )
+    survey = sparse_survey(side_px, [(0.1, 0.2), (0.8, 0.15), (0.4, 0.7), (0.85, 0.9)], 512)
+    assert choose_patch_px([survey], 512) == 256
+    (split,) = split_scenes([survey], 256)
+    assert caplog.text == ""
+    assert_apart(split)
+    assert len(split.val) >= 2
+    assert survey.counts(split.val).sum(axis=1).min() >= 256**2 / 2
+    labelled = survey.counts(split.train).sum()
+    assert labelled >= 8 * 256**2 / 2
+    assert sum(asked) < 3e6 + (side_px / 100) ** 2
+
+
+def sparse_survey(side_px: int, places: Sequence[tuple[float, float]], square_px: int) -> Survey:
+    """Squares of labels at shares of a scene's width and height."""
+    cell_px = 32
+    while side_px > 512 * cell_px:
+        cell_px *= 2
+    n = -(-side_px // cell_px)
+    cells = np.zeros((2, n, n), dtype=np.int64)
+    for x, y in places:
+        row, col = int(y * n), int(x * n)
+        there = np.s_[row : row + square_px // cell_px, col : col + square_px // cell_px]
+        cells[0][there], cells[1][there] = cell_px**2 * 3 // 4, cell_px**2 // 4
+    table = np.zeros((2, n + 1, n + 1), dtype=np.int64)
+    table[:, 1:, 1:] = cells.cumsum(axis=1).cumsum(axis=2)
+    grid = GeoGrid(UTM, Affine(0.1, 0, 500_000, 0, -0.1, 5_000_000), (side_px, side_px))
+    return Survey("sparse", grid, cell_px, (0, 1), table)
 
 
 def test_a_scene_without_labels_cannot_be_split():

@@ -27,6 +27,16 @@ def test_counts_between_cell_edges_are_shared_evenly(make_survey):
     assert survey.counts([Window(5, 7, 11, 13)])[0] == pytest.approx([11 * 13])
 
 
+def test_squares_are_counted_as_windows_are(make_survey):
+    survey = make_survey((200, 300), numbers=blobs((200, 300), n_classes=2))
+    tops, lefts = np.array([-40, 0, 7, 64, 190]), np.array([-96, 0, 33, 299])
+    found = survey.labelled_in_squares(tops, lefts, 50)
+    windows = [Window(int(col), int(row), 50, 50) for row in tops for col in lefts]
+    expected = survey.counts(windows).sum(axis=1).reshape(len(tops), len(lefts))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert found.max() > 0
+
+
 def test_pixels_without_data_do_not_count(make_survey):
     mask = np.zeros((96, 96), dtype=bool)
     mask[40:80, 8:16] = True
