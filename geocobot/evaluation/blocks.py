@@ -96,10 +96,23 @@ def joint_uncertainty(
     )
 
 
-def quarters(shape_hw: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Rows and columns of the quarters of a block, which are not alike where a side is odd."""
-    rows, cols = ((slice(0, -(-side // 2)), slice(-(-side // 2), side)) for side in shape_hw)
+def quarters(known: npt.NDArray[np.bool_]) -> list[tuple[slice, slice]]:
+    """Rows and columns of the quarters of a block, which are not alike where a side is odd.
+
+    Args:
+        known: (h, w), True where pixels count: of a block and what is seen around it, the block.
+    """
+    rows, cols = (_halves(np.flatnonzero(known.any(axis=axis))) for axis in (1, 0))
     return [(r, c) for r in rows for c in cols]
+
+
+def _halves(places: npt.NDArray[np.intp]) -> tuple[slice, slice]:
+    """Two stretches from the first to the last of some places; empty ones of none."""
+    if not places.size:
+        return slice(0, 0), slice(0, 0)
+    first, end = int(places[0]), int(places[-1]) + 1
+    middle = -(-(first + end) // 2)
+    return slice(first, middle), slice(middle, end)
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class LogitCounts:
         """
         known = judged & (truth != IGNORE)
         group = self._counts[self._next % _GROUPS]
-        for part, (rows, cols) in zip(group, quarters(truth.shape), strict=True):
+        for part, (rows, cols) in zip(group, quarters(known), strict=True):
             counted = known[rows, cols]
             numbers = truth[rows, cols][counted]
             for k, (spec, plane) in enumerate(zip(self._classes, logits, strict=True)):

@@ -9,13 +9,12 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
 from geocobot.data.loader import workers_in_words
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
-from geocobot.training.callbacks import SharedClock, StepSeeds, TimeBudget
+from geocobot.training.callbacks import Patience, SharedClock, StepSeeds, TimeBudget
 from geocobot.training.first_fit import can_fit_first, fit_readers
 from geocobot.training.groups import GroupSettings, default_groups
 from geocobot.training.health import AdapterHealth
@@ -57,6 +56,8 @@ class FitSettings:
         warmup: share of the run over which the learning rate rises.
         loss: what training lowers.
         box_jitter_px: how far a side of a box moves at most, where the segmenter wants boxes.
+        tile_px: side of the tiles that validation samples are shown in, as the model will map with
+            them; None shows them whole.
         clip_norm: largest norm of the gradient.
         patience: epochs without a better validation IoU before the run stops; None lets it go
             through its whole schedule, because much is gained when the learning rate falls.
@@ -77,6 +78,7 @@ class FitSettings:
     warmup: float = 0.05
     loss: SegmentationLoss = field(default_factory=SegmentationLoss)
     box_jitter_px: float = 0.0
+    tile_px: int | None = None
     clip_norm: float = 1.0
     patience: int | None = None
     log_health: bool = False
@@ -166,6 +168,7 @@ def fit(
         warmup=settings.warmup,
         loss=settings.loss,
         box_jitter_px=settings.box_jitter_px,
+        tile_px=settings.tile_px,
         peers=peers,
     )
     # Steps are seeded; whoever called has a generator that must not notice.
@@ -226,7 +229,7 @@ def _make_callbacks(
         callbacks.append(AdapterHealth())
     if settings.patience is not None:
         callbacks.append(
-            EarlyStopping(
+            Patience(
                 VALIDATION_IOU,
                 mode="max",
                 patience=settings.patience,

@@ -43,6 +43,8 @@ class SegmentationTask(LightningModule):
         warmup: share of the run over which the learning rate rises.
         loss: what is lowered.
         box_jitter_px: how far a side of a box moves at most, where the segmenter wants boxes.
+        tile_px: side of the tiles that validation samples are shown in, as the model will map with
+            them; None shows them whole.
         peers: the processes that train together.
     """
 
@@ -56,6 +58,7 @@ class SegmentationTask(LightningModule):
         warmup: float,
         loss: SegmentationLoss,
         box_jitter_px: float = 0.0,
+        tile_px: int | None = None,
         peers: Peers = ALONE,
     ) -> None:
         super().__init__()
@@ -67,7 +70,7 @@ class SegmentationTask(LightningModule):
         self.n_classes = n_classes
         self.groups = groups
         self.warmup = warmup
-        self.objective = make_objective(segmenter, loss, box_jitter_px)
+        self.objective = make_objective(segmenter, loss, box_jitter_px, tile_px)
         self.strict_loading = False
         self.peers = peers
         self.average = WeightAverage(segmenter)

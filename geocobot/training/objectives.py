@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from geocobot.classes import IGNORE
 from geocobot.data.dataset import INTERIOR
 from geocobot.models.segmenter import Segmenter
+from geocobot.models.tiled import InTiles
 from geocobot.training.boxes import Objects, find_objects, fresh_dice, steady_dice
 from geocobot.training.losses import SegmentationLoss
 
@@ -64,10 +65,13 @@ class ClassPlanes:
     Args:
         segmenter: (B, C, H, W) image to (B, K, H, W) logits.
         criterion: of these planes.
+        tile_px: largest side that is shown at once; None shows all.
     """
 
-    def __init__(self, segmenter: nn.Module, criterion: Criterion) -> None:
-        self.segmenter = segmenter
+    def __init__(
+        self, segmenter: nn.Module, criterion: Criterion, tile_px: int | None = None
+    ) -> None:
+        self.segmenter = InTiles(segmenter, tile_px)
         self.criterion = criterion
 
     def loss(self, batch: Batch) -> Tensor:
@@ -87,6 +91,7 @@ class ObjectPlanes(ClassPlanes):
         segmenter: (B, C, H, W) image to (B, K + 1, H, W) logits.
         criterion: of the planes of the classes; the last plane costs half of what binary
             cross-entropy and soft Dice make of it.
+        tile_px: as for `ClassPlanes`.
     """
 
     def judge(self, batch: Batch) -> Judged:
@@ -207,15 +212,21 @@ def paint(planes: Tensor, objects: Objects, masks: Tensor) -> None:
         planes[image, plane] = torch.maximum(planes[image, plane], mask)
 
 
-def make_objective(segmenter: nn.Module, criterion: Criterion, box_jitter_px: float) -> Objective:
+def make_objective(
+    segmenter: nn.Module,
+    criterion: Criterion,
+    box_jitter_px: float,
+    tile_px: int | None = None,
+) -> Objective:
     """The objective that fits a segmenter.
 
     Args:
         segmenter: what is trained.
         criterion: of planes or masks.
         box_jitter_px: how far a side of a box moves at most, where there are boxes.
+        tile_px: largest side that is shown at once, where there are none; None shows all.
     """
     if isinstance(segmenter, Segmenter) and segmenter.prompt == "boxes":
         return BoxMasks(segmenter, criterion, box_jitter_px)
     separates = isinstance(segmenter, Segmenter) and segmenter.separates
-    return (ObjectPlanes if separates else ClassPlanes)(segmenter, criterion)
+    return (ObjectPlanes if separates else ClassPlanes)(segmenter, criterion, tile_px)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -115,8 +116,9 @@ def _sized(
     if bound_gb == 0 or sized.pool_epochs is not None:
         return sized
     crop_px = datamodule.crop_px
-    epoch_bytes = len(datamodule.train_sampler) * kept_bytes(segmenter, crop_px)
-    block_bytes = len(datamodule.val_sampler) * kept_bytes(segmenter, max(crop_px, patch_px))
+    crop_bytes = kept_bytes(segmenter, crop_px)
+    epoch_bytes = len(datamodule.train_sampler) * crop_bytes
+    block_bytes = len(datamodule.val_sampler) * math.ceil(patch_px / crop_px) ** 2 * crop_bytes
     room = int((bound_gb * _GB - block_bytes) // epoch_bytes)
     if room >= 1:
         return replace(sized, pool_epochs=min(room, POOL_EPOCHS))

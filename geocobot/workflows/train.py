@@ -119,6 +119,7 @@ def _train(
         keep_ranges(run.partial / STATISTICS_NAME, learned, options, ranges)
         settings = replace(
             _settings(options, compute, segmenter, run, loss),
+            tile_px=datamodule.crop_px,
             samples=choose_samples(options, ground.labels.classes),
         )
         with keeping_features(options, segmenter):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from geocobot.classes import ClassSpec
+from geocobot.classes import IGNORE, ClassSpec
 from geocobot.data.module import SceneDataModule
 from geocobot.evaluation.blocks import BlockCounts, quarters
 from geocobot.evaluation.judge import PixelReport
@@ -19,6 +19,7 @@ from geocobot.evaluation.score_counts import ScoreCounts
 from geocobot.inference.tiles import Predictor, TileLogits, predict_tiles
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import Segmenter
+from geocobot.models.tiled import InTiles
 from geocobot.scaling import Scaling, scaled_steps
 from geocobot.steps import as_steps, classify_steps
 from geocobot.training.objectives import BoxesFromLabels
@@ -112,7 +113,7 @@ def _mapped(
     box_jitter_px: float = 0.0,
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], TileLogits]]:
     """Image (C, h, w), class numbers (h, w) and logits of each validation block."""
-    predictor: Predictor = segmenter
+    predictor: Predictor = InTiles(segmenter, datamodule.crop_px)
     shown = ["image"]
     if segmenter.prompt == "boxes":
         predictor, shown = BoxesFromLabels(segmenter, box_jitter_px), ["image", "label"]
@@ -131,7 +132,7 @@ class _Tally:
         self._scores = ScoreCounts(classes)
         self._examples = Examples(seed)
         self._rows: list[tuple[int, Row]] = []
-        self._side_hw = (0, 0)
+        self._sides: list[tuple[int, ...]] = []
 
     def add(
         self,
@@ -150,13 +151,15 @@ class _Tally:
         """
         predicted = classify_steps(steps, self._classes)
         counted = []
-        for part in quarters(truth.shape):
+        parts = quarters((truth != IGNORE) & valid)
+        for part in parts:
             confusion = Confusion(self._classes)
             confusion.add(truth[part], predicted[part], valid[part])
             counted.append(confusion)
         self._quarters.append(counted)
         self._scores.add(truth, steps, valid)
-        self._side_hw = max(self._side_hw, truth.shape)
+        whole = (part.stop - first.start for first, part in zip(parts[0], parts[-1], strict=True))
+        self._sides.append(tuple(whole))
         row = Row(image, truth, predicted)
         iou = self._sum(counted).scores().mean_iou
         if iou is not None:
@@ -171,7 +174,7 @@ class _Tally:
 
     def verdict(self, pixel_m: tuple[float, float], seed: int) -> Verdict:
         """Everything about the blocks."""
-        height, width = self._side_hw
+        height, width = max(self._sides, default=(0, 0))
         drawn = [self._sum(block) for block in self._quarters]
         if len(drawn) < _ENOUGH_BLOCKS:
             drawn = [quarter for block in self._quarters for quarter in block]

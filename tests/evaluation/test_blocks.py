@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from rasterio.windows import Window
 
 from geocobot.classes import name_classes
 from geocobot.evaluation.block_plan import BlockPlan
-from geocobot.evaluation.blocks import BlockCounts
+from geocobot.evaluation.blocks import BlockCounts, quarters
 from geocobot.evaluation.pixels import Confusion
 
 CLASSES = name_classes(["road", "roof"])
@@ -119,3 +120,22 @@ def test_a_class_that_is_nowhere_has_no_interval():
     found = blocks.uncertainty(PIXEL_M, 0)
     assert found.iou[1] is None
     assert found.mean_iou == found.iou[0]
+
+
+@given(
+    arrays.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))),
+    st.integers(0, 5),
+    st.integers(0, 5),
+)
+def test_quarters_hold_what_counts_wherever_it_lies(known, down, right):
+    parts = quarters(known)
+    assert len(parts) == 4
+    assert sum(int(known[part].sum()) for part in parts) == known.sum()
+    moved = np.pad(known, ((down, 3), (right, 2)))
+    assert [known[p].tolist() for p in parts] == [moved[p].tolist() for p in quarters(moved)]
+
+
+def test_a_block_in_the_corner_of_what_is_seen_has_equal_quarters():
+    seen = np.zeros((256, 256), bool)
+    seen[:128, 128:] = True
+    assert [seen[part].sum() for part in quarters(seen)] == [64 * 64] * 4

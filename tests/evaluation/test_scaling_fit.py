@@ -80,6 +80,16 @@ def test_fewer_than_four_blocks_are_their_quarters(n_blocks):
     assert counts.fits()[0].scaling.temperature > 1.2
 
 
+def test_what_is_seen_around_a_block_makes_no_group():
+    rng = np.random.default_rng(5)
+    truth, logits = block(rng, 2.0, side=100)
+    around = ((0, 0), (0, 100), (100, 0))
+    counts = LogitCounts(CLASSES)
+    seen = np.pad(truth, around[1:], constant_values=IGNORE)
+    counts.add(seen, np.pad(logits, around), np.ones(seen.shape, bool))
+    assert counts.groups().sum(axis=(1, 2, 3)).tolist() == [50 * 50] * 4
+
+
 @pytest.mark.parametrize("mean", [-40.0, 40.0])
 def test_without_pixels_of_both_kinds_nothing_is_fitted(mean):
     rng = np.random.default_rng(6)

@@ -264,6 +264,27 @@ def test_patience_ends_a_run(tmp_path, segmenter, squares):
     assert result.epochs < 50
 
 
+@pytest.mark.parametrize(("then", "epochs"), [(2, 3), (8, 9)])
+def test_a_resumed_run_has_the_patience_that_it_is_asked_for(tmp_path, squares, then, epochs):
+    """Stopped by a power cut in its fourth epoch, when two had been no better than the first."""
+    with pytest.raises(PowerCutError):
+        fit(StoppingSegmenter(20), squares, settings(epochs=50, patience=4, rate=1e-9), tmp_path)
+    resumed = fit(
+        TinySegmenter(),
+        SquaresModule(),
+        settings(epochs=50, patience=then, rate=1e-9, resume=True),
+        tmp_path,
+    )
+    assert (resumed.stopped_by, resumed.epochs) == ("patience", epochs)
+
+
+def test_a_run_whose_patience_had_ended_is_not_trained_again(tmp_path, squares):
+    given = {"epochs": 50, "patience": 2, "rate": 1e-9}
+    expected = fit(TinySegmenter(), squares, settings(**given), tmp_path)
+    again = fit(TinySegmenter(), SquaresModule(), settings(**given, resume=True), tmp_path)
+    assert (again.steps, again.stopped_by) == (expected.steps, "patience")
+
+
 def test_by_default_a_run_goes_through_its_whole_schedule(tmp_path, segmenter, squares):
     result = fit(segmenter, squares, settings(epochs=9, rate=1e-9), tmp_path)
     assert (result.stopped_by, result.epochs) == ("epochs", 9)

@@ -22,6 +22,7 @@ def test_hyperparameters_are_primitives():
         "n_classes": 1,
         "warmup": 0.1,
         "box_jitter_px": 0.0,
+        "tile_px": None,
     }
 
 

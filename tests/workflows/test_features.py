@@ -120,7 +120,7 @@ def test_a_gpu_keeps_nothing_unless_asked(segmenter: Segmenter) -> None:
 
 def test_the_pool_is_as_long_as_there_is_room(segmenter: Segmenter) -> None:
     epoch_gb = 160 * (32 * 8 * 8 * 2 + 512) / 1e9
-    blocks_gb = 10 * (32 * 32 * 32 * 2 + 512) / 1e9
+    blocks_gb = 10 * 16 * (32 * 8 * 8 * 2 + 512) / 1e9  # in tiles as large as the crops
     for room, pool in [(7.5, 7), (7.99, 7), (8.01, 8), (99, 8), (1.01, 1)]:
         chosen, told = choose(segmenter, feature_cache_gb=blocks_gb + room * epoch_gb)
         assert chosen.pool_epochs == told == pool, room
