@@ -38,7 +38,13 @@ class PretrainOptions:
         group="Raster",
     )
     asset: str | None = repeated(TrainOptions, "asset")
-    bands: tuple[int | str, ...] | None = repeated(TrainOptions, "bands")
+    bands: tuple[int | str, ...] | None = option(
+        "Bands by number or name, as red, green and blue; of fewer than three the last one comes "
+        "again. Default the first three.",
+        None,
+        group="Raster",
+        names="BAND,BAND,BAND",
+    )
     nodata: float | None = repeated(TrainOptions, "nodata")
 
     steps: int = option("Optimizer steps.", 16000, group="Training", least=1)

@@ -16,7 +16,7 @@ from geocobot.config.values import SamplingName
 from geocobot.data.dataset import GeoSlices, SceneDataset, index_of
 from geocobot.data.hardness import HardPlaces
 from geocobot.data.places import LabelledPlaces, patch_around
-from geocobot.data.rectangles import contains
+from geocobot.data.rectangles import area, contains
 from geocobot.data.survey import Survey
 from geocobot.grid import GeoGrid
 
@@ -87,8 +87,12 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
 
     @property
     def positions(self) -> float:
-        """How many positions the regions offer: the weight of the scene among others."""
-        return float(self._positions.sum())
+        """How many places the regions offer, each counted once: the scene's weight among others."""
+        corners = [
+            Window(r.col_off, r.row_off, r.width - self.size_px + 1, r.height - self.size_px + 1)
+            for r in self.regions
+        ]
+        return float(area(corners))
 
     def set_epoch(self, epoch: int) -> None:
         """Choose which patches come next; Lightning calls it through the loader's sampler."""
@@ -152,7 +156,7 @@ class PatchSampler(_RandomSampler):  # type: ignore[misc] # the base depends on 
     def _draw(self, rng: np.random.Generator) -> Window:
         """Draw a region by its positions, then a position; thin out where regions overlap."""
         while True:
-            chosen = int(rng.choice(len(self.regions), p=self._positions / self.positions))
+            chosen = int(rng.choice(len(self.regions), p=self._positions / self._positions.sum()))
             region = self.regions[chosen]
             col = int(region.col_off + rng.integers(region.width - self.size_px + 1))
             row = int(region.row_off + rng.integers(region.height - self.size_px + 1))

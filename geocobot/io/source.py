@@ -29,6 +29,13 @@ ALL_BANDS = "all"
 """In place of names of bands: every one that is not alpha."""
 
 
+def enough_bands(bands: tuple[int | str, ...] | None) -> tuple[int | str, ...] | None:
+    """The bands asked for; the last one again and again where a model needs more."""
+    if bands is None or bands == (ALL_BANDS,):
+        return bands
+    return bands + bands[-1:] * (N_INPUT_BANDS - len(bands))
+
+
 def alpha_band(source: Any) -> int | None:
     """The number of the first band flagged as alpha."""
     interpretation = source.colorinterp

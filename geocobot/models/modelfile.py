@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ from geocobot.models.checkpoint import Checkpoint, load_checkpoint
 from geocobot.models.segmenter import Segmenter, assemble
 from geocobot.models.tensor_file import is_large, write_tensors
 from geocobot.progress import Progress, SilentProgress
+
+_OF_COBOT = re.compile(r"\b(relation|cobot)\.")
 
 __all__ = ["ModelCard", "load_model", "model_state", "read_card", "save_model"]
 
@@ -60,7 +63,7 @@ def save_model(
         raise ValueError(
             f"the card describes {card.segmenter}, the segmenter is {segmenter.config}"
         )
-    tensors = {n: _stored(t, dtype) for n, t in model_state(segmenter).items()}
+    tensors = {n: _stored(n, t, dtype) for n, t in model_state(segmenter).items()}
     write_tensors(Path(path), tensors, card.to_json())
 
 
@@ -118,9 +121,10 @@ def _base_weights(
     )
 
 
-def _stored(tensor: Tensor, dtype: DtypeName) -> Tensor:
-    """A tensor as the file holds it."""
-    return tensor.to(torch.bfloat16) if dtype == "bfloat16" and is_large(tensor) else tensor
+def _stored(name: str, tensor: Tensor, dtype: DtypeName) -> Tensor:
+    """A tensor as the file holds it; COBOT's coefficients, however many, whole."""
+    is_half = dtype == "bfloat16" and is_large(tensor) and not _OF_COBOT.search(name)
+    return tensor.to(torch.bfloat16) if is_half else tensor
 
 
 def _fill(segmenter: Segmenter, tensors: dict[str, Tensor], path: Path) -> None:

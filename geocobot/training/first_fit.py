@@ -91,11 +91,12 @@ def _sample(
         The features, and (N, K) float32, 0 or 1.
     """
     generator = torch.Generator().manual_seed(seed)
-    batches = list(islice(datamodule.train_dataloader(), _BATCHES))
-    n_images = sum(len(batch["image"]) for batch in batches)
+    loader = datamodule.train_dataloader()
+    n_batches = min(_BATCHES, len(loader))
+    n_images = n_batches * (loader.batch_size or 1)
     each = math.ceil(_PIXELS / max(1, n_images))
     found: list[tuple[list[Tensor], Tensor]] = []
-    for batch in batches:
+    for batch in islice(loader, n_batches):
         shown = as_shown(batch, datamodule, compute.device)
         image = shown["image"]
         with compute.autocast():
@@ -111,7 +112,7 @@ def _sample(
                 inside = shown[INTERIOR][k].cpu()[places[:, 0], places[:, 1]]
                 target = torch.cat([target, inside[:, None].float()], dim=1)
             found.append((read, target))
-        task.advance(1 / len(batches))
+        task.advance(1 / n_batches)
     features = [torch.cat(parts) for parts in zip(*(read for read, _ in found), strict=True)]
     return features, torch.cat([target for _, target in found]).to(compute.device)
 

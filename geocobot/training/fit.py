@@ -109,6 +109,7 @@ class FitResult:
         epochs: epochs that were begun.
         steps: optimizer steps.
         seconds: wall time, interrupted parts included.
+        seconds_before: of them, in interrupted parts.
         stopped_by: what ended the run.
         log: CSV file with the loss of every step and the IoU of every epoch.
     """
@@ -120,6 +121,7 @@ class FitResult:
     epochs: int
     steps: int
     seconds: float
+    seconds_before: float
     stopped_by: StopReason
     log: Path
 
@@ -272,6 +274,7 @@ def _finish(trainer: Trainer, task: SegmentationTask, folder: Path) -> FitResult
         epochs=trainer.current_epoch,
         steps=trainer.global_step,
         seconds=task.clock.elapsed_s,
+        seconds_before=task.clock.elapsed_before_s,
         stopped_by=_stop_reason(trainer, task.clock),
         log=csv_path(folder),
     )

@@ -142,16 +142,17 @@ def _opened(name: str, make: Callable[[], Logger]) -> Logger:
 
 def _open_wandb(tracking: Tracking, folder: Path, *, resumed: bool) -> Logger:
     """Begin a run at Weights & Biases, or go on with it."""
+    known = _known_id(folder, "wandb", resumed=resumed)
     logger = _Wandb(
         name=tracking.title,
         project=os.environ.get("WANDB_PROJECT", _PROJECT),
         save_dir=folder,
-        id=_known_id(folder, "wandb", resumed=resumed) or uuid.uuid4().hex,
+        id=known or uuid.uuid4().hex,
         settings=_WANDB_SETTINGS,
     )
     run = logger.experiment
     _keep_id(folder, "wandb", run.id)
-    if not resumed:
+    if known is None:
         logger.log_hyperparams(dict(tracking.options))
     if not run.offline and run.url:
         _log.info("Weights & Biases: %s", run.url)

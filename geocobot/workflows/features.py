@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -54,6 +55,7 @@ def choose_features(
     segmenter: Segmenter,
     datamodule: SceneDataModule,
     device: torch.device,
+    begun: Mapping[str, Any] | None = None,
 ) -> TrainOptions:
     """The options with how much is kept and how many epochs of patches there are.
 
@@ -62,7 +64,13 @@ def choose_features(
         segmenter: on the CPU.
         datamodule: is told when its patches come again.
         device: where to compute.
+        begun: options of the run that is resumed, whose patches stay what they are however much is
+            kept now; None for a new run.
     """
+    if begun is not None and options.pool_epochs is None:
+        options = replace(options, pool_epochs=begun["pool_epochs"])
+        if options.pool_epochs is None:
+            options = replace(options, feature_cache_gb=0.0)
     if has_fixed_features(segmenter):
         options = _sized(options, segmenter, datamodule, FEATURE_CACHE_GB[device.type])
     if options.pool_epochs is not None:

@@ -25,7 +25,7 @@ from geocobot.io.labels import LabelRaster, Labels
 from geocobot.io.misplaced import in_words
 from geocobot.io.opening import check_path
 from geocobot.io.scene import Scene
-from geocobot.io.source import ALL_BANDS, N_INPUT_BANDS
+from geocobot.io.source import enough_bands
 from geocobot.io.statistics import fixed_ranges, measure_ranges
 from geocobot.io.widths import Widths
 from geocobot.progress import Progress
@@ -87,13 +87,6 @@ class Ground(Inputs):
         return digest.hexdigest()
 
 
-def _enough_bands(bands: tuple[int | str, ...] | None) -> tuple[int | str, ...] | None:
-    """The bands asked for; the last one again and again where a model needs more."""
-    if bands is None or bands == (ALL_BANDS,):
-        return bands
-    return bands + bands[-1:] * (N_INPUT_BANDS - len(bands))
-
-
 def read_inputs(options: InputOptions) -> Inputs:
     """Open the scenes and place the labels on them; reads no pixel of a scene.
 
@@ -110,7 +103,7 @@ def open_scenes(options: InputOptions) -> tuple[tuple[Scene, ...], int]:
     Raises:
         GeocobotError: scenes or bands cannot be used.
     """
-    bands = _enough_bands(options.bands)
+    bands = enough_bands(options.bands)
     learned = find_rasters(options.raster, asset=options.asset)
     judged = find_rasters(options.val_raster or (), "--val-raster", options.asset)
     _refuse_both(learned, judged)

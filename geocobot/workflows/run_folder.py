@@ -93,6 +93,14 @@ class RunFolder:
             _log.info("%s was stopped before its first checkpoint: it starts anew.", partial)
         return cls(target, partial, resumed, overwrite, replaces=not resumed)
 
+    def begun_options(self) -> Mapping[str, Any] | None:
+        """What the interrupted run was begun with; None for a new one."""
+        if not self.resumed:
+            return None
+        found: Mapping[str, Any] = json.loads((self.partial / _STATE_NAME).read_text("utf-8"))
+        options: Mapping[str, Any] = found["options"]
+        return options
+
     @contextmanager
     def begun(self, options: RunOptions, fingerprint: str) -> Iterator[None]:
         """Hold the folder inside the `with` block: made, or checked to be that of this run.

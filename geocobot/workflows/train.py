@@ -114,7 +114,7 @@ def _train(
     if not epochs_given:
         options = limit_epochs(options, datamodule.views_per_epoch)
     loss = choose_loss(options, ground.surveys, splits, ground.labels.classes)
-    options = choose_features(options, segmenter, datamodule, compute.device)
+    options = choose_features(options, segmenter, datamodule, compute.device, run.begun_options())
     with run.begun(options, ground.fingerprint), run.kept() if resumable else nullcontext():
         keep_ranges(run.partial / STATISTICS_NAME, learned, options, ranges)
         settings = replace(
@@ -124,6 +124,7 @@ def _train(
         )
         with keeping_features(options, segmenter):
             fitted = crew.fit(Job(segmenter, datamodule, settings, run.partial), progress)
+        started -= fitted.seconds_before
         found = _judged(
             options,
             ground,

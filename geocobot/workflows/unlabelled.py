@@ -13,9 +13,10 @@ from rasterio.windows import Window
 
 from geocobot.bands import normalize
 from geocobot.config import PretrainOptions
-from geocobot.errors import BandError
+from geocobot.errors import BandError, ConfigError
 from geocobot.io.files import find_rasters
 from geocobot.io.scene import Scene
+from geocobot.io.source import ALL_BANDS, N_INPUT_BANDS, enough_bands
 from geocobot.io.statistics import measure_ranges
 from geocobot.progress import Progress
 from geocobot.training.pretrain.images import ImageBank
@@ -30,10 +31,20 @@ def open_unlabelled(options: PretrainOptions) -> tuple[Scene, ...]:
     """Open the scenes; reads no pixel.
 
     Raises:
-        GeocobotError: one cannot be used.
+        ConfigError: more bands are asked for than a base sees.
+        GeocobotError: a scene cannot be used.
     """
+    bands = enough_bands(options.bands)
+    if bands is not None and (len(bands) > N_INPUT_BANDS or bands == (ALL_BANDS,)):
+        raise ConfigError(
+            f"--bands {','.join(map(str, bands))}",
+            "is not three bands",
+            "A base learns from red, green and blue; what more bands are worth is learned by "
+            "geocobot train",
+            "Name three bands, such as 3,2,1, or leave it out for the first three",
+        )
     return tuple(
-        Scene.open(path, bands=options.bands, nodata=options.nodata)
+        Scene.open(path, bands=bands, nodata=options.nodata)
         for path in find_rasters(options.raster or (), asset=options.asset)
     )
 

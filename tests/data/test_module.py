@@ -170,10 +170,26 @@ def test_augmentation_can_be_left_off(make_module):
     )
 
 
+def n_places(sampler):
+    """Positions at which a patch lies within a region, each counted once."""
+    places = np.zeros(sampler.grid.shape, dtype=bool)
+    for r in sampler.regions:
+        below, right = (length - sampler.size_px + 1 for length in (r.height, r.width))
+        places[r.row_off : r.row_off + below, r.col_off : r.col_off + right] = True
+    return int(places.sum())
+
+
+def test_places_in_several_regions_weigh_once(make_module):
+    module = make_module()
+    samplers = [sampler for _, sampler in module.train_sampler.samplers]
+    assert any(len(sampler.regions) > 1 for sampler in samplers)
+    assert [sampler.positions for sampler in samplers] == [n_places(s) for s in samplers]
+
+
 def test_scenes_are_drawn_by_where_patches_can_lie(make_module):
     module = make_module(steps_per_epoch=1000)
     scenes = np.array([key.scene for key in module.train_sampler])
-    positions = [sampler.positions for _, sampler in module.train_sampler.samplers]
+    positions = [n_places(sampler) for _, sampler in module.train_sampler.samplers]
     expected = positions[1] / sum(positions)
     assert abs((scenes == 1).mean() - expected) < 4 * np.sqrt(expected * (1 - expected) / 3000)
 

@@ -11,14 +11,16 @@ from safetensors.torch import load_file, save_file
 
 from geocobot._version import __version__
 from geocobot.adapters.attach import adapter_state
+from geocobot.adapters.cobot import Relation
 from geocobot.adapters.config import AdapterConfig
 from geocobot.bands import BandRange
 from geocobot.classes import ClassSpec
 from geocobot.errors import CheckpointError, MissingFileError, ModelFileError, OutputError
 from geocobot.models import modelfile, tensor_file
 from geocobot.models.base_file import write_base
+from geocobot.models.bases import find_base
 from geocobot.models.card import FORMAT_VERSION
-from geocobot.models.modelfile import ModelCard, load_model, read_card, save_model
+from geocobot.models.modelfile import ModelCard, _stored, load_model, read_card, save_model
 from geocobot.models.segmenter import build_segmenter
 from geocobot.scaling import Scaling
 
@@ -407,6 +409,16 @@ def test_a_tensor_too_many_or_of_another_shape(saved):
     rewrite(saved, lambda card: card["segmenter"]["adapter"].update(rank=8), tensors)
     with pytest.raises(ModelFileError, match="does not fit its own card"):
         load_model(saved)
+
+
+@pytest.mark.parametrize("base", ["vit_b", "vit_l", "vit_h"])
+def test_bfloat16_spares_the_relations_of_large_bases(base):
+    depth = find_base(base).depth
+    relation = Relation(4, 2 * depth)
+    named = {f"encoder.blocks.0.attn.qkv.relation.{n}": t for n, t in relation.state_dict().items()}
+    assert {_stored(n, t, "bfloat16").dtype for n, t in named.items()} == {torch.float32}
+    large = torch.zeros(64, 64)
+    assert _stored("encoder.blocks.0.attn.qkv.q.A", large, "bfloat16").dtype == torch.bfloat16
 
 
 def test_bfloat16_halves_the_file_and_spares_what_is_small(lora, tmp_path):

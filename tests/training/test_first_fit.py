@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -110,6 +112,23 @@ def test_nothing_but_the_readers_changes(fitted: Segmenter) -> None:
     readers = {n for n in before if n.startswith("head.readers.")}
     assert changed == readers
     assert not fitted.head.readers[0].weight.grad  # type: ignore[index, union-attr]
+
+
+def test_batches_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is there while it is looked at, and the one that is read after it."""
+    alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+    most: list[int] = []
+
+    class Watched(HalvesModule):
+        def transfer_batch_to_device(self, batch: Any, device: torch.device, _: int) -> Any:
+            alive.add(batch["image"])
+            most.append(len(alive))
+            return batch
+
+    module = Watched()
+    fit_readers(pretrained(), module, Compute(torch.device("cpu")), seed=0)
+    assert len(most) == len(module.train_dataloader()) == 8
+    assert max(most) <= 2
 
 
 def test_no_step_along_the_readers_weights_helps(fitted: Segmenter) -> None:

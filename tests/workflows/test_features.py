@@ -135,6 +135,19 @@ def test_an_epoch_that_does_not_fit_is_not_kept_and_said(
     assert "--feature-cache-gb gives them more" in caplog.text
 
 
+@pytest.mark.parametrize(("begun", "kept_gb"), [(8, 0.5), (None, 0.0)])
+def test_a_resumed_run_has_the_patches_that_it_began_with(
+    segmenter: Segmenter, begun: int | None, kept_gb: float
+) -> None:
+    """However much is kept now: they decide what is learned from."""
+    options = TrainOptions(
+        raster=("a.tif",), labels=("b.shp",), patch_size=512, feature_cache_gb=0.5
+    )
+    module: Any = FakeModule()
+    chosen = choose_features(options, segmenter, module, CPU, {"pool_epochs": begun})
+    assert (chosen.feature_cache_gb, chosen.pool_epochs, module.pool) == (kept_gb, begun, begun)
+
+
 def test_the_pool_is_what_was_said(segmenter: Segmenter) -> None:
     chosen, pool = choose(segmenter, pool_epochs=3)
     assert (chosen.feature_cache_gb, chosen.pool_epochs, pool) == (4.0, 3, 3)

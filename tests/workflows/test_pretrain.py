@@ -125,6 +125,33 @@ def test_scenes_alone_are_all_that_is_named_and_train_no_mask_decoder(
     assert not [name for name in tensors if name.startswith("mask_decoder.")]
 
 
+@pytest.mark.parametrize("bands", [(1,), (4, 2), (3, 2, 1)])
+def test_fewer_than_three_bands_come_again(
+    options: PretrainOptions,
+    scene_factory: Callable[..., Path],
+    tmp_path: Path,
+    bands: tuple[int | str, ...],
+) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (4, 200, 200)).astype("uint8")
+    scene = str(scene_factory(image=image, name="a.tif"))
+    out = str(tmp_path / "run")
+    result = pretrain(replace(options, out=out, raster=(scene,), boxes=0, bands=bands))
+    assert result.steps == 2
+
+
+@pytest.mark.parametrize("bands", [(1, 2, 3, 4), ("all",)])
+def test_more_than_three_bands_are_refused(
+    options: PretrainOptions,
+    scene_factory: Callable[..., Path],
+    tmp_path: Path,
+    bands: tuple[int | str, ...],
+) -> None:
+    scene = str(scene_factory(image=np.ones((4, 200, 200), "uint8"), name="a.tif"))
+    out = str(tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"--bands .* is not three bands.*Name three bands"):
+        pretrain(replace(options, out=out, raster=(scene,), bands=bands))
+
+
 def test_a_run_without_a_size_is_refused(options: PretrainOptions, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--crop-size is an empty list\..*Name one side"):
         pretrain(replace(options, out=str(tmp_path / "run"), crop_size=()))

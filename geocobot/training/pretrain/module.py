@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from geocobot.bands import NO_DATA_FILL
+from geocobot.errors import ConfigError
 from geocobot.synthetic.world.world import WorldBatch, draw_world
 from geocobot.training.averaging import WeightAverage
 from geocobot.training.groups import GroupSettings
@@ -131,6 +132,7 @@ class PretrainTask(LightningModule):
         self.warmup = warmup
         self.seed = seed
         self.average = WeightAverage(parts)
+        self._sum: Tensor | None = None
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002 # Lightning's
         """Draw a batch and compute its loss."""
@@ -153,7 +155,27 @@ class PretrainTask(LightningModule):
         for name, error in errors.items():
             self.log(name, error, on_step=True, on_epoch=False, batch_size=size)
         self.log("train_loss", loss, on_step=True, on_epoch=False, batch_size=size)
+        # Added up, because a GPU would wait for whoever looks at it.
+        self._sum = loss.detach() if self._sum is None else self._sum + loss.detach()
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Look at the losses before they are written into a checkpoint.
+
+        Raises:
+            ConfigError: one of them is not a number any more.
+        """
+        if self._sum is not None and not torch.isfinite(self._sum):
+            rates = self.groups
+            raise ConfigError(
+                "pretraining",
+                f"lost its way before step {self.global_step} (a loss is {self._sum.item()})",
+                f"The learning rate {rates.learning_rate:g}, or {rates.encoder_rate:g} of the "
+                f"encoder, is too high",
+                "Lower --learning-rate and --encoder-rate, and go on from the last checkpoint with "
+                "--resume or start anew",
+            )
+        self._sum = None
 
     def _draw(self, wanted: PretrainObjectives, generator: torch.Generator) -> _Drawn:
         """Draw what a step needs."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from geocobot.errors import ResumeError
+from geocobot.errors import ConfigError, ResumeError
 from geocobot.models.bases import BaseSpec
 from geocobot.training.pretrain.fit import Pretrained, PretrainSettings, pretrain_parts
 from geocobot.training.pretrain.images import ImageBank
@@ -100,6 +100,15 @@ def test_an_interrupted_run_ends_where_a_whole_one_does(
     for name, tensor in weights(whole).items():
         assert torch.equal(tensor, weights(resumed)[name]), name
     assert resumed.log.read_text().splitlines()[1:3] == whole.log.read_text().splitlines()[1:3]
+
+
+def test_a_lost_run_says_so_and_keeps_its_last_good_checkpoint(tmp_path: Path) -> None:
+    lost = replace(SETTINGS, learning_rate=1e30, encoder_rate=1e30, warmup=0.0)
+    with pytest.raises(ConfigError, match=r"pretraining lost its way .*Lower --learning-rate and"):
+        pretrain_parts(MINI, bank(), lost, tmp_path)
+    for path in (tmp_path / "checkpoints").glob("*.ckpt"):
+        saved = torch.load(path, weights_only=True)["state_dict"]
+        assert all(tensor.isfinite().all() for tensor in saved.values())
 
 
 def test_the_teacher_leaves_the_weights_where_they_are() -> None:
