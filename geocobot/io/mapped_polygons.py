@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pyogrio
 import shapely
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from pyogrio.errors import DataSourceError
 
 from geocobot.errors import CrsError, FieldError, GeometryError, OverlapError
@@ -25,7 +28,9 @@ from geocobot.io.styles import geopackage_layer
 from geocobot.io.values import named_features, refuse_too_many, sorted_names
 from geocobot.io.vectors import VectorSource, read_vector
 
+_LOG = logging.getLogger("geocobot.io")
 _OWN_FIELD = "class_name"
+_SCORE = "score"
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class MappedPolygons:
     """Polygons of a map, not yet tied to a scene.
 
     Attributes:
-        frame: single polygons with the column `class_name`, in one CRS; none where nothing was
-            found.
+        frame: single polygons with the columns `class_name` and, where the file says how sure the
+            map is of each, `score`, in one CRS; none where nothing was found.
         path: the file.
         class_names: of the classes that occur, sorted.
     """
@@ -109,12 +114,30 @@ def read_mapped_polygons(path: str, layer: str | None, class_field: str | None) 
             "Choose the layer of polygons with --pred-layer, or widen lines in QGIS (Buffer)",
         )
     names = parts["class_name"].to_numpy()
-    polygons = gpd.GeoDataFrame(
-        {"class_name": names, "reach_m": 0.0}, geometry=parts.geometry.to_numpy(), crs=parts.crs
-    )
+    columns = {"class_name": names, "reach_m": 0.0} | _scores(parts, class_field, path)
+    polygons = gpd.GeoDataFrame(columns, geometry=parts.geometry.to_numpy(), crs=parts.crs)
     classes = sorted_names(names)
     refuse_too_many(classes, path, "Choose another --pred-class-field, or group the values first")
     return MappedPolygons(polygons, path, tuple(classes))
+
+
+def _scores(parts: gpd.GeoDataFrame, class_field: str | None, path: str) -> dict[str, Any]:
+    """The column `score`; none where it is something else, or a polygon has no value in it."""
+    found = parts[_SCORE]
+    if class_field == _SCORE or is_bool_dtype(found) or not is_numeric_dtype(found):
+        return {}
+    scores = found.to_numpy(np.float64, na_value=np.nan)
+    known = np.isfinite(scores)
+    if known.all():
+        return {_SCORE: scores}
+    if known.any():
+        _LOG.info(
+            "%s: %d of %d polygons have no score; none is used.",
+            file_name(path),
+            int((~known).sum()),
+            len(known),
+        )
+    return {}
 
 
 def _own_layer(path: str) -> str | None:
@@ -136,6 +159,7 @@ def _read(path: str, layer: str | None, class_field: str | None) -> gpd.GeoDataF
         path=path,
         layer=layer,
         fields={"--pred-class-field": field},
+        optional=(_SCORE,),
         flag="--pred",
         layer_flag="--pred-layer",
     )
@@ -144,7 +168,6 @@ def _read(path: str, layer: str | None, class_field: str | None) -> gpd.GeoDataF
     except FieldError:
         if class_field is not None:
             raise
-        plain = VectorSource(path=path, layer=layer, flag="--pred", layer_flag="--pred-layer")
-        frame, name = read_vector(plain)
+        frame, name = read_vector(replace(source, fields={}))
         return frame.assign(class_name=name)
     return named_features(frame, field, path)

@@ -44,6 +44,7 @@ class VectorSource:
         layer: which layer to read; may be left out where only one has geometry.
         fields: the attributes to read along, each by the flag that asks for it; all others are
             left out.
+        optional: attributes to read along where the file has them; empty where it has not.
         where: condition on the attributes in SQL.
         flag: what names the file on the command line.
         layer_flag: what names its layer there; None where nothing does.
@@ -52,6 +53,7 @@ class VectorSource:
     path: str | Path
     layer: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    optional: Sequence[str] = ()
     where: str | None = None
     flag: str = "--labels"
     layer_flag: str | None = "--labels-layer"
@@ -59,7 +61,7 @@ class VectorSource:
     @property
     def columns(self) -> list[str]:
         """The attributes to read, each once."""
-        return list(dict.fromkeys(self.fields.values()))
+        return list(dict.fromkeys([*self.fields.values(), *self.optional]))
 
 
 def read_vector(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
@@ -269,7 +271,7 @@ def _read_parquet(source: VectorSource) -> gpd.GeoDataFrame:
         raise unreadable(path, error) from error
     geometry = frame.geometry.name
     _check_fields(source, [str(c) for c in frame.columns if c != geometry])
-    return frame[[*source.columns, geometry]]
+    return frame.reindex(columns=[*source.columns, geometry])
 
 
 def _check_fields(source: VectorSource, known: Sequence[str]) -> None:

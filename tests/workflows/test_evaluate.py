@@ -383,6 +383,39 @@ def test_touching_objects_of_a_file_stay_two(labels_factory, scene_factory, tmp_
     assert (merged.found, merged.false, merged.missed) == (2, 0, 1)
 
 
+def test_scores_of_a_map_rank_its_polygons(polygons, labels, tmp_path, caplog):
+    how = {"labels": labels, "class_field": "kind", "raster": tmp_path / "scores.tif"}
+    found = geocobot.evaluate(pred=polygons, **how).objects.objects
+    averages = [part.by_iou[0].average_precision for part in found.classes]
+    assert None not in averages
+    assert 0 < averages[1] <= 1
+    frame = pyogrio.read_dataframe(polygons, layer="map")
+    mixed, bare, some = (tmp_path / f"{name}.gpkg" for name in ("mixed", "bare", "some"))
+    pyogrio.write_dataframe(frame.sample(frac=1, random_state=1), mixed)
+    pyogrio.write_dataframe(frame.drop(columns="score"), bare)
+    pyogrio.write_dataframe(frame.assign(score=frame["score"].where(frame.index > 0)), some)
+    assert geocobot.evaluate(pred=mixed, **how).objects.objects == found
+    with caplog.at_level("INFO", "geocobot"):
+        for unscored in (bare, some):
+            parts = geocobot.evaluate(pred=unscored, **how).objects.objects.classes
+            assert [part.by_iou[0].average_precision for part in parts] == [None, None]
+    assert f"some.gpkg: 1 of {len(frame)} polygons have no score; none is used." in caplog.text
+
+
+def test_a_score_that_is_a_word_or_the_class_ranks_nothing(labels_factory, scene_factory):
+    truth = labels_factory(ROOFS, name="roof.gpkg")
+    how = {"labels": truth, "raster": scene_factory(shape_hw=SHAPE)}
+    good = labels_factory(ROOFS, name="good.gpkg", score=["good"] * len(ROOFS))
+    one = labels_factory(ROOFS, name="one.gpkg", score=[1] * len(ROOFS))
+    for pred, field in ((good, None), (one, "score")):
+        (part,) = geocobot.evaluate(
+            pred=pred, pred_class_field=field, **how
+        ).objects.objects.classes
+        assert (part.by_iou[0].f1, part.by_iou[0].average_precision) == (1.0, None)
+    (part,) = geocobot.evaluate(pred=one, **how).objects.objects.classes
+    assert part.by_iou[0].average_precision == 1.0
+
+
 def test_specks_of_a_raster_are_no_objects(labels_factory, tmp_path):
     roofs = [at(20, 20), at(100, 20)]
     specks = [at(10 + 8 * k, 200, 2, 2) for k in range(20)]
