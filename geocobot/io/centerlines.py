@@ -172,7 +172,7 @@ def read_lengths(polygons: Path) -> pd.DataFrame:
 
 
 def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
-    """The centerlines beside polygons, with the column class_name; None where there are none.
+    """The centerlines beside polygons, with all their columns; None where there are none.
 
     Raises:
         UnreadableFileError: they cannot be read any more.
@@ -182,11 +182,11 @@ def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
         return None
     try:
         if path.suffix.lower() == ".parquet":
-            return gpd.read_parquet(path, columns=["class_name", "geometry"])
+            return gpd.read_parquet(path)
         layer = centerlines_layer(polygons) if path == Path(polygons) else None
         if layer is not None and layer not in pyogrio.list_layers(path)[:, 0]:
             return None
-        frame = pyogrio.read_dataframe(path, layer=layer, columns=["class_name"])
+        frame: gpd.GeoDataFrame = pyogrio.read_dataframe(path, layer=layer)
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
-    return frame.reindex(columns=["class_name", "geometry"])  # a GeoJSON may have none
+    return frame if len(frame) else frame.reindex(columns=["class_name", "geometry"])

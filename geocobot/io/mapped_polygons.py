@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pyogrio.errors import DataSourceError
 from geocobot.errors import CrsError, FieldError, GeometryError, OverlapError
 from geocobot.grid import GeoGrid
 from geocobot.io.burnt import BurntShapes
-from geocobot.io.centerlines import centerlines_layer
+from geocobot.io.centerlines import centerlines_layer, read_centerlines
 from geocobot.io.crs import crs_label, is_on_earth
 from geocobot.io.misplaced import in_words
 from geocobot.io.opening import file_name, file_stem
@@ -42,11 +42,15 @@ class MappedPolygons:
             map is of each, `score`, in one CRS; none where nothing was found.
         path: the file.
         class_names: of the classes that occur, sorted.
+        class_field: the attribute that names them; None where the name of the file does.
+        called: what they call each class that geocobot called otherwise, as far as that is one.
     """
 
     frame: gpd.GeoDataFrame
     path: str
     class_names: tuple[str, ...]
+    class_field: str | None = None
+    called: Mapping[str, str] = field(default_factory=dict)
 
     def on_each(
         self, scenes: Sequence[Scene], number_of: Mapping[str, int]
@@ -72,6 +76,34 @@ class MappedPolygons:
             )
         return placed
 
+    def centerlines(self) -> gpd.GeoDataFrame | None:
+        """The centerlines beside them, with the column `class_name`; None for none to be compared.
+
+        Lines have the classes of the polygons: by the same attribute, or where they do not have it
+        by what the polygons call their classes.
+
+        Raises:
+            FieldError: their attribute is empty.
+            UnreadableFileError: they cannot be read any more.
+        """
+        lines = read_centerlines(self.path)
+        if lines is None or not len(lines):
+            return lines
+        if self.class_field is None:
+            return lines.assign(class_name=self.class_names[0] if self.class_names else "")
+        if self.class_field in lines:
+            return named_features(lines, self.class_field, self.path)
+        own = set(lines[_OWN_FIELD].dropna()) if _OWN_FIELD in lines else set()
+        if not own or not own <= self.called.keys():
+            _LOG.warning(
+                "%s: its centerlines do not have %s, and the polygons do not tell what theirs are "
+                "called there: lines are not compared. Add it to the lines in QGIS.",
+                file_name(self.path),
+                self.class_field,
+            )
+            return None
+        return lines.assign(class_name=lines[_OWN_FIELD].map(self.called))
+
     def _on(self, grid: GeoGrid, number_of: Mapping[str, int]) -> BurntShapes:
         """The polygons in the pixels of one scene."""
         near = reproject(clip_to_scene(self.frame, grid), grid.crs, file_name(self.path))
@@ -96,7 +128,7 @@ def read_mapped_polygons(path: str, layer: str | None, class_field: str | None) 
         GeometryError: there are lines or points in it.
         GeocobotError: whatever `read_vector` and `named_features` find.
     """
-    frame = _read(path, layer or _own_layer(path), class_field)
+    frame, named_by = _read(path, layer or _own_layer(path), class_field)
     if frame.crs is None or not is_on_earth(frame.crs):
         raise CrsError(
             path,
@@ -118,7 +150,7 @@ def read_mapped_polygons(path: str, layer: str | None, class_field: str | None) 
     polygons = gpd.GeoDataFrame(columns, geometry=parts.geometry.to_numpy(), crs=parts.crs)
     classes = sorted_names(names)
     refuse_too_many(classes, path, "Choose another --pred-class-field, or group the values first")
-    return MappedPolygons(polygons, path, tuple(classes))
+    return MappedPolygons(polygons, path, tuple(classes), named_by, _called(parts))
 
 
 def _scores(parts: gpd.GeoDataFrame, class_field: str | None, path: str) -> dict[str, Any]:
@@ -140,6 +172,13 @@ def _scores(parts: gpd.GeoDataFrame, class_field: str | None, path: str) -> dict
     return {}
 
 
+def _called(parts: gpd.GeoDataFrame) -> dict[str, str]:
+    """What the polygons call each class that the column `own_name` calls otherwise."""
+    pairs = parts[["own_name", "class_name"]].dropna().drop_duplicates()
+    pairs = pairs[~pairs["own_name"].duplicated(keep=False)]
+    return dict(zip(pairs["own_name"], pairs["class_name"], strict=True))
+
+
 def _own_layer(path: str) -> str | None:
     """The polygons in a GeoPackage that `PolygonWriter` wrote with centerlines beside them."""
     if Path(path).suffix.lower() != ".gpkg" or not Path(path).is_file():
@@ -152,14 +191,16 @@ def _own_layer(path: str) -> str | None:
     return own if {own, centerlines_layer(path)} <= names else None
 
 
-def _read(path: str, layer: str | None, class_field: str | None) -> gpd.GeoDataFrame:
-    """Features with the column `class_name`."""
-    field = class_field or _OWN_FIELD
+def _read(
+    path: str, layer: str | None, class_field: str | None
+) -> tuple[gpd.GeoDataFrame, str | None]:
+    """Features with the columns `class_name` and `own_name`, and the attribute that names them."""
+    by = class_field or _OWN_FIELD
     source = VectorSource(
         path=path,
         layer=layer,
-        fields={"--pred-class-field": field},
-        optional=(_SCORE,),
+        fields={"--pred-class-field": by},
+        optional=(_SCORE, _OWN_FIELD),
         flag="--pred",
         layer_flag="--pred-layer",
     )
@@ -169,5 +210,5 @@ def _read(path: str, layer: str | None, class_field: str | None) -> gpd.GeoDataF
         if class_field is not None:
             raise
         frame, name = read_vector(replace(source, fields={}))
-        return frame.assign(class_name=name)
-    return named_features(frame, field, path)
+        return frame.assign(class_name=name, own_name=None), None
+    return named_features(frame.assign(own_name=frame[_OWN_FIELD]), by, path), by

@@ -19,7 +19,6 @@ from geocobot.evaluation.line_errors import line_errors
 from geocobot.evaluation.lines import LinePair, LineScores, RoadLines, pair_lines, score_lines
 from geocobot.evaluation.objects import ObjectMatches, Objects, match_objects
 from geocobot.evaluation.plane import on_plane, plane_around
-from geocobot.io.centerlines import read_centerlines
 from geocobot.io.labels import FeatureLabels
 from geocobot.io.shapes import neighborhood
 from geocobot.steps import NODATA
@@ -112,7 +111,7 @@ def _pair_lines(
     """Lines of both sides; None where there are no lines on one of them."""
     if not classes or not isinstance(judged.mapped, PredictedPolygons):
         return None
-    mapped = read_centerlines(judged.mapped.path)
+    mapped = judged.mapped.polygons.centerlines()
     if mapped is None:
         _LOG.info(
             "%s: its labels are lines, and no centerlines lie beside the map; geocobot predict "

@@ -476,6 +476,64 @@ def test_lines_are_compared_where_centerlines_lie_beside_the_map(labels_factory,
     assert project.count("<maplayer") == 10
 
 
+ROWS = (65, 145)
+
+
+@pytest.mark.parametrize(
+    ("of_polygons", "of_lines"),
+    [
+        ({"what": ["street", "path"]}, {"what": ["street", "path"]}),
+        ({"class_name": ["a", "b"], "what": ["street", "path"]}, {"class_name": ["a", "b"]}),
+        ({"class_name": ["a", "b"], "what": [1, 2]}, {"class_name": ["a", "b"], "what": [1, 2]}),
+    ],
+)
+def test_lines_have_the_classes_that_the_polygons_are_asked_for(
+    labels_factory, scene_factory, of_polygons, of_lines
+):
+    roads = [LineString([(WEST, NORTH - r), (WEST + 220, NORTH - r)]) for r in ROWS]
+    labels = labels_factory(roads, name="roads.gpkg", kind=of_polygons["what"])
+    found = [at(0, r - 4, 220, 9) for r in ROWS]
+    how = {
+        "pred": labels_factory(found, name="map.fgb", **of_polygons),
+        "labels": labels,
+        "class_field": "kind",
+        "raster": scene_factory(shape_hw=SHAPE),
+        "line_width": 9.0,
+        "pred_class_field": "what",
+    }
+    labels_factory(roads, name="map_centerlines.fgb", **of_lines)
+    parts = geocobot.evaluate(**how).objects.lines.classes
+    assert [(part.completeness, part.correctness) for part in parts] == [(1.0, 1.0)] * 2
+
+
+def test_lines_of_classes_that_nobody_can_tell_are_told_of_and_not_compared(
+    labels_factory, scene_factory, caplog
+):
+    roads = [LineString([(WEST, NORTH - r), (WEST + 220, NORTH - r)]) for r in ROWS]
+    labels = labels_factory(roads, name="roads.gpkg", kind=["street", "path"])
+    found = [at(0, r - 4, 220, 9) for r in ROWS]
+    names = {"class_name": ["a", "a"], "what": ["street", "path"]}
+    how = {"labels": labels, "class_field": "kind", "raster": scene_factory(shape_hw=SHAPE)}
+    how |= {"pred": labels_factory(found, name="map.fgb", **names), "line_width": 9.0}
+    labels_factory(roads, name="map_centerlines.fgb", class_name=["a", "a"])
+    assert geocobot.evaluate(**how, pred_class_field="what").objects.lines is None
+    assert "map.fgb: its centerlines do not have what, and the polygons do not tell" in caplog.text
+
+
+def test_lines_without_any_class_are_of_the_only_one(labels_factory, scene_factory):
+    roads = [LineString([(WEST, NORTH - r), (WEST + 220, NORTH - r)]) for r in ROWS]
+    labels = labels_factory(roads, name="roads.gpkg")
+    labels_factory(roads, name="map_centerlines.fgb", class_name=["road", "road"])
+    result = geocobot.evaluate(
+        pred=labels_factory([at(0, r - 4, 220, 9) for r in ROWS], name="map.fgb"),
+        labels=labels,
+        raster=scene_factory(shape_hw=SHAPE),
+        line_width=9.0,
+    )
+    (part,) = result.objects.lines.classes
+    assert (part.completeness, part.correctness) == (1.0, 1.0)
+
+
 def test_points_are_not_compared_with_centerlines(labels_factory, tmp_path):
     trees = [shape.centroid for shape in ROOFS[:6]]
     labels = labels_factory(trees, name="trees.gpkg")
