@@ -92,6 +92,19 @@ def polygons(scores, tmp_path):
     return out
 
 
+@pytest.fixture
+def kinds(scores, class_map, polygons):
+    return scores, class_map, polygons
+
+
+@pytest.fixture
+def truth(scene_factory):
+    path = scene_factory("truth.tif", image=TRUTH)
+    with rasterio.open(path, "r+") as sink:
+        sink.update_tags(1, CLASS_1="road", CLASS_2="roof")
+    return path
+
+
 def expected(valid=None):
     """Truth and prediction (N,) of what is judged, in the labels' numbers."""
     prediction = np.array([0, 2, 1])[classify_steps(made_steps(), CLASSES) % IGNORE]
@@ -381,6 +394,45 @@ def test_touching_objects_of_a_file_stay_two(labels_factory, scene_factory, tmp_
     merged = geocobot.evaluate(pred=tmp_path / "classes.tif", labels=truth)
     merged = merged.objects.objects.classes[0].by_iou[0]
     assert (merged.found, merged.false, merged.missed) == (2, 0, 1)
+
+
+AREAS = {
+    "corner": at(45, 35, 90, 205),
+    "stripe": at(10, 0, 17, 600),
+    "two": shapely.union_all([at(0, 0, 30, 100), at(140, 25, 60, 300)]),
+}
+
+
+@pytest.mark.parametrize("name", AREAS)
+def test_what_is_cut_by_an_area_counts_alike_in_every_kind_of_map_and_of_labels(
+    kinds, labels, truth, labels_factory, name
+):
+    scores, class_map, polygons = kinds
+    area = labels_factory([AREAS[name]], name="area.gpkg")
+    drawn = {"labels": labels, "class_field": "kind", "min_area": 0.0}
+    wanted = geocobot.evaluate(pred=polygons, area=area, **drawn).objects.objects
+    assert wanted.predicted_left_out > 0 < wanted.truth_left_out
+    for how in (
+        {"pred": scores, "area": area, **drawn},
+        {"pred": scores, "labelled_area": area, **drawn},
+        {"pred": scores, "area": area, "labels": truth, "min_area": 0.0},
+        {"pred": scores, "labelled_area": area, "labels": truth, "min_area": 0.0},
+    ):
+        assert_alike(geocobot.evaluate(**how).objects.objects, wanted)
+    assert_alike(
+        geocobot.evaluate(pred=class_map, area=area, **drawn).objects.objects, wanted, scored=False
+    )
+
+
+def assert_alike(found, wanted, *, scored=True):
+    """The same counts, and the same precision where there are scores."""
+    assert found.predicted_left_out == wanted.predicted_left_out
+    assert found.truth_left_out == wanted.truth_left_out
+    for one, other in zip(found.classes, wanted.classes, strict=True):
+        for here, there in zip(one.by_iou, other.by_iou, strict=True):
+            assert (here.found, here.false, here.missed) == (there.found, there.false, there.missed)
+            average = there.average_precision if scored else None
+            assert here.average_precision == (average and pytest.approx(average, abs=1e-9))
 
 
 def test_scores_of_a_map_rank_its_polygons(polygons, labels, tmp_path, caplog):
