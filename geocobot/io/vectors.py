@@ -25,7 +25,7 @@ from geocobot.errors import (
     UnreadableFileError,
 )
 from geocobot.io.files import PARQUET_ENDINGS, VECTOR_FOLDER
-from geocobot.io.opening import GDAL_NAME, file_name, file_stem
+from geocobot.io.opening import GDAL_NAME, check_encoding, file_name, file_stem
 from geocobot.io.vector_errors import bad_crs, first_line, solid, unreadable
 
 _LOG = logging.getLogger("geocobot.io")
@@ -76,7 +76,8 @@ def read_vector(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
 
     Raises:
         MissingFileError: there is no such file.
-        UnreadableFileError: it is corrupt, no vector file, or GeoParquet without pyarrow.
+        UnreadableFileError: it is corrupt, no vector file, or GeoParquet without pyarrow, or its
+            name is not UTF-8.
         CrsError: what it says of its CRS cannot be read.
         LayerError: the layer does not exist, or has to be named.
         FieldError: the layer has no such field.
@@ -99,6 +100,7 @@ def read_vector(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
 def _check_path(source: VectorSource) -> None:
     """Refuse what is not there and what is a folder; file geodatabases are folders and pass."""
     path, needed = source.path, f"{source.flag} names a vector file"
+    check_encoding(path)
     if os.path.isdir(path) and Path(path).suffix.lower() != VECTOR_FOLDER:
         raise UnreadableFileError(path, "is a folder", needed, "Name the file in it")
     if not os.path.exists(path) and not GDAL_NAME.match(str(path)):
