@@ -84,7 +84,7 @@ class EvaluateOptions:
         group="Map",
     )
     threshold: float | None = option(
-        "Score from which on a pixel counts, 0 to 1; default what the raster of scores says, else "
+        "Score above which a pixel counts, 0 to 1; default what the raster of scores says, else "
         "0.5.",
         None,
         group="Map",

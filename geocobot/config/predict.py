@@ -99,7 +99,7 @@ class PredictOptions:
         group="Prediction",
     )
     threshold: float | None = option(
-        "Score from which on a pixel counts, 0 to 1; default tuned in training.",
+        "Score above which a pixel counts, 0 to 1; default tuned in training.",
         None,
         group="Prediction",
         least=0,

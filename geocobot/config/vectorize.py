@@ -37,7 +37,7 @@ class VectorizeOptions:
         "License of the result, for its metadata; default what the raster says.", None
     )
     threshold: float | None = option(
-        "Score from which on a pixel counts, 0 to 1; default what the raster or the model says, "
+        "Score above which a pixel counts, 0 to 1; default what the raster or the model says, "
         "else 0.5.",
         None,
         group="Polygons",

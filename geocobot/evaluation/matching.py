@@ -62,7 +62,8 @@ def match(overlaps: Overlaps, scores: npt.NDArray[np.float64] | None = None) -> 
     """Choose pairs, none of whose polygons is in another chosen pair.
 
     With scores as in COCO: the best scored polygon first, each takes what it overlaps most of what
-    is left. Without: the pair that overlaps most first. Ties do not depend on the order.
+    is left. Without: the pair that overlaps most first. Ties are settled by place, the last ones by
+    the order of the polygons, see `ranks_by_shape`.
 
     Args:
         overlaps: pairs that may match.
@@ -71,7 +72,8 @@ def match(overlaps: Overlaps, scores: npt.NDArray[np.float64] | None = None) -> 
     Returns:
         Which pairs match, in the order in which they were chosen.
     """
-    keys: list[npt.NDArray[Any]] = [overlaps.place[:, 1], overlaps.place[:, 0], -overlaps.iou]
+    keys: list[npt.NDArray[Any]] = [overlaps.truth, overlaps.predicted]
+    keys += [overlaps.place[:, 1], overlaps.place[:, 0], -overlaps.iou]
     if scores is not None:
         # Of mapped polygons with the same score, that with the largest overlap comes first.
         best = np.zeros(len(scores))
@@ -92,3 +94,26 @@ def match(overlaps: Overlaps, scores: npt.NDArray[np.float64] | None = None) -> 
             taken[1].add(truth)
             chosen.append(pair)
     return np.array(chosen, dtype=np.int64)
+
+
+def ranks_by_shape(polygons: Shapes) -> Indices:
+    """Ranks (N,) of polygons by where they lie and how they are drawn; equal ones rank alike.
+
+    So that nothing depends on the order in which a file has them.
+
+    Args:
+        polygons: (N,) valid polygons.
+    """
+    _, rank, counts = np.unique(
+        shapely.bounds(polygons), axis=0, return_inverse=True, return_counts=True
+    )
+    rank = rank.ravel()
+    shared = np.flatnonzero(counts[rank] > 1)
+    drawn = [
+        tuple(shapely.get_coordinates(shape).ravel().tolist())
+        for shape in shapely.normalize(polygons[shared])
+    ]
+    position = {vertices: k for k, vertices in enumerate(sorted(set(drawn)))}
+    detail = np.zeros(len(polygons), dtype=np.int64)
+    detail[shared] = [position[vertices] for vertices in drawn]
+    return np.asarray(rank * (len(position) + 1) + detail, dtype=np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocobot.evaluation.matching import Overlaps, Shapes, match
+from geocobot.evaluation.matching import Overlaps, Shapes, match, ranks_by_shape
 from geocobot.evaluation.object_scores import DetectionScore, PanopticScore, SizeScore
 from geocobot.evaluation.precision import average_precision
 from geocobot.evaluation.ratios import ratio
@@ -32,6 +32,12 @@ class Side:
     polygons: Shapes
     is_partial: npt.NDArray[np.bool_]
     scores: npt.NDArray[np.float64] | None = None
+
+    def in_order(self) -> Side:
+        """The same in an order that no file decides about: by shape, whole ones first."""
+        order = np.lexsort((self.is_partial, ranks_by_shape(self.polygons)))
+        scores = None if self.scores is None else self.scores[order]
+        return Side(self.polygons[order], self.is_partial[order], scores)
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,8 @@ class ClassPair:
     """
 
     def __init__(self, predicted: Side, truth: Side) -> None:
-        self.predicted, self.truth = predicted, truth
-        overlaps = Overlaps.between(predicted.polygons, truth.polygons)
+        self.predicted, self.truth = predicted.in_order(), truth.in_order()
+        overlaps = Overlaps.between(self.predicted.polygons, self.truth.polygons)
         # Below a half nothing asks for it.
         self._overlaps = overlaps.taken(overlaps.iou >= IOU_THRESHOLDS[0])
 

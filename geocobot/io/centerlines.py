@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -30,7 +31,7 @@ from geocobot.io.styles.document import document
 from geocobot.io.unfinished import write_text
 from geocobot.io.vector_errors import unreadable
 from geocobot.io.vector_formats import style_beside
-from geocobot.io.vector_sinks import in_the_users_words, open_sink, written_at
+from geocobot.io.vector_sinks import WRITE_ERRORS, in_the_users_words, open_sink, written_at
 
 _SCHEMA = {
     "class_id": "int64",
@@ -107,10 +108,7 @@ class CenterlineWriter:
             if self._own is None:
                 self._add_layer(lines)
             else:
-                sink = open_sink(self._unfinished[0], self._layer)
-                if len(lines):
-                    sink.write(lines)
-                sink.finish(len(lines))
+                self._write_file(lines)
         if self._own is not None and (style := style_beside(self._own)) is not None:
             write_text(self._unfinished[1], document(self._style()), style)
 
@@ -129,6 +127,18 @@ class CenterlineWriter:
             ),
             is_vector=True,
         )
+
+    def _write_file(self, lines: gpd.GeoDataFrame) -> None:
+        """Write a file of lines; after an error nothing is left beside it."""
+        sink = open_sink(self._unfinished[0], self._layer)
+        try:
+            if len(lines):
+                sink.write(lines)
+            sink.finish(len(lines))
+        except BaseException:
+            with suppress(*WRITE_ERRORS):
+                sink.abandon()
+            raise
 
     def _add_layer(self, lines: gpd.GeoDataFrame) -> None:
         """Add a layer, its style and its metadata to the GeoPackage of the polygons."""
@@ -172,7 +182,7 @@ def read_lengths(polygons: Path) -> pd.DataFrame:
 
 
 def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
-    """The centerlines beside polygons, with the column class_name; None where there are none.
+    """The centerlines beside polygons, with all their columns; None where there are none.
 
     Raises:
         UnreadableFileError: they cannot be read any more.
@@ -182,11 +192,11 @@ def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
         return None
     try:
         if path.suffix.lower() == ".parquet":
-            return gpd.read_parquet(path, columns=["class_name", "geometry"])
+            return gpd.read_parquet(path)
         layer = centerlines_layer(polygons) if path == Path(polygons) else None
         if layer is not None and layer not in pyogrio.list_layers(path)[:, 0]:
             return None
-        frame = pyogrio.read_dataframe(path, layer=layer, columns=["class_name"])
+        frame: gpd.GeoDataFrame = pyogrio.read_dataframe(path, layer=layer)
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
-    return frame.reindex(columns=["class_name", "geometry"])  # a GeoJSON may have none
+    return frame if len(frame) else frame.reindex(columns=["class_name", "geometry"])

@@ -111,10 +111,15 @@ def check_bounds(bounds: tuple[float, ...]) -> Bounds:
     """Refuse what are no bounds.
 
     Raises:
-        ConfigError: they are not four, or the east is not east of the west, or the north not
-            north of the south.
+        ConfigError: they are not four finite numbers, or the east is not east of the west, or the
+            north not north of the south.
     """
-    if len(bounds) == 4 and bounds[0] < bounds[2] and bounds[1] < bounds[3]:
+    if (
+        len(bounds) == 4
+        and np.isfinite(bounds).all()
+        and bounds[0] < bounds[2]
+        and bounds[1] < bounds[3]
+    ):
         west, south, east, north = bounds
         return west, south, east, north
     raise ConfigError(

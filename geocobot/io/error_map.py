@@ -15,7 +15,7 @@ from geocobot.io.error_layers import ERROR_LAYERS
 from geocobot.io.output import new_file
 from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.styles import embed_styles
-from geocobot.io.vector_sinks import in_the_users_words, written_at
+from geocobot.io.vector_sinks import check_layer, in_the_users_words, written_at
 
 _STYLE = "errors"
 
@@ -102,4 +102,5 @@ def _write(
                 layer_options={"GEOMETRY_NAME": "geom", "DESCRIPTION": layer.description},
             )
         for layer in layers:
+            check_layer(file, layer.name, frames[layer.name])
             embed_styles(file, layer.name, {_STYLE: layer.style()}, moment)

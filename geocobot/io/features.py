@@ -7,6 +7,7 @@ from pathlib import Path
 import geopandas as gpd
 
 from geocobot.io.output import new_file
+from geocobot.io.vector_sinks import check_layer, in_the_users_words
 
 
 def write_features(
@@ -23,6 +24,7 @@ def write_features(
     Raises:
         OutputError: the file exists and may not be replaced, or cannot be written.
     """
-    with new_file(path, overwrite=overwrite) as unfinished:
+    with new_file(path, overwrite=overwrite) as unfinished, in_the_users_words(Path(path)):
         # QGIS 3.22 warns about newer versions of the format.
         features.to_file(unfinished, layer=layer, driver="GPKG", engine="pyogrio", VERSION="1.3")
+        check_layer(unfinished, layer, features)

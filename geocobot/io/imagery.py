@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.errors import RasterioIOError
+from rasterio._err import CPLE_BaseError  # what closing raises
+from rasterio.errors import RasterioError
 
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
 from geocobot.io.output import new_file
+from geocobot.io.remote import reason
+from geocobot.io.unfinished import reveal
 
 _COLOR_BANDS = 3
 _MIN_TILED_PX = 16
@@ -62,10 +65,27 @@ def write_image(
                 sink.write(image)
                 for number, name in enumerate(band_names, start=1):
                     sink.set_band_description(number, name)
-        except RasterioIOError as error:
-            raise OutputError(
-                path,
-                f"cannot be written ({error})",
-                "The image needs room and write permission there",
-                "Free some space, or choose another folder",
-            ) from error
+            is_whole = _is_whole(unfinished, image)
+        except (RasterioError, CPLE_BaseError) as error:
+            raise _cannot_write(path, reveal(reason(error), path)) from error
+        if not is_whole:
+            raise _cannot_write(path, "parts of it did not reach the disk")
+
+
+def _is_whole(file: Path, image: npt.NDArray[np.generic]) -> bool:
+    """Whether a closed file holds an image: rasterio does not say if the last blocks fail."""
+    with rasterio.open(file) as source:
+        return all(
+            np.array_equal(source.read(i), band, equal_nan=band.dtype.kind == "f")
+            for i, band in enumerate(image, start=1)
+        )
+
+
+def _cannot_write(path: str | Path, found: str) -> OutputError:
+    """The error for a full disk or a missing permission."""
+    return OutputError(
+        path,
+        f"cannot be written ({found})",
+        "The image needs room and write permission there",
+        "Free some space, or choose another folder",
+    )

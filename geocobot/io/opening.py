@@ -42,6 +42,30 @@ def file_stem(path: str | Path) -> str:
     return _without_query(path).stem
 
 
+def check_encoding(path: str | Path) -> None:
+    """Refuse a name with bytes that are not UTF-8, which GDAL cannot be told.
+
+    Raises:
+        UnreadableFileError: it is such a name.
+    """
+    if not is_utf8(path):
+        raise UnreadableFileError(
+            path,
+            "has a name that is not UTF-8",
+            "GDAL opens files by names in UTF-8",
+            "Rename the file, or the folder that is called so",
+        )
+
+
+def is_utf8(path: str | Path) -> bool:
+    """Whether a name can be written in UTF-8; Python reads other bytes as lone surrogates."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def check_path(path: str | Path, flag: str = "--raster") -> None:
     """Refuse what is not there and what is a folder; GDAL's own names and URLs pass.
 
@@ -51,8 +75,9 @@ def check_path(path: str | Path, flag: str = "--raster") -> None:
 
     Raises:
         MissingFileError: there is no such file.
-        UnreadableFileError: it is a folder.
+        UnreadableFileError: it is a folder, or its name is not UTF-8.
     """
+    check_encoding(path)
     if os.path.isdir(path):
         raise UnreadableFileError(
             path,

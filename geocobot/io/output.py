@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geocobot.errors import OutputError
+from geocobot.io.opening import is_utf8
 from geocobot.io.unfinished import (
     Unfinished,
     delete_file,
@@ -213,11 +214,11 @@ def _check_free(target: Path) -> None:
 
 
 def _check_name(target: Path) -> None:
-    """Refuse a name that is too long for the file system, or a link to itself."""
+    """Refuse a name that is too long for the file system, not UTF-8, or a link to itself."""
     try:
         target.stat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return
+        pass
     except (OSError, ValueError) as error:
         raise OutputError(
             target,
@@ -225,6 +226,13 @@ def _check_name(target: Path) -> None:
             "The file system refuses this name",
             "Choose another --out",
         ) from error
+    if not is_utf8(os.path.realpath(target)):
+        raise OutputError(
+            target,
+            "has a path that is not UTF-8",
+            "GDAL writes files by names in UTF-8",
+            "Choose another --out, or rename the folder",
+        )
 
 
 def _check_folder_name(target: Path, folder: Path) -> None:

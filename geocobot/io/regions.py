@@ -12,6 +12,7 @@ import shapely
 from pyproj import CRS
 
 from geocobot.io.output import new_file
+from geocobot.io.vector_sinks import check_layer, in_the_users_words
 
 _SHARED_CRS = CRS.from_epsg(4326)
 
@@ -54,6 +55,7 @@ def write_regions(path: str | Path, regions: Sequence[Region], *, layer: str) ->
         for r in regions
     ]
     frame = gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=crs)
-    with new_file(path, overwrite=True) as unfinished:
+    with new_file(path, overwrite=True) as unfinished, in_the_users_words(Path(path)):
         # QGIS 3.22 warns about newer versions of the format.
         frame.to_file(unfinished, layer=layer, driver="GPKG", engine="pyogrio", VERSION="1.3")
+        check_layer(unfinished, layer, frame)

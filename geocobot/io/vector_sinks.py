@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from geocobot.errors import OutputError
 from geocobot.io.layer import SHORT_NAMES, Layer
 from geocobot.io.rtree import LateIndex, can_build
 from geocobot.io.styles import geopackage_layer
-from geocobot.io.unfinished import reveal
+from geocobot.io.unfinished import delete_file, reveal
 
 WRITE_ERRORS = (DataSourceError, DataLayerError, FieldError, OSError)
 """What is raised where a file cannot be written."""
@@ -153,7 +154,11 @@ class ConvertedSink:
         self._driver = driver
         self._options = dict(options)
         self._waiting = file.with_suffix(".gpkg")
-        self._stage = GeoPackageSink(self._waiting, layer, indexed=False)
+        try:
+            self._stage = GeoPackageSink(self._waiting, layer, indexed=False)
+        except BaseException:
+            self.abandon()
+            raise
 
     def write(self, frame: gpd.GeoDataFrame) -> None:
         """Let features wait."""
@@ -184,7 +189,7 @@ class ConvertedSink:
 
     def abandon(self) -> None:
         """Drop what waits."""
-        self._waiting.unlink(missing_ok=True)
+        delete_file(self._waiting)
 
 
 def open_sink(file: Path, layer: Layer) -> Sink:
@@ -230,6 +235,32 @@ def check_count(file: Path, count: int) -> None:
         raise OSError(_LOST) from error
     if found != count or pyogrio.read_info(file)["features"] not in {count, -1}:
         raise OSError(_LOST)
+
+
+def check_layer(file: Path, layer: str, frame: gpd.GeoDataFrame) -> None:
+    """Count the features of a finished layer of a GeoPackage, and what its index has of them.
+
+    GDAL builds the index last, and does not say when it finds no room.
+
+    Args:
+        file: of version 1.3, geometry in the column `geom`.
+        layer: its name in the file.
+        frame: what was written.
+
+    Raises:
+        OSError: they are not all there.
+    """
+    drawn = int((~(frame.geometry.isna() | frame.geometry.is_empty)).sum())
+    wanted = {layer: len(frame)} | ({f"rtree_{layer}_geom": drawn} if drawn else {})
+    try:
+        with closing(sqlite3.connect(file)) as db:
+            for table, count in wanted.items():
+                name = table.replace('"', '""')
+                found = db.execute(f'SELECT count(*) FROM "{name}"').fetchone()  # noqa: S608
+                if found != (count,):
+                    raise OSError(_LOST)
+    except sqlite3.Error as error:
+        raise OSError(_LOST) from error
 
 
 def is_cut_off(file: Path) -> bool:

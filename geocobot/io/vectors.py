@@ -25,7 +25,7 @@ from geocobot.errors import (
     UnreadableFileError,
 )
 from geocobot.io.files import PARQUET_ENDINGS, VECTOR_FOLDER
-from geocobot.io.opening import GDAL_NAME, file_name, file_stem
+from geocobot.io.opening import GDAL_NAME, check_encoding, file_name, file_stem
 from geocobot.io.vector_errors import bad_crs, first_line, solid, unreadable
 
 _LOG = logging.getLogger("geocobot.io")
@@ -44,6 +44,7 @@ class VectorSource:
         layer: which layer to read; may be left out where only one has geometry.
         fields: the attributes to read along, each by the flag that asks for it; all others are
             left out.
+        optional: attributes to read along where the file has them; empty where it has not.
         where: condition on the attributes in SQL.
         flag: what names the file on the command line.
         layer_flag: what names its layer there; None where nothing does.
@@ -52,6 +53,7 @@ class VectorSource:
     path: str | Path
     layer: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    optional: Sequence[str] = ()
     where: str | None = None
     flag: str = "--labels"
     layer_flag: str | None = "--labels-layer"
@@ -59,7 +61,7 @@ class VectorSource:
     @property
     def columns(self) -> list[str]:
         """The attributes to read, each once."""
-        return list(dict.fromkeys(self.fields.values()))
+        return list(dict.fromkeys([*self.fields.values(), *self.optional]))
 
 
 def read_vector(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
@@ -74,7 +76,8 @@ def read_vector(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
 
     Raises:
         MissingFileError: there is no such file.
-        UnreadableFileError: it is corrupt, no vector file, or GeoParquet without pyarrow.
+        UnreadableFileError: it is corrupt, no vector file, or GeoParquet without pyarrow, or its
+            name is not UTF-8.
         CrsError: what it says of its CRS cannot be read.
         LayerError: the layer does not exist, or has to be named.
         FieldError: the layer has no such field.
@@ -97,6 +100,7 @@ def read_vector(source: VectorSource) -> tuple[gpd.GeoDataFrame, str]:
 def _check_path(source: VectorSource) -> None:
     """Refuse what is not there and what is a folder; file geodatabases are folders and pass."""
     path, needed = source.path, f"{source.flag} names a vector file"
+    check_encoding(path)
     if os.path.isdir(path) and Path(path).suffix.lower() != VECTOR_FOLDER:
         raise UnreadableFileError(path, "is a folder", needed, "Name the file in it")
     if not os.path.exists(path) and not GDAL_NAME.match(str(path)):
@@ -269,7 +273,7 @@ def _read_parquet(source: VectorSource) -> gpd.GeoDataFrame:
         raise unreadable(path, error) from error
     geometry = frame.geometry.name
     _check_fields(source, [str(c) for c in frame.columns if c != geometry])
-    return frame[[*source.columns, geometry]]
+    return frame.reindex(columns=[*source.columns, geometry])
 
 
 def _check_fields(source: VectorSource, known: Sequence[str]) -> None:

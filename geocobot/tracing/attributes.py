@@ -85,5 +85,6 @@ def widths(
     """
     beyond_square = np.maximum(perimeter_m**2 - 16 * area_m2, 0)
     # 4 A / (P + ...) in place of (P - ...) / 4, which loses the digits of narrow strips.
-    rectangle = 4 * area_m2 / (perimeter_m + np.sqrt(beyond_square))
+    around_m = perimeter_m + np.sqrt(beyond_square)
+    rectangle = 4 * area_m2 / np.where(around_m > 0, around_m, 1.0)
     return np.asarray(np.where(beyond_square > 0, rectangle, np.sqrt(area_m2)))

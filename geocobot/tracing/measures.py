@@ -28,6 +28,9 @@ def measure(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Geodesic area and perimeter on the ellipsoid of the grid's CRS.
 
+    What the CRS does not reach, beside a map of the whole earth, is cut off: its edge there leads
+    from vertex to vertex of those that it reaches.
+
     Args:
         polygons: (N,) polygons in pixels of the grid.
         grid: the scene's grid.
@@ -47,7 +50,7 @@ def measure_ragged(
     pixel_m = max(grid.ground_pixel_m)
     longest_px = min(max(pixel_m, _SHORT_EDGE_M), _LONGEST_EDGE_M) / pixel_m
     xy, ring_offsets = cut_edges(polygons.xy, polygons.rings, longest_px)
-    lon, lat = degrees_of(grid.crs, *grid_to_crs(xy, grid).T)
+    lon, lat = _reached(*degrees_of(grid.crs, *grid_to_crs(xy, grid).T), ring_offsets)
     geod = geod_of(grid.crs)
     ring_m2, ring_m = measure_rings(lon, lat, ring_offsets, geod)
     if not grid.crs.is_geographic:
@@ -92,6 +95,24 @@ def measure_rings(
     area_m2 = np.abs(_areas(d_lon, _authalic(phi, geod), first, lengths)) * geod.a**2 / 2
     perimeter_m = _perimeters(d_lon, phi, between, first, geod)
     return area_m2, perimeter_m
+
+
+def _reached(
+    lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64], offsets: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Closed rings with the vertex before in place of each that the CRS does not reach.
+
+    A ring that has no other vertices becomes a point.
+    """
+    known = np.isfinite(lon) & np.isfinite(lat)
+    if known.all():
+        return lon, lat
+    before = np.maximum.accumulate(np.where(known, np.arange(len(lon)), -1))
+    lengths = np.diff(offsets)
+    first, last = np.repeat(offsets[:-1], lengths), np.repeat(before[offsets[1:] - 1], lengths)
+    source = np.where(before >= first, before, last)
+    empty = last < first
+    return np.where(empty, 0.0, lon[source]), np.where(empty, 0.0, lat[source])
 
 
 def _polar_rings(

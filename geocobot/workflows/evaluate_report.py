@@ -260,7 +260,7 @@ def _places(result: EvaluateResult) -> dict[str, str]:
 
 
 def _thresholds(result: EvaluateResult) -> str:
-    """From which score on pixels count; where maps differ, from where to where."""
+    """Above which score pixels count; where maps differ, from where to where."""
     if not result.pixels.curves:
         return "none, the map has no scores"
     said = []

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import shapely
 from pyproj import CRS
 
-from geocobot.classes import IGNORE, ClassSpec
+from geocobot.classes import ClassSpec
 from geocobot.evaluation.error_map import ErrorMap, map_errors
 from geocobot.evaluation.line_errors import line_errors
 from geocobot.evaluation.lines import LinePair, LineScores, RoadLines, pair_lines, score_lines
 from geocobot.evaluation.objects import ObjectMatches, Objects, match_objects
-from geocobot.evaluation.plane import on_plane, plane_around
-from geocobot.io.centerlines import read_centerlines
+from geocobot.evaluation.plane import plane_around
 from geocobot.io.labels import FeatureLabels
 from geocobot.io.shapes import neighborhood
-from geocobot.steps import NODATA
-from geocobot.tiling import ClassStrip, Strip
-from geocobot.tracing.polygonize import CleanOptions, polygonize
-from geocobot.workflows.judged import Judged, JudgedRows
+from geocobot.workflows.judged import Judged
 from geocobot.workflows.predicted import PredictedPolygons
+from geocobot.workflows.traced import JudgedArea, traced_map, traced_truth, whole_map, whole_truth
 
 _LOG = logging.getLogger("geocobot.workflows")
-
-_WHERE = ClassSpec(1, "judged", "#000000")
 
 
 @dataclass(frozen=True)
@@ -51,11 +44,12 @@ class Comparison:
 
 
 def compare_objects(judged: Judged, min_area_m2: float, crs: CRS) -> Comparison | None:
-    """Compare objects and lines; memory holds all of them, and each row is read four times.
+    """Compare objects and lines; memory holds all of them, and each row is read up to five times.
 
     Objects are those of the map's file where it holds polygons, else traced from its pixels;
-    labels likewise. Classes whose labels are lines or points are no objects; they are compared as
-    lines where centerlines lie beside the map. Errors are laid out pixel by pixel, for all classes.
+    labels likewise. All of them are whole until they are cut by what is judged. Classes whose
+    labels are lines or points are no objects; they are compared as lines where centerlines lie
+    beside the map. Errors are laid out pixel by pixel, for all classes.
 
     Args:
         judged: map and labels, placed on each other.
@@ -66,17 +60,18 @@ def compare_objects(judged: Judged, min_area_m2: float, crs: CRS) -> Comparison 
         None where neither side has an object.
     """
     classes = judged.matching.classes
-    mapped, labelled = _traced_map(judged), _traced_truth(judged)
+    mapped, labelled = traced_map(judged), traced_truth(judged)
     frames = [frame for frame in (labelled, mapped) if len(frame)]
     if not frames:
         return None
     plane = plane_around(frames)
-    area = _judged_area(judged, plane)
-    flat, truth = classes, labelled
+    where = JudgedArea.of(judged)
+    area = where.on(plane, judged.mapped.path)
     labels = judged.labels
     lines, line_figures = None, None
+    flat = classes
     if isinstance(labels, FeatureLabels):
-        flat, truth = _flat_classes(labels), _features(judged, labels)
+        flat = _flat_classes(labels)
         widths_m = _widths_m(labels)
         drawn = [c for c in classes if c.number in widths_m]
         pairs = _pair_lines(judged, labels, drawn, plane, area)
@@ -86,8 +81,10 @@ def compare_objects(judged: Judged, min_area_m2: float, crs: CRS) -> Comparison 
     objects = None
     if flat:
         objects = match_objects(
-            Objects.of(_map_polygons(judged, mapped, min_area_m2), plane, judged.mapped.path),
-            Objects.of(truth, plane, labels.name),
+            Objects.of(
+                _map_polygons(judged, where, mapped, min_area_m2), plane, judged.mapped.path
+            ),
+            Objects.of(_true_polygons(judged, where), plane, labels.name),
             flat,
             area=area,
         )
@@ -112,7 +109,7 @@ def _pair_lines(
     """Lines of both sides; None where there are no lines on one of them."""
     if not classes or not isinstance(judged.mapped, PredictedPolygons):
         return None
-    mapped = read_centerlines(judged.mapped.path)
+    mapped = judged.mapped.polygons.centerlines()
     if mapped is None:
         _LOG.info(
             "%s: its labels are lines, and no centerlines lie beside the map; geocobot predict "
@@ -167,11 +164,24 @@ def _features(judged: Judged, labels: FeatureLabels) -> gpd.GeoDataFrame:
     )
 
 
-def _map_polygons(judged: Judged, traced: gpd.GeoDataFrame, min_area_m2: float) -> gpd.GeoDataFrame:
-    """The map's own polygons, by the class numbers of the labels, else the traced ones."""
-    if not isinstance(judged.mapped, PredictedPolygons):
-        return traced[traced["area_m2"] >= min_area_m2] if len(traced) else traced
-    return _numbered(judged.mapped.polygons.frame, judged)
+def _map_polygons(
+    judged: Judged, where: JudgedArea, traced: gpd.GeoDataFrame, min_area_m2: float
+) -> gpd.GeoDataFrame:
+    """The map's own polygons, by the class numbers of the labels, else those of its pixels.
+
+    Whole in either case, also beyond what is judged, whose edge is none of theirs.
+    """
+    if isinstance(judged.mapped, PredictedPolygons):
+        return _numbered(judged.mapped.polygons.frame, judged)
+    whole = whole_map(judged, where) if where.cuts_map else traced
+    return whole[whole["area_m2"] >= min_area_m2] if len(whole) else whole
+
+
+def _true_polygons(judged: Judged, where: JudgedArea) -> gpd.GeoDataFrame:
+    """Labelled features, or polygons of the labels' pixels; whole in either case."""
+    if isinstance(judged.labels, FeatureLabels):
+        return _features(judged, judged.labels)
+    return whole_truth(judged, where)
 
 
 def _numbered(frame: gpd.GeoDataFrame, judged: Judged) -> gpd.GeoDataFrame:
@@ -189,66 +199,3 @@ def _numbered(frame: gpd.GeoDataFrame, judged: Judged) -> gpd.GeoDataFrame:
     if "score" in frame:
         columns["score"] = frame["score"][known]
     return gpd.GeoDataFrame(columns, geometry=frame.geometry[known], crs=frame.crs)
-
-
-def _traced_map(judged: Judged) -> gpd.GeoDataFrame:
-    """Polygons of the map's pixels that are judged, with scores where it has some."""
-    with_scores = all(plane is not None for plane in judged.matching.planes)
-    return _traced(judged, _map_strips(judged, with_scores=with_scores))
-
-
-def _traced_truth(judged: Judged) -> gpd.GeoDataFrame:
-    """Polygons of the labels' pixels that are judged."""
-    strips = (
-        ClassStrip(row, np.where(rows.judged, rows.truth, np.uint8(IGNORE)))
-        for row, rows in _placed(judged)
-    )
-    return _traced(judged, strips)
-
-
-def _judged_area(judged: Judged, plane: CRS) -> shapely.Geometry:
-    """What is judged, on the plane."""
-    strips = (ClassStrip(row, rows.judged.astype(np.uint8)) for row, rows in _placed(judged))
-    parts = polygonize(strips, judged.grid, [_WHERE], CleanOptions())
-    frame = pd.concat(parts, ignore_index=True)
-    placed = on_plane(frame, plane, judged.mapped.path)
-    return shapely.union_all(placed.geometry.to_numpy())
-
-
-def _map_strips(judged: Judged, *, with_scores: bool) -> Iterator[Strip | ClassStrip]:
-    """The map's rows, nothing where they are not judged."""
-    for row, rows in _placed(judged):
-        if rows.steps is not None and with_scores:
-            steps = _winning(rows.steps, rows.prediction, judged.matching.classes)
-            yield Strip(row, np.where(rows.judged, steps, np.uint8(NODATA)))
-        else:
-            yield ClassStrip(row, np.where(rows.judged, rows.prediction, np.uint8(IGNORE)))
-
-
-def _winning(
-    steps: npt.NDArray[np.uint8],
-    prediction: npt.NDArray[np.uint8],
-    classes: Sequence[ClassSpec],
-) -> npt.NDArray[np.uint8]:
-    """Scores (K, h, W) of each class where it wins, 0 elsewhere.
-
-    A class of the map that the labels do not have may win as well: its pixels are background.
-    """
-    numbers = np.array([spec.number for spec in classes], dtype=np.uint8)
-    return np.where(prediction == numbers[:, None, None], steps, np.uint8(0))
-
-
-def _placed(judged: Judged) -> Iterator[tuple[int, JudgedRows]]:
-    """Rows, and the first of each."""
-    row_off = 0
-    for rows in judged.rows():
-        yield row_off, rows
-        row_off += rows.height
-
-
-def _traced(judged: Judged, strips: Iterator[Strip | ClassStrip]) -> gpd.GeoDataFrame:
-    """All polygons of strips."""
-    parts = list(polygonize(strips, judged.grid, judged.matching.classes, CleanOptions()))
-    if not parts:
-        return gpd.GeoDataFrame({"class_id": []}, geometry=[], crs=judged.grid.crs)
-    return pd.concat(parts, ignore_index=True)

@@ -216,6 +216,40 @@ def test_order_does_not_matter(one, other, dice, is_scored):
     assert score_objects(a, objects(*other), CLASSES) == score_objects(b, objects(*turned), CLASSES)
 
 
+# So alike that overlaps, places and scores tie.
+alike = st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(6, 8), st.integers(6, 8))
+crowds = st.lists(alike, max_size=6)
+
+
+@given(crowds, crowds, st.randoms(), st.lists(st.sampled_from([0.5, 0.9]), min_size=6, max_size=6))
+def test_the_order_in_a_file_does_not_matter_where_scores_tie(one, other, dice, scores):
+    mixed, turned = dice.sample(range(len(one)), len(one)), dice.sample(other, len(other))
+    area = shapely.box(0, 0, 6, 9)
+    sides = [
+        (one_class(*one, scores=scores[: len(one)]), one_class(*other)),
+        (
+            one_class(*(one[i] for i in mixed), scores=[scores[i] for i in mixed]),
+            one_class(*turned),
+        ),
+    ]
+    here, there = (
+        [
+            score_objects(*side, CLASSES[:1], area=a, size_edges_m2=(0, 40, 50, 99))
+            for a in (None, area)
+        ]
+        for side in sides
+    )
+    assert here == there
+
+
+def test_of_two_with_the_same_score_and_overlap_neither_is_asked_by_its_place_in_the_file():
+    truth = one_class((0, 0, 10, 10), (0, 2, 10, 12))
+    # Both overlap the first by 0.8; only the second could take the other one.
+    found = (0, 0, 10, 8), (0, 2, 10, 8)
+    there, back = (one_class(*f, scores=[0.7, 0.7]) for f in (found, found[::-1]))
+    assert scored(there, truth) == scored(back, truth)
+
+
 @given(boxes, boxes, st.tuples(st.integers(-1000, 1000), st.integers(-1000, 1000)))
 def test_place_does_not_matter(one, other, shift):
     here = score_objects(objects(*one), objects(*other), CLASSES)

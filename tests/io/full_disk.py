@@ -14,6 +14,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import geopandas as gpd
@@ -26,12 +27,17 @@ from pyproj import CRS
 from geocobot.classes import name_classes
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
-from geocobot.io.output import new_file
+from geocobot.io.centerlines import CenterlineWriter
+from geocobot.io.features import write_features
+from geocobot.io.imagery import write_image
+from geocobot.io.output import new_file, new_files
 from geocobot.io.polygons import PolygonWriter
+from geocobot.io.regions import Region, write_regions
 from geocobot.io.scores import ClassWriter, ScoreWriter
 from geocobot.io.vector_formats import parts_of
 from geocobot.tiling import Strip
 
+MOMENT = datetime(2024, 5, 6, tzinfo=UTC)
 CLASSES = name_classes(["road", "roof"])
 GRID = GeoGrid(CRS("EPSG:32631"), Affine(0.5, 0, 5e5, 0, -0.5, 5e6), (600, 300))
 
@@ -80,6 +86,44 @@ def write_polygons(path: Path, n_bytes: int) -> None:
             writer._finish = in_room(writer._finish, n_bytes)
 
 
+def write_centerlines(path: Path, n_bytes: int) -> None:
+    """Beside polygons, which are on the disk already."""
+    at = np.arange(300)
+    frame = gpd.GeoDataFrame(
+        {"class_id": 1, "class_name": pd.array(["road"] * 300, dtype="str")}
+        | {"length_m": at + 5.0, "width_m": at + 0.125, "score": at / 300},
+        geometry=[shapely.LineString([(5e5 + 10 * k, 5e6), (5e5 + 10 * k, 5e6 + 5)]) for k in at],
+        crs=GRID.crs,
+    )
+    polygons = path.with_stem(path.stem.removesuffix("_centerlines"))
+    with new_files([path, path.with_suffix(".qml")]) as unfinished, room(n_bytes):
+        CenterlineWriter(
+            polygons, GRID.crs, CLASSES, unfinished=unfinished, origin=None, moment=MOMENT
+        ).write(frame)
+
+
+def write_picture(path: Path, n_bytes: int) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (3, *GRID.shape), dtype=np.uint8)
+    with room(n_bytes):
+        write_image(path, image, GRID)
+
+
+def write_plain(path: Path, n_bytes: int) -> None:
+    at = np.arange(300)
+    shapes = shapely.box(5e5 + 10 * at, 5e6, 5e5 + 10 * at + 5, 5e6 + 5)
+    frame = gpd.GeoDataFrame({"kind": "road"}, index=at, geometry=shapes, crs=GRID.crs)
+    with room(n_bytes):
+        write_features(path, frame, layer="result")
+
+
+def write_split(path: Path, n_bytes: int) -> None:
+    at = np.arange(300)
+    shapes = shapely.box(5e5 + 10 * at, 5e6, 5e5 + 10 * at + 5, 5e6 + 5)
+    parts = [Region("scene", GRID.crs, "train", shapely.union_all(shapes[k::3])) for k in range(3)]
+    with room(n_bytes):
+        write_regions(path, parts, layer="result")
+
+
 def in_room(finish: Callable[[], None], n_bytes: int) -> Callable[[], None]:
     def finish_in_room() -> None:
         with room(n_bytes):
@@ -117,6 +161,28 @@ def is_sound(path: Path) -> bool:
         )
 
 
+def same_features(path: Path) -> Callable[[], bool]:
+    whole = gpd.read_file(path, layer="result")
+
+    def is_whole() -> bool:
+        with closing(sqlite3.connect(path)) as db:
+            is_sound = db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            indexed = db.execute("SELECT count(*) FROM rtree_result_geom").fetchone()
+        found = gpd.read_file(path, layer="result")
+        return is_sound and indexed == (len(whole),) and found.equals(whole)
+
+    return is_whole
+
+
+def same_lines(path: Path) -> Callable[[], bool]:
+    whole = read_any(path)
+    return lambda: read_any(path).equals(whole) and path.with_suffix(".qml").exists()
+
+
+def read_any(path: Path) -> gpd.GeoDataFrame:
+    return gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(path)
+
+
 KINDS = {
     "scores.tif": (write_scores, same_bytes),
     "classes.tif": (write_classes, same_bytes),
@@ -125,6 +191,12 @@ KINDS = {
     "result.geojson": (write_polygons, same_polygons),
     "result.parquet": (write_polygons, same_polygons),
     "result.shp": (write_polygons, same_polygons),
+    "map_centerlines.fgb": (write_centerlines, same_lines),
+    "map_centerlines.geojson": (write_centerlines, same_lines),
+    "map_centerlines.parquet": (write_centerlines, same_lines),
+    "image.tif": (write_picture, same_bytes),
+    "features.gpkg": (write_plain, same_features),
+    "regions.gpkg": (write_split, same_features),
 }
 
 

@@ -108,3 +108,10 @@ def test_a_folder_that_is_gone_is_told(tmp_path):
 def test_lines_that_are_gone_are_told(tmp_path):
     with pytest.raises(UnreadableFileError, match=r"map_centerlines.fgb"):
         read_lengths(tmp_path / "map.fgb")
+
+
+@pytest.mark.parametrize("ending", ["fgb", "geojson", "parquet"])
+def test_lines_for_which_there_is_no_room_leave_nothing_behind(tmp_path, fill_the_disk, ending):
+    found = fill_the_disk(tmp_path, f"map_centerlines.{ending}")
+    assert found["broken"] == found["left behind"] == []
+    assert len(found["refused"]) > 40

@@ -151,7 +151,9 @@ def test_lines_are_no_area(tmp_path):
 
 
 @pytest.mark.parametrize("bounds", [(1, 2, 3), (5, 0, 1, 9), (0, 9, 1, 5), (0, 0, 0, 1)])
-def test_bounds_that_are_none(bounds):
+@pytest.mark.parametrize("west", [None, -np.inf, np.nan])
+def test_bounds_that_are_none(bounds, west):
+    bounds = bounds if west is None else (west, 0, 5, 9)
     with pytest.raises(ConfigError, match=r"--bbox is .*west, south, east and north in the sc"):
         check_bounds(bounds)
     assert check_bounds((0, 1, 2, 3)) == (0, 1, 2, 3)

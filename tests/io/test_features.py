@@ -41,3 +41,11 @@ def test_an_existing_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
         write_features(tmp_path / "f.gpkg", FRAME, layer="roads")
     write_features(tmp_path / "f.gpkg", FRAME[:1], layer="roads", overwrite=True)
     assert len(gpd.read_file(tmp_path / "f.gpkg")) == 1
+
+
+@pytest.mark.parametrize("kind", ["features.gpkg", "regions.gpkg", "image.tif"])
+def test_a_disk_that_is_full_at_any_byte_is_an_error_and_no_file(tmp_path, fill_the_disk, kind):
+    found = fill_the_disk(tmp_path, kind)
+    assert found["broken"] == found["left behind"] == []
+    assert found["whole"]
+    assert len(found["refused"]) > 40

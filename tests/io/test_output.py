@@ -10,7 +10,7 @@ import geopandas as gpd
 import pytest
 import shapely
 
-from geocobot.errors import OutputError
+from geocobot.errors import OutputError, UnreadableFileError
 from geocobot.io.output import (
     check_output,
     check_output_folder,
@@ -19,6 +19,8 @@ from geocobot.io.output import (
     new_folder,
     put_folder,
 )
+from geocobot.io.scene import Scene
+from geocobot.io.vectors import VectorSource, read_vector
 
 
 def files_in(folder):
@@ -372,3 +374,18 @@ def test_a_folder_that_pyogrio_takes_for_an_archive_is_refused(tmp_path):
     with pytest.raises(OutputError, match=r"done! has ! in its path \(.*done!\).*Rename the"):
         check_output_folder(folder, overwrite=False)
     check_output(tmp_path / "done!.gpkg", overwrite=False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no names of bytes")
+def test_names_that_are_not_utf_8_are_told_of(tmp_path, scene_factory, labels_factory):
+    bad = os.fsdecode(b"bad\xff")
+    with pytest.raises(OutputError, match="has a path that is not UTF-8"):
+        check_output(tmp_path / f"{bad}.gpkg", overwrite=False)
+    with pytest.raises(OutputError, match="has a path that is not UTF-8"):
+        check_output_folder(tmp_path / bad / "run", overwrite=False)
+    raster = scene_factory().rename(tmp_path / f"{bad}.tif")
+    with pytest.raises(UnreadableFileError, match="has a name that is not UTF-8"):
+        Scene.open(raster)
+    labels = labels_factory([shapely.box(0, 0, 1, 1)]).rename(tmp_path / f"{bad}.gpkg")
+    with pytest.raises(UnreadableFileError, match="has a name that is not UTF-8"):
+        read_vector(VectorSource(path=labels))

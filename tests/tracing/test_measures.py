@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
+import shapely.affinity
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import CRS, Geod
 
+from geocobot.classes import name_classes
 from geocobot.grid import GeoGrid
 from geocobot.ground import degrees_of
+from geocobot.tiling import ClassStrip
+from geocobot.tracing.attributes import widths
 from geocobot.tracing.measures import grid_to_crs, measure, measure_rings
+from geocobot.tracing.polygonize import CleanOptions, polygonize
 
 ELLIPSOIDS = [Geod(ellps="WGS84"), Geod(ellps="clrk66"), Geod(ellps="sphere")]
 
@@ -84,3 +89,43 @@ def test_measures_hardly_depend_on_where_outlines_have_vertices():
     area_m2, perimeter_m = measure(np.array([box, shapely.segmentize(box, 7)]), grid)
     assert area_m2[1] == pytest.approx(area_m2[0], rel=1e-8)
     assert perimeter_m[1] == pytest.approx(perimeter_m[0], rel=1e-8)
+
+
+EARTH = GeoGrid(  # an equal-area map of a whole sphere, with corners beside it
+    CRS.from_user_input("+proj=moll +R=6371000 +units=m"),
+    Affine(50_000, 0, -20_000_000, 0, -50_000, 10_000_000),
+    (400, 800),
+)
+OUTLINE = shapely.affinity.scale(
+    shapely.Point(400, 200).buffer(1, quad_segs=2000),
+    2 * np.sqrt(2) * 6371000 / 50_000,
+    np.sqrt(2) * 6371000 / 50_000,
+)
+
+
+def test_what_lies_beside_a_map_of_the_earth_does_not_reach_into_other_polygons():
+    inside = shapely.box(380, 190, 390, 200)
+    beside = [shapely.box(790, 0, 800, 5), shapely.box(0, 390, 10, 400)]
+    alone, _ = measure(np.array([inside]), EARTH)
+    area_m2, perimeter_m = measure(np.array([beside[0], inside, beside[1], inside]), EARTH)
+    assert area_m2.tolist() == [0, alone[0], 0, alone[0]]
+    assert perimeter_m[0] == perimeter_m[2] == 0 < perimeter_m[1]
+    assert widths(area_m2, perimeter_m)[[0, 2]].tolist() == [0, 0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 3), st.integers(150, 240))
+def test_of_polygons_on_the_edge_of_a_map_of_the_earth_that_part_is_measured(turn, row):
+    for shape in (shapely.box(740, row, 775, row + 9), shapely.box(20, row, 60, row + 9)):
+        corners = shapely.get_coordinates(shape)[:-1]
+        area_m2, _ = measure(np.array([shapely.Polygon(np.roll(corners, turn, axis=0))]), EARTH)
+        expected = shapely.area(shapely.intersection(shape, OUTLINE)) * 50_000**2
+        assert area_m2[0] == pytest.approx(expected, rel=2e-3)
+
+
+def test_no_polygon_is_dropped_because_a_corner_lies_beside_the_earth():
+    labels = np.zeros(EARTH.shape, np.uint8)
+    labels[195:205, 740:775] = 1
+    clean = CleanOptions(min_area_m2=1e6)
+    (found,) = polygonize([ClassStrip(0, labels)], EARTH, name_classes(["sea"]), clean)
+    assert np.isfinite(found[["area_m2", "perimeter_m", "width_m"]].to_numpy()).all()

@@ -92,6 +92,19 @@ def polygons(scores, tmp_path):
     return out
 
 
+@pytest.fixture
+def kinds(scores, class_map, polygons):
+    return scores, class_map, polygons
+
+
+@pytest.fixture
+def truth(scene_factory):
+    path = scene_factory("truth.tif", image=TRUTH)
+    with rasterio.open(path, "r+") as sink:
+        sink.update_tags(1, CLASS_1="road", CLASS_2="roof")
+    return path
+
+
 def expected(valid=None):
     """Truth and prediction (N,) of what is judged, in the labels' numbers."""
     prediction = np.array([0, 2, 1])[classify_steps(made_steps(), CLASSES) % IGNORE]
@@ -383,6 +396,78 @@ def test_touching_objects_of_a_file_stay_two(labels_factory, scene_factory, tmp_
     assert (merged.found, merged.false, merged.missed) == (2, 0, 1)
 
 
+AREAS = {
+    "corner": at(45, 35, 90, 205),
+    "stripe": at(10, 0, 17, 600),
+    "two": shapely.union_all([at(0, 0, 30, 100), at(140, 25, 60, 300)]),
+}
+
+
+@pytest.mark.parametrize("name", AREAS)
+def test_what_is_cut_by_an_area_counts_alike_in_every_kind_of_map_and_of_labels(
+    kinds, labels, truth, labels_factory, name
+):
+    scores, class_map, polygons = kinds
+    area = labels_factory([AREAS[name]], name="area.gpkg")
+    drawn = {"labels": labels, "class_field": "kind", "min_area": 0.0}
+    wanted = geocobot.evaluate(pred=polygons, area=area, **drawn).objects.objects
+    assert wanted.predicted_left_out > 0 < wanted.truth_left_out
+    for how in (
+        {"pred": scores, "area": area, **drawn},
+        {"pred": scores, "labelled_area": area, **drawn},
+        {"pred": scores, "area": area, "labels": truth, "min_area": 0.0},
+        {"pred": scores, "labelled_area": area, "labels": truth, "min_area": 0.0},
+    ):
+        assert_alike(geocobot.evaluate(**how).objects.objects, wanted)
+    assert_alike(
+        geocobot.evaluate(pred=class_map, area=area, **drawn).objects.objects, wanted, scored=False
+    )
+
+
+def assert_alike(found, wanted, *, scored=True):
+    """The same counts, and the same precision where there are scores."""
+    assert found.predicted_left_out == wanted.predicted_left_out
+    assert found.truth_left_out == wanted.truth_left_out
+    for one, other in zip(found.classes, wanted.classes, strict=True):
+        for here, there in zip(one.by_iou, other.by_iou, strict=True):
+            assert (here.found, here.false, here.missed) == (there.found, there.false, there.missed)
+            average = there.average_precision if scored else None
+            assert here.average_precision == (average and pytest.approx(average, abs=1e-9))
+
+
+def test_scores_of_a_map_rank_its_polygons(polygons, labels, tmp_path, caplog):
+    how = {"labels": labels, "class_field": "kind", "raster": tmp_path / "scores.tif"}
+    found = geocobot.evaluate(pred=polygons, **how).objects.objects
+    averages = [part.by_iou[0].average_precision for part in found.classes]
+    assert None not in averages
+    assert 0 < averages[1] <= 1
+    frame = pyogrio.read_dataframe(polygons, layer="map")
+    mixed, bare, some = (tmp_path / f"{name}.gpkg" for name in ("mixed", "bare", "some"))
+    pyogrio.write_dataframe(frame.sample(frac=1, random_state=1), mixed)
+    pyogrio.write_dataframe(frame.drop(columns="score"), bare)
+    pyogrio.write_dataframe(frame.assign(score=frame["score"].where(frame.index > 0)), some)
+    assert geocobot.evaluate(pred=mixed, **how).objects.objects == found
+    with caplog.at_level("INFO", "geocobot"):
+        for unscored in (bare, some):
+            parts = geocobot.evaluate(pred=unscored, **how).objects.objects.classes
+            assert [part.by_iou[0].average_precision for part in parts] == [None, None]
+    assert f"some.gpkg: 1 of {len(frame)} polygons have no score; none is used." in caplog.text
+
+
+def test_a_score_that_is_a_word_or_the_class_ranks_nothing(labels_factory, scene_factory):
+    truth = labels_factory(ROOFS, name="roof.gpkg")
+    how = {"labels": truth, "raster": scene_factory(shape_hw=SHAPE)}
+    good = labels_factory(ROOFS, name="good.gpkg", score=["good"] * len(ROOFS))
+    one = labels_factory(ROOFS, name="one.gpkg", score=[1] * len(ROOFS))
+    for pred, field in ((good, None), (one, "score")):
+        (part,) = geocobot.evaluate(
+            pred=pred, pred_class_field=field, **how
+        ).objects.objects.classes
+        assert (part.by_iou[0].f1, part.by_iou[0].average_precision) == (1.0, None)
+    (part,) = geocobot.evaluate(pred=one, **how).objects.objects.classes
+    assert part.by_iou[0].average_precision == 1.0
+
+
 def test_specks_of_a_raster_are_no_objects(labels_factory, tmp_path):
     roofs = [at(20, 20), at(100, 20)]
     specks = [at(10 + 8 * k, 200, 2, 2) for k in range(20)]
@@ -441,6 +526,64 @@ def test_lines_are_compared_where_centerlines_lie_beside_the_map(labels_factory,
     with zipfile.ZipFile(tmp_path / "judged" / "errors.qgz") as archive:
         project = archive.read("errors.qgs").decode()
     assert project.count("<maplayer") == 10
+
+
+ROWS = (65, 145)
+
+
+@pytest.mark.parametrize(
+    ("of_polygons", "of_lines"),
+    [
+        ({"what": ["street", "path"]}, {"what": ["street", "path"]}),
+        ({"class_name": ["a", "b"], "what": ["street", "path"]}, {"class_name": ["a", "b"]}),
+        ({"class_name": ["a", "b"], "what": [1, 2]}, {"class_name": ["a", "b"], "what": [1, 2]}),
+    ],
+)
+def test_lines_have_the_classes_that_the_polygons_are_asked_for(
+    labels_factory, scene_factory, of_polygons, of_lines
+):
+    roads = [LineString([(WEST, NORTH - r), (WEST + 220, NORTH - r)]) for r in ROWS]
+    labels = labels_factory(roads, name="roads.gpkg", kind=of_polygons["what"])
+    found = [at(0, r - 4, 220, 9) for r in ROWS]
+    how = {
+        "pred": labels_factory(found, name="map.fgb", **of_polygons),
+        "labels": labels,
+        "class_field": "kind",
+        "raster": scene_factory(shape_hw=SHAPE),
+        "line_width": 9.0,
+        "pred_class_field": "what",
+    }
+    labels_factory(roads, name="map_centerlines.fgb", **of_lines)
+    parts = geocobot.evaluate(**how).objects.lines.classes
+    assert [(part.completeness, part.correctness) for part in parts] == [(1.0, 1.0)] * 2
+
+
+def test_lines_of_classes_that_nobody_can_tell_are_told_of_and_not_compared(
+    labels_factory, scene_factory, caplog
+):
+    roads = [LineString([(WEST, NORTH - r), (WEST + 220, NORTH - r)]) for r in ROWS]
+    labels = labels_factory(roads, name="roads.gpkg", kind=["street", "path"])
+    found = [at(0, r - 4, 220, 9) for r in ROWS]
+    names = {"class_name": ["a", "a"], "what": ["street", "path"]}
+    how = {"labels": labels, "class_field": "kind", "raster": scene_factory(shape_hw=SHAPE)}
+    how |= {"pred": labels_factory(found, name="map.fgb", **names), "line_width": 9.0}
+    labels_factory(roads, name="map_centerlines.fgb", class_name=["a", "a"])
+    assert geocobot.evaluate(**how, pred_class_field="what").objects.lines is None
+    assert "map.fgb: its centerlines do not have what, and the polygons do not tell" in caplog.text
+
+
+def test_lines_without_any_class_are_of_the_only_one(labels_factory, scene_factory):
+    roads = [LineString([(WEST, NORTH - r), (WEST + 220, NORTH - r)]) for r in ROWS]
+    labels = labels_factory(roads, name="roads.gpkg")
+    labels_factory(roads, name="map_centerlines.fgb", class_name=["road", "road"])
+    result = geocobot.evaluate(
+        pred=labels_factory([at(0, r - 4, 220, 9) for r in ROWS], name="map.fgb"),
+        labels=labels,
+        raster=scene_factory(shape_hw=SHAPE),
+        line_width=9.0,
+    )
+    (part,) = result.objects.lines.classes
+    assert (part.completeness, part.correctness) == (1.0, 1.0)
 
 
 def test_points_are_not_compared_with_centerlines(labels_factory, tmp_path):

@@ -199,7 +199,10 @@ def test_one_map_may_show_several_scenes(polygons, rasters, labels, tmp_path):
     frames = [gpd.read_file(path, layer=path.stem) for path in polygons]
     city = tmp_path / "city.gpkg"
     shapes = [shape for frame in frames for shape in frame.geometry]
-    named = {"class_name": ["roof"] * len(shapes)}
+    named = {
+        "class_name": ["roof"] * len(shapes),
+        "score": [score for frame in frames for score in frame["score"]],
+    }
     gpd.GeoDataFrame(named, geometry=shapes, crs=32633).to_file(city, engine="pyogrio")
     wanted = geocobot.evaluate(pred=polygons, labels=labels, raster=rasters)
     by_name = geocobot.evaluate(pred=city, labels=labels, raster=rasters)
