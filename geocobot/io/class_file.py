@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pyproj import CRS
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from geocobot.classes import BACKGROUND
 from geocobot.errors import BandError
-from geocobot.grid import Bounds, GeoGrid
+from geocobot.grid import GeoGrid
 from geocobot.io.opening import check_path, file_name, open_dataset, unreadable_part
 from geocobot.io.shapes import bounds_in
 from geocobot.io.source import grid_of
@@ -32,8 +31,7 @@ class ClassFile:
 
     Attributes:
         path: file name, URL or GDAL name.
-        crs: of its pixels.
-        bounds: west, south, east, north.
+        grid: of its pixels, north-up.
         nodata: value of pixels of which nothing is known; None where there is none.
         values: what occurs, sorted, `nodata` left out.
         names: of some values, from the band's tags CLASS_1, CLASS_2 and so on, as geocobot
@@ -43,8 +41,7 @@ class ClassFile:
     """
 
     path: str
-    crs: CRS
-    bounds: Bounds
+    grid: GeoGrid
     nodata: float | None
     values: tuple[int, ...]
     names: Mapping[int, str]
@@ -58,10 +55,10 @@ class ClassFile:
 
     def meets(self, grid: GeoGrid) -> bool:
         """Whether it lies on a scene, as far as their extents tell."""
-        scene = bounds_in(grid.bounds, grid.crs, self.crs)
+        scene = bounds_in(grid.bounds, grid.crs, self.grid.crs)
         if scene is None:
             return False
-        west, south, east, north = self.bounds
+        west, south, east, north = self.grid.bounds
         return scene[0] < east and west < scene[2] and scene[1] < north and south < scene[3]
 
 
@@ -88,8 +85,7 @@ def read_class_file(path: str) -> ClassFile:
         values, checksum = _scan(source, path, nodata)
         return ClassFile(
             path,
-            grid.crs,
-            grid.bounds,
+            grid,
             nodata,
             values,
             class_names(source),

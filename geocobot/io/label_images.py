@@ -7,8 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from geocobot.classes import BACKGROUND, ClassSpec, name_classes, parse_classes
 from geocobot.errors import EmptyLabelsError, OverlapError
 from geocobot.grid import GeoGrid
@@ -77,7 +75,7 @@ class ImageLabels:
     def digest(self) -> bytes:
         """SHA-256 of the files' pixels and of what is made of them."""
         said = (
-            [(f.crs.to_wkt(), f.bounds, f.nodata, f.checksum) for f in self.files],
+            [(f.grid.crs.to_wkt(), f.grid.bounds, f.nodata, f.checksum) for f in self.files],
             sorted(self.number_of.items()),
         )
         return hashlib.sha256(repr(said).encode()).digest()
@@ -88,20 +86,14 @@ class ImageLabels:
 
     def _place(self, grid: GeoGrid, files: tuple[ClassFile, ...]) -> LabelRaster:
         """The labels on a scene."""
-        warped = WarpedClasses(
-            tuple(file.path for file in files),
-            tuple(file.nodata for file in files),
-            grid,
-            np.array(list(self.number_of), dtype=np.int64),
-            np.array(list(self.number_of.values()), dtype=np.uint8),
-        )
+        warped = WarpedClasses.of(files, grid, self.number_of)
         known = None if self.area is None else self.area.on(grid)
         return LabelRaster(grid, warped, known, self.boundary_px)
 
     def _no_overlap(self, grid: GeoGrid, scene_name: str) -> OverlapError:
         """Why no file lies on a scene."""
         first = self.files[0]
-        return no_overlap(first.bounds, first.crs, [first.name], grid, scene_name)
+        return no_overlap(first.grid.bounds, first.grid.crs, [first.name], grid, scene_name)
 
 
 def read_image_labels(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,10 @@ from geocobot.errors import BandError, EmptyLabelsError
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.class_file import is_known
-from geocobot.io.handles import Handles
 from geocobot.io.opening import check_path, file_name, open_dataset, unreadable_part
-from geocobot.io.remote import patiently
 from geocobot.io.shapes import bounds_in
 from geocobot.io.source import alpha_band, grid_of
-from geocobot.io.warped_files import WarpedFiles
+from geocobot.io.warped_file import WarpedFile
 from geocobot.windows import around, grown
 
 _LOG = logging.getLogger("geocobot.io")
@@ -58,7 +55,7 @@ class MaskFile:
 
     def on(self, grid: GeoGrid) -> PlacedMask:
         """The same in the pixels of a scene, each of which follows the mask's nearest one."""
-        return PlacedMask(self, grid)
+        return PlacedMask(self, WarpedFile(self.path, grid))
 
     def may_mark(self, window: Window, grid: GeoGrid) -> bool:
         """Whether something in a window of another grid may be marked, without a look at pixels."""
@@ -82,12 +79,16 @@ class PlacedMask:
 
     Attributes:
         mask: the file, in its own pixels.
-        grid: of the scene.
+        file: the same on the grid of the scene.
     """
 
     mask: MaskFile
-    grid: GeoGrid
-    _handles: Handles = field(default_factory=Handles, repr=False)
+    file: WarpedFile
+
+    @property
+    def grid(self) -> GeoGrid:
+        """That of the scene."""
+        return self.file.grid
 
     def read(self, window: Window) -> npt.NDArray[np.uint8]:
         """1 where (H, W) a window that lies on the grid is marked, 0 elsewhere.
@@ -97,11 +98,8 @@ class PlacedMask:
         """
         if not self.mask.may_mark(window, self.grid):
             return np.zeros((int(window.height), int(window.width)), dtype=np.uint8)
-        try:
-            raw, alpha = patiently(self.mask.path, partial(self._read_file, window))
-        except RasterioError as error:
-            raise unreadable_part(self.mask.path, window, error) from error
-        marked = _is_marked(raw, self.mask.nodata) & (alpha > 0)
+        raw, covered = self.file.read(window)
+        marked = _is_marked(raw, self.mask.nodata) & covered
         return np.asarray(marked, dtype=np.uint8)
 
     def around(self) -> Window | None:
@@ -124,15 +122,7 @@ class PlacedMask:
 
     def close(self) -> None:
         """Close this process's handles; the next read opens the file again."""
-        self._handles.close()
-
-    def _read_file(self, window: Window, failed: int) -> Any:
-        """Values and alpha (2, H, W) of a window; the next attempt opens the file anew."""
-        opened = self._handles.renew if failed else self._handles.get
-        files = opened(partial(WarpedFiles, (self.mask.path,), self.grid, anew=failed > 0))
-        (warped,) = files.datasets
-        with bounded_cache(warped, window.height):
-            return warped.read(window=window)
+        self.file.close()
 
     def _block(self, row: int, col: int) -> Window:
         """A square of the grid by its upper left pixel; what overhangs is left out."""
