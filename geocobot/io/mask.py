@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import MaskFlags
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from geocobot.errors import BandError, EmptyLabelsError
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.class_file import is_known
-from geocobot.io.opening import check_path, file_name, open_dataset, unreadable_part
+from geocobot.io.handles import Handles
+from geocobot.io.opening import check_path, file_name, look_at
+from geocobot.io.patient import read_patiently
 from geocobot.io.shapes import bounds_in
 from geocobot.io.source import alpha_band, grid_of
 from geocobot.io.warped_file import WarpedFile
@@ -161,14 +164,14 @@ def read_mask(path: str, flag: str) -> MaskFile:
         GeocobotError: it cannot be read, or has no place.
     """
     check_path(path, flag)
-    with open_dataset(path) as source:
-        _check_bands(source, path)
-        grid, flipped = grid_of(source, path, resampling="near")
-        blocks = np.zeros([-(-length // _BLOCK_PX) for length in grid.shape], dtype=np.bool_)
-        checksum = hashlib.sha256()
-        marked_px = 0
+    grid, nodata, flipped = look_at(path, partial(_described, path))
+    blocks = np.zeros([-(-length // _BLOCK_PX) for length in grid.shape], dtype=np.bool_)
+    checksum = hashlib.sha256()
+    marked_px = 0
+    handles = Handles()
+    with closing(handles):
         for window in _windows(grid):
-            marked = _scan(source, path, window, flipped=flipped)
+            marked = _scan(handles, path, window, grid.height if flipped else None)
             checksum.update(np.packbits(marked).data)
             marked_px += int(np.count_nonzero(marked))
             starts = np.arange(0, marked.shape[1], _BLOCK_PX)
@@ -176,14 +179,18 @@ def read_mask(path: str, flag: str) -> MaskFile:
             blocks[window.row_off // _BLOCK_PX, first : first + len(starts)] = (
                 np.logical_or.reduceat(marked.any(axis=0), starts)
             )
-        if not marked_px:
-            raise _nothing_marked(path, flag, source.nodata)
-        _LOG.info(
-            "%s: %.3g %% of it is to be mapped.",
-            file_name(path),
-            100 * marked_px / np.prod(grid.shape),
-        )
-        return MaskFile(path, grid, source.nodata, blocks, checksum.hexdigest())
+    if not marked_px:
+        raise _nothing_marked(path, flag, nodata)
+    share = marked_px / np.prod(grid.shape)
+    _LOG.info("%s: %.3g %% of it is to be mapped.", file_name(path), 100 * share)
+    return MaskFile(path, grid, nodata, blocks, checksum.hexdigest())
+
+
+def _described(path: str, source: Any) -> tuple[GeoGrid, float | None, bool]:
+    """Grid and nodata of an open file, and whether its rows run from south to north."""
+    _check_bands(source, path)
+    grid, flipped = grid_of(source, path, resampling="near")
+    return grid, source.nodata, flipped
 
 
 def _windows(grid: GeoGrid) -> Iterator[Window]:
@@ -194,18 +201,31 @@ def _windows(grid: GeoGrid) -> Iterator[Window]:
             yield Window(col, row, min(width, grid.width - col), min(_BLOCK_PX, grid.height - row))
 
 
-def _scan(source: Any, path: str, window: Window, *, flipped: bool) -> npt.NDArray[np.bool_]:
-    """Which pixels (H, W) of a window of the north-up grid are marked."""
-    row_off = source.height - window.row_off - window.height if flipped else window.row_off
+def _scan(
+    handles: Handles, path: str, window: Window, flipped_rows: int | None
+) -> npt.NDArray[np.bool_]:
+    """Which pixels (H, W) of a window of the north-up grid are marked.
+
+    Args:
+        handles: of the file.
+        path: its name.
+        window: to look at.
+        flipped_rows: height of the file where it runs from south to north.
+    """
+    if flipped_rows is None:
+        return read_patiently(handles, path, window, partial(_marked, window=window))
+    row_off = flipped_rows - window.row_off - window.height
     there = Window(window.col_off, row_off, window.width, window.height)
-    try:
-        with bounded_cache(source, window.height):
-            marked = _is_marked(source.read(1, window=there), source.nodata)
-            if MaskFlags.per_dataset in source.mask_flag_enums[0]:
-                marked &= source.read_masks(1, window=there) > 0
-    except RasterioError as error:
-        raise unreadable_part(path, there, error) from error
-    return marked[::-1] if flipped else marked
+    return read_patiently(handles, path, there, partial(_marked, window=there))[::-1]
+
+
+def _marked(source: Any, window: Window) -> npt.NDArray[np.bool_]:
+    """Which pixels (H, W) of a window of the open file are marked."""
+    with bounded_cache(source, window.height):
+        marked = _is_marked(source.read(1, window=window), source.nodata)
+        if MaskFlags.per_dataset in source.mask_flag_enums[0]:
+            marked &= source.read_masks(1, window=window) > 0
+    return marked
 
 
 def _is_marked(raw: npt.NDArray[np.generic], nodata: float | None) -> npt.NDArray[np.bool_]:

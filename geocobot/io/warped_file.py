@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.handles import Handles
-from geocobot.io.opening import open_dataset, unreadable_part
-from geocobot.io.remote import patiently
+from geocobot.io.opening import open_dataset
+from geocobot.io.patient import read_patiently
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,29 +42,20 @@ class WarpedFile:
         Raises:
             UnreadableFileError: the file cannot be opened, or is truncated or corrupt there.
         """
-        try:
-            raw, alpha = patiently(self.path, partial(self._read, window))
-        except RasterioError as error:
-            raise unreadable_part(self.path, window, error) from error
+        opened = partial(_Opened, grid=self.grid)
+        read = partial(_read, window=window)
+        raw, alpha = read_patiently(self._handles, self.path, window, read, opened=opened)
         return raw, np.asarray(alpha > 0)
 
     def close(self) -> None:
         """Close this process's handles; the next read opens the file again."""
         self._handles.close()
 
-    def _read(self, window: Window, failed: int) -> npt.NDArray[np.generic]:
-        """Values and alpha (2, H, W); the next attempt opens the file anew."""
-        opened = self._handles.renew if failed else self._handles.get
-        warped = opened(partial(_Opened, self.path, self.grid, anew=failed > 0)).warped
-        with bounded_cache(warped, window.height):
-            found: npt.NDArray[np.generic] = warped.read(window=window)
-        return found
-
 
 class _Opened:
     """A file and what GDAL warps of it, to be closed together."""
 
-    def __init__(self, path: str, grid: GeoGrid, *, anew: bool) -> None:
+    def __init__(self, path: str, *, grid: GeoGrid, anew: bool) -> None:
         with ExitStack() as stack:
             # Closed, but not entered: rasterio binds what is entered to its thread, and another
             # one may close it.
@@ -88,3 +78,10 @@ class _Opened:
     def close(self) -> None:
         """Close both."""
         self._stack.close()
+
+
+def _read(opened: _Opened, window: Window) -> npt.NDArray[np.generic]:
+    """Values and alpha (2, H, W) of a window."""
+    with bounded_cache(opened.warped, window.height):
+        found: npt.NDArray[np.generic] = opened.warped.read(window=window)
+    return found
