@@ -30,6 +30,7 @@ from geocobot.io.styles.document import document
 from geocobot.io.unfinished import write_text
 from geocobot.io.vector_errors import unreadable
 from geocobot.io.vector_formats import style_beside
+from geocobot.io.vector_paths import ogr_path
 from geocobot.io.vector_sinks import in_the_users_words, open_sink, written_at
 
 _SCHEMA = {
@@ -164,7 +165,7 @@ def read_lengths(polygons: Path) -> pd.DataFrame:
             return pd.read_parquet(path, columns=columns)
         layer = centerlines_layer(polygons) if path == polygons else None
         frame: pd.DataFrame = pyogrio.read_dataframe(
-            path, layer=layer, columns=columns, read_geometry=False
+            ogr_path(path), layer=layer, columns=columns, read_geometry=False
         )
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
@@ -184,9 +185,9 @@ def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
         if path.suffix.lower() == ".parquet":
             return gpd.read_parquet(path, columns=["class_name", "geometry"])
         layer = centerlines_layer(polygons) if path == Path(polygons) else None
-        if layer is not None and layer not in pyogrio.list_layers(path)[:, 0]:
+        if layer is not None and layer not in pyogrio.list_layers(ogr_path(path))[:, 0]:
             return None
-        frame = pyogrio.read_dataframe(path, layer=layer, columns=["class_name"])
+        frame = pyogrio.read_dataframe(ogr_path(path), layer=layer, columns=["class_name"])
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
     return frame.reindex(columns=["class_name", "geometry"])  # a GeoJSON may have none

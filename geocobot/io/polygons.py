@@ -37,6 +37,7 @@ from geocobot.io.styles import (
 from geocobot.io.unfinished import write_text
 from geocobot.io.vector_errors import unreadable
 from geocobot.io.vector_formats import check_format, parts_of, style_beside
+from geocobot.io.vector_paths import ogr_path
 from geocobot.io.vector_sinks import WRITE_ERRORS, Sink, in_the_users_words, open_sink, written_at
 
 logger = logging.getLogger("geocobot.io")
@@ -69,7 +70,7 @@ def read_areas(path: Path) -> pd.DataFrame:
     layer = geopackage_layer(path.stem) if path.suffix.lower() == ".gpkg" else None
     try:
         frame: pd.DataFrame = pyogrio.read_dataframe(
-            path, layer=layer, columns=columns, read_geometry=False
+            ogr_path(path), layer=layer, columns=columns, read_geometry=False
         )
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
