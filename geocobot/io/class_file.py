@@ -58,10 +58,10 @@ class ClassFile:
         return file_name(self.path)
 
     def meets(self, grid: GeoGrid) -> bool:
-        """Whether it lies on a scene, as far as their extents tell."""
+        """Whether it may lie on a scene, as far as their extents tell."""
         scene = bounds_in(grid.bounds, grid.crs, self.grid.crs)
-        if scene is None:
-            return False
+        if scene is None:  # across the edge of the file's CRS: its pixels know better
+            return True
         west, south, east, north = self.grid.bounds
         return scene[0] < east and west < scene[2] and scene[1] < north and south < scene[3]
 

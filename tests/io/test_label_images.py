@@ -237,6 +237,18 @@ def test_a_scene_that_no_file_reaches_is_unknown(classes_factory, scene_factory)
         labels.on_each(scenes[1:])
 
 
+def test_a_scene_across_the_date_line_is_met(classes_factory, scene_factory):
+    """UTM zone 1 begins at 180 degrees east; a file in degrees ends there."""
+    crs, west = "EPSG:32601", 166_021.44 - 50_000
+    across = Scene.open(scene_factory(crs=crs, res=1000, origin_xy=(west, 100_000)))
+    path = classes_factory(
+        np.full((20, 100), 3, "uint8"), crs="EPSG:4326", res=0.1, origin_xy=(-180, 1)
+    )
+    found = whole(read_labels([path]), across)
+    assert (found[:40, 60:] == 1).all()
+    assert (found[:, :40] == IGNORE).all()
+
+
 def test_pickles_before_and_after_reading(classes_factory, scene):
     raster = read_labels([classes_factory(some_classes())]).on(scene.grid, "scene")
     before = pickle.loads(pickle.dumps(raster))
