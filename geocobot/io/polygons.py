@@ -65,10 +65,10 @@ def read_areas(path: Path) -> pd.DataFrame:
         UnreadableFileError: it cannot be read any more.
     """
     columns = ["class_id", "area_m2"]
-    if path.suffix.lower() == ".parquet":
-        return pd.read_parquet(path, columns=columns)
-    layer = geopackage_layer(path.stem) if path.suffix.lower() == ".gpkg" else None
     try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path, columns=columns)
+        layer = geopackage_layer(path.stem) if path.suffix.lower() == ".gpkg" else None
         frame: pd.DataFrame = pyogrio.read_dataframe(
             ogr_path(path), layer=layer, columns=columns, read_geometry=False
         )
