@@ -40,7 +40,7 @@ _SCHEMA = {
     "width_m": "float64",
     "score": "float64",
 }
-_READ_ERRORS = (DataSourceError, DataLayerError, ValueError)
+_READ_ERRORS = (DataSourceError, DataLayerError, ValueError, OSError)
 _DESCRIPTION = (
     "Centerlines mapped by geocobot. length_m: geodesic; width_m: mean width on the ground; "
     "score: mean score of the class along the line, 0 to 1."

@@ -55,7 +55,7 @@ _SCHEMA = {
     "perimeter_m": "float64",
     "width_m": "float64",
 }
-_READ_ERRORS = (DataSourceError, DataLayerError, ValueError)
+_READ_ERRORS = (DataSourceError, DataLayerError, ValueError, OSError)
 
 
 def read_areas(path: Path) -> pd.DataFrame:
