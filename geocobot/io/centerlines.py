@@ -31,6 +31,7 @@ from geocobot.io.styles.document import document
 from geocobot.io.unfinished import write_text
 from geocobot.io.vector_errors import unreadable
 from geocobot.io.vector_formats import style_beside
+from geocobot.io.vector_paths import ogr_path
 from geocobot.io.vector_sinks import WRITE_ERRORS, in_the_users_words, open_sink, written_at
 
 _SCHEMA = {
@@ -40,7 +41,7 @@ _SCHEMA = {
     "width_m": "float64",
     "score": "float64",
 }
-_READ_ERRORS = (DataSourceError, DataLayerError, ValueError)
+_READ_ERRORS = (DataSourceError, DataLayerError, ValueError, OSError)
 _DESCRIPTION = (
     "Centerlines mapped by geocobot. length_m: geodesic; width_m: mean width on the ground; "
     "score: mean score of the class along the line, 0 to 1."
@@ -174,7 +175,7 @@ def read_lengths(polygons: Path) -> pd.DataFrame:
             return pd.read_parquet(path, columns=columns)
         layer = centerlines_layer(polygons) if path == polygons else None
         frame: pd.DataFrame = pyogrio.read_dataframe(
-            path, layer=layer, columns=columns, read_geometry=False
+            ogr_path(path), layer=layer, columns=columns, read_geometry=False
         )
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
@@ -194,9 +195,9 @@ def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
         if path.suffix.lower() == ".parquet":
             return gpd.read_parquet(path)
         layer = centerlines_layer(polygons) if path == Path(polygons) else None
-        if layer is not None and layer not in pyogrio.list_layers(path)[:, 0]:
+        if layer is not None and layer not in pyogrio.list_layers(ogr_path(path))[:, 0]:
             return None
-        frame: gpd.GeoDataFrame = pyogrio.read_dataframe(path, layer=layer)
+        frame: gpd.GeoDataFrame = pyogrio.read_dataframe(ogr_path(path), layer=layer)
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
     return frame if len(frame) else frame.reindex(columns=["class_name", "geometry"])

@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pyproj import CRS
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from geocobot.classes import BACKGROUND
 from geocobot.errors import BandError
-from geocobot.grid import Bounds, GeoGrid
-from geocobot.io.opening import check_path, file_name, open_dataset, unreadable_part
+from geocobot.grid import GeoGrid
+from geocobot.io.handles import Handles
+from geocobot.io.opening import check_path, file_name, look_at
+from geocobot.io.patient import read_patiently
 from geocobot.io.shapes import bounds_in
 from geocobot.io.source import grid_of
 
@@ -32,8 +35,7 @@ class ClassFile:
 
     Attributes:
         path: file name, URL or GDAL name.
-        crs: of its pixels.
-        bounds: west, south, east, north.
+        grid: of its pixels, north-up.
         nodata: value of pixels of which nothing is known; None where there is none.
         values: what occurs, sorted, `nodata` left out.
         names: of some values, from the band's tags CLASS_1, CLASS_2 and so on, as geocobot
@@ -43,8 +45,7 @@ class ClassFile:
     """
 
     path: str
-    crs: CRS
-    bounds: Bounds
+    grid: GeoGrid
     nodata: float | None
     values: tuple[int, ...]
     names: Mapping[int, str]
@@ -57,11 +58,11 @@ class ClassFile:
         return file_name(self.path)
 
     def meets(self, grid: GeoGrid) -> bool:
-        """Whether it lies on a scene, as far as their extents tell."""
-        scene = bounds_in(grid.bounds, grid.crs, self.crs)
-        if scene is None:
-            return False
-        west, south, east, north = self.bounds
+        """Whether it may lie on a scene, as far as their extents tell."""
+        scene = bounds_in(grid.bounds, grid.crs, self.grid.crs)
+        if scene is None:  # across the edge of the file's CRS: its pixels know better
+            return True
+        west, south, east, north = self.grid.bounds
         return scene[0] < east and west < scene[2] and scene[1] < north and south < scene[3]
 
 
@@ -73,44 +74,39 @@ def read_class_file(path: str) -> ClassFile:
         GeocobotError: it cannot be read, or has no place.
     """
     check_path(path, "--labels")
-    with open_dataset(path) as source:
-        if source.count != 1:
-            raise BandError(
-                path,
-                f"has {source.count} bands",
-                "A raster of labels has one, with class numbers",
-                f"Take it out with: gdal_translate -b 1 {path} class_numbers.tif",
-            )
-        grid, _ = grid_of(source, path, resampling="near")
-        nodata = source.nodata
-        # Class 0 is what is not a class, whether or not it is declared as nodata.
-        nodata = None if nodata == BACKGROUND else nodata
-        values, checksum = _scan(source, path, nodata)
-        return ClassFile(
+    grid, nodata, names, colors = look_at(path, partial(_described, path))
+    values, checksum = _scan(path, grid.shape, nodata)
+    return ClassFile(path, grid, nodata, values, names, colors, checksum)
+
+
+def _described(
+    path: str, source: Any
+) -> tuple[GeoGrid, float | None, dict[int, str], dict[int, str]]:
+    """Grid, nodata, names and colors by value of an open file."""
+    if source.count != 1:
+        raise BandError(
             path,
-            grid.crs,
-            grid.bounds,
-            nodata,
-            values,
-            class_names(source),
-            color_table(source),
-            checksum,
+            f"has {source.count} bands",
+            "A raster of labels has one, with class numbers",
+            f"Take it out with: gdal_translate -b 1 {path} class_numbers.tif",
         )
+    grid, _ = grid_of(source, path, resampling="near")
+    # Class 0 is what is not a class, whether or not it is declared as nodata.
+    nodata = None if source.nodata == BACKGROUND else source.nodata
+    return grid, nodata, class_names(source), color_table(source)
 
 
-def _scan(source: Any, path: str, nodata: float | None) -> tuple[tuple[int, ...], int]:
+def _scan(path: str, shape: tuple[int, int], nodata: float | None) -> tuple[tuple[int, ...], int]:
     """The values that occur, sorted, and a checksum of all pixels."""
     found: set[int] = set()
     checksum = 0
-    for row in range(0, source.height, _BLOCK_PX):
-        for col in range(0, source.width, _BLOCK_PX):
-            window = Window(
-                col, row, min(_BLOCK_PX, source.width - col), min(_BLOCK_PX, source.height - row)
-            )
-            try:
-                raw = source.read(1, window=window)
-            except RasterioError as error:
-                raise unreadable_part(path, window, error) from error
+    height, width = shape
+    handles = Handles()
+    with closing(handles):
+        for row, col in product(range(0, height, _BLOCK_PX), range(0, width, _BLOCK_PX)):
+            window = Window(col, row, min(_BLOCK_PX, width - col), min(_BLOCK_PX, height - row))
+            read = partial(_read, window=window)
+            raw = read_patiently(handles, path, window, read)
             checksum = zlib.crc32(np.ascontiguousarray(raw).data, checksum)
             values = _different(raw, nodata)
             if np.any(values != np.trunc(values)):
@@ -122,6 +118,12 @@ def _scan(source: Any, path: str, nodata: float | None) -> tuple[tuple[int, ...]
                 )
             found.update(int(v) for v in values)
     return tuple(sorted(found)), checksum
+
+
+def _read(source: Any, window: Window) -> npt.NDArray[Any]:
+    """Values (H, W) of a window of the open file."""
+    values: npt.NDArray[Any] = source.read(1, window=window)
+    return values
 
 
 def _different(raw: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[Any]:

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from geocobot.classes import BACKGROUND, ClassSpec, name_classes, parse_classes
 from geocobot.errors import EmptyLabelsError, OverlapError
 from geocobot.grid import GeoGrid
@@ -77,7 +75,7 @@ class ImageLabels:
     def digest(self) -> bytes:
         """SHA-256 of the files' pixels and of what is made of them."""
         said = (
-            [(f.crs.to_wkt(), f.bounds, f.nodata, f.checksum) for f in self.files],
+            [(f.grid.crs.to_wkt(), f.grid.bounds, f.nodata, f.checksum) for f in self.files],
             sorted(self.number_of.items()),
         )
         return hashlib.sha256(repr(said).encode()).digest()
@@ -88,20 +86,14 @@ class ImageLabels:
 
     def _place(self, grid: GeoGrid, files: tuple[ClassFile, ...]) -> LabelRaster:
         """The labels on a scene."""
-        warped = WarpedClasses(
-            tuple(file.path for file in files),
-            tuple(file.nodata for file in files),
-            grid,
-            np.array(list(self.number_of), dtype=np.int64),
-            np.array(list(self.number_of.values()), dtype=np.uint8),
-        )
+        warped = WarpedClasses.of(files, grid, self.number_of)
         known = None if self.area is None else self.area.on(grid)
         return LabelRaster(grid, warped, known, self.boundary_px)
 
     def _no_overlap(self, grid: GeoGrid, scene_name: str) -> OverlapError:
         """Why no file lies on a scene."""
         first = self.files[0]
-        return no_overlap(first.bounds, first.crs, [first.name], grid, scene_name)
+        return no_overlap(first.grid.bounds, first.grid.crs, [first.name], grid, scene_name)
 
 
 def read_image_labels(
@@ -139,34 +131,48 @@ def read_image_labels(
     names = {v: n for file in reversed(files) for v, n in file.names.items() if v in values}
     named = {v: names.get(v, str(v)) for v in values}
     asked = None if classes is None else parse_classes(classes)
-    if asked is not None:
-        named = _chosen(named, list(asked), source)
-    refuse_too_many(
-        list(named.values()), source, "Name those to learn with --classes, or group them first"
-    )
+    chosen = _by_name(named) if asked is None else _chosen(named, list(asked), source)
+    refuse_too_many(list(chosen), source, "Name those to learn with --classes, or group them first")
     colors = {
         named[v]: color
         for file in reversed(files)
         for v, color in file.colors.items()
         if v in named
     }
-    colors |= {name: color for name, color in (asked or {}).items() if color is not None}
-    number_of = {value: number for number, value in enumerate(named, start=1)}
-    specs = name_classes(list(named.values()), colors)
+    for text, color in (asked or {}).items():
+        if color is not None:
+            colors[text if text in chosen else named[int(text)]] = color
+    number_of = {v: number for number, own in enumerate(chosen.values(), start=1) for v in own}
+    specs = name_classes(list(chosen), colors)
     by_value = dict(sorted(number_of.items()))
     _LOG.info(
         "%s: %d class%s (%s); 0 is background.",
         source,
-        len(named),
-        "" if len(named) == 1 else "es",
-        in_words(list(named.values()), most=12),
+        len(specs),
+        "" if len(specs) == 1 else "es",
+        in_words(list(chosen), most=12),
     )
     return ImageLabels(specs, files, by_value, area, boundary_px)
 
 
-def _chosen(named: Mapping[int, str], asked: Sequence[str], source: str) -> dict[int, str]:
+def _by_name(named: Mapping[int, str]) -> dict[str, list[int]]:
+    """The values of each name, in the order of the first ones."""
+    found: dict[str, list[int]] = {}
+    for value, name in named.items():
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _chosen(named: Mapping[int, str], asked: Sequence[str], source: str) -> dict[str, list[int]]:
     """The values of the classes asked for, by name or by value, in the order asked."""
-    value_of = {str(value): value for value in named} | {name: v for v, name in named.items()}
+    values_of = _by_name(named)
+    single = {str(value): value for value in named}
     # A named class may be asked for by its value as well, which the message leaves out.
-    refuse_unknown((a for a in asked if a not in value_of), list(named.values()), source)
-    return {value_of[name]: name for name in asked}
+    unknown = (text for text in asked if text not in values_of and text not in single)
+    refuse_unknown(unknown, list(values_of), source)
+    found: dict[str, list[int]] = {}
+    for text in asked:
+        values = values_of.get(text) or [single[text]]
+        own = found.setdefault(named[values[0]], [])
+        own += [value for value in values if value not in own]
+    return found

@@ -26,6 +26,7 @@ from geocobot.io.scene import Scene
 from geocobot.io.shapes import clean_parts, clip_to_scene, reproject, to_pixels
 from geocobot.io.styles import geopackage_layer
 from geocobot.io.values import named_features, refuse_too_many, sorted_names
+from geocobot.io.vector_paths import ogr_path
 from geocobot.io.vectors import VectorSource, read_vector
 
 _LOG = logging.getLogger("geocobot.io")
@@ -184,7 +185,7 @@ def _own_layer(path: str) -> str | None:
     if Path(path).suffix.lower() != ".gpkg" or not Path(path).is_file():
         return None
     try:
-        names = set(pyogrio.list_layers(path)[:, 0].tolist())
+        names = set(pyogrio.list_layers(ogr_path(path))[:, 0].tolist())
     except DataSourceError:
         return None
     own = geopackage_layer(file_stem(path))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import MaskFlags
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from geocobot.errors import BandError, EmptyLabelsError
@@ -20,11 +20,11 @@ from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.class_file import is_known
 from geocobot.io.handles import Handles
-from geocobot.io.opening import check_path, file_name, open_dataset, unreadable_part
-from geocobot.io.remote import patiently
+from geocobot.io.opening import check_path, file_name, look_at
+from geocobot.io.patient import read_patiently
 from geocobot.io.shapes import bounds_in
 from geocobot.io.source import alpha_band, grid_of
-from geocobot.io.warped_files import WarpedFiles
+from geocobot.io.warped_file import WarpedFile
 from geocobot.windows import around, grown
 
 _LOG = logging.getLogger("geocobot.io")
@@ -58,7 +58,7 @@ class MaskFile:
 
     def on(self, grid: GeoGrid) -> PlacedMask:
         """The same in the pixels of a scene, each of which follows the mask's nearest one."""
-        return PlacedMask(self, grid)
+        return PlacedMask(self, WarpedFile(self.path, grid))
 
     def may_mark(self, window: Window, grid: GeoGrid) -> bool:
         """Whether something in a window of another grid may be marked, without a look at pixels."""
@@ -82,12 +82,16 @@ class PlacedMask:
 
     Attributes:
         mask: the file, in its own pixels.
-        grid: of the scene.
+        file: the same on the grid of the scene.
     """
 
     mask: MaskFile
-    grid: GeoGrid
-    _handles: Handles = field(default_factory=Handles, repr=False)
+    file: WarpedFile
+
+    @property
+    def grid(self) -> GeoGrid:
+        """That of the scene."""
+        return self.file.grid
 
     def read(self, window: Window) -> npt.NDArray[np.uint8]:
         """1 where (H, W) a window that lies on the grid is marked, 0 elsewhere.
@@ -97,11 +101,8 @@ class PlacedMask:
         """
         if not self.mask.may_mark(window, self.grid):
             return np.zeros((int(window.height), int(window.width)), dtype=np.uint8)
-        try:
-            raw, alpha = patiently(self.mask.path, partial(self._read_file, window))
-        except RasterioError as error:
-            raise unreadable_part(self.mask.path, window, error) from error
-        marked = _is_marked(raw, self.mask.nodata) & (alpha > 0)
+        raw, covered = self.file.read(window)
+        marked = _is_marked(raw, self.mask.nodata) & covered
         return np.asarray(marked, dtype=np.uint8)
 
     def around(self) -> Window | None:
@@ -124,15 +125,7 @@ class PlacedMask:
 
     def close(self) -> None:
         """Close this process's handles; the next read opens the file again."""
-        self._handles.close()
-
-    def _read_file(self, window: Window, failed: int) -> Any:
-        """Values and alpha (2, H, W) of a window; the next attempt opens the file anew."""
-        opened = self._handles.renew if failed else self._handles.get
-        files = opened(partial(WarpedFiles, (self.mask.path,), self.grid, anew=failed > 0))
-        (warped,) = files.datasets
-        with bounded_cache(warped, window.height):
-            return warped.read(window=window)
+        self.file.close()
 
     def _block(self, row: int, col: int) -> Window:
         """A square of the grid by its upper left pixel; what overhangs is left out."""
@@ -171,14 +164,14 @@ def read_mask(path: str, flag: str) -> MaskFile:
         GeocobotError: it cannot be read, or has no place.
     """
     check_path(path, flag)
-    with open_dataset(path) as source:
-        _check_bands(source, path)
-        grid, flipped = grid_of(source, path, resampling="near")
-        blocks = np.zeros([-(-length // _BLOCK_PX) for length in grid.shape], dtype=np.bool_)
-        checksum = hashlib.sha256()
-        marked_px = 0
+    grid, nodata, flipped = look_at(path, partial(_described, path))
+    blocks = np.zeros([-(-length // _BLOCK_PX) for length in grid.shape], dtype=np.bool_)
+    checksum = hashlib.sha256()
+    marked_px = 0
+    handles = Handles()
+    with closing(handles):
         for window in _windows(grid):
-            marked = _scan(source, path, window, flipped=flipped)
+            marked = _scan(handles, path, window, grid.height if flipped else None)
             checksum.update(np.packbits(marked).data)
             marked_px += int(np.count_nonzero(marked))
             starts = np.arange(0, marked.shape[1], _BLOCK_PX)
@@ -186,14 +179,18 @@ def read_mask(path: str, flag: str) -> MaskFile:
             blocks[window.row_off // _BLOCK_PX, first : first + len(starts)] = (
                 np.logical_or.reduceat(marked.any(axis=0), starts)
             )
-        if not marked_px:
-            raise _nothing_marked(path, flag, source.nodata)
-        _LOG.info(
-            "%s: %.3g %% of it is to be mapped.",
-            file_name(path),
-            100 * marked_px / np.prod(grid.shape),
-        )
-        return MaskFile(path, grid, source.nodata, blocks, checksum.hexdigest())
+    if not marked_px:
+        raise _nothing_marked(path, flag, nodata)
+    share = marked_px / np.prod(grid.shape)
+    _LOG.info("%s: %.3g %% of it is to be mapped.", file_name(path), 100 * share)
+    return MaskFile(path, grid, nodata, blocks, checksum.hexdigest())
+
+
+def _described(path: str, source: Any) -> tuple[GeoGrid, float | None, bool]:
+    """Grid and nodata of an open file, and whether its rows run from south to north."""
+    _check_bands(source, path)
+    grid, flipped = grid_of(source, path, resampling="near")
+    return grid, source.nodata, flipped
 
 
 def _windows(grid: GeoGrid) -> Iterator[Window]:
@@ -204,18 +201,31 @@ def _windows(grid: GeoGrid) -> Iterator[Window]:
             yield Window(col, row, min(width, grid.width - col), min(_BLOCK_PX, grid.height - row))
 
 
-def _scan(source: Any, path: str, window: Window, *, flipped: bool) -> npt.NDArray[np.bool_]:
-    """Which pixels (H, W) of a window of the north-up grid are marked."""
-    row_off = source.height - window.row_off - window.height if flipped else window.row_off
+def _scan(
+    handles: Handles, path: str, window: Window, flipped_rows: int | None
+) -> npt.NDArray[np.bool_]:
+    """Which pixels (H, W) of a window of the north-up grid are marked.
+
+    Args:
+        handles: of the file.
+        path: its name.
+        window: to look at.
+        flipped_rows: height of the file where it runs from south to north.
+    """
+    if flipped_rows is None:
+        return read_patiently(handles, path, window, partial(_marked, window=window))
+    row_off = flipped_rows - window.row_off - window.height
     there = Window(window.col_off, row_off, window.width, window.height)
-    try:
-        with bounded_cache(source, window.height):
-            marked = _is_marked(source.read(1, window=there), source.nodata)
-            if MaskFlags.per_dataset in source.mask_flag_enums[0]:
-                marked &= source.read_masks(1, window=there) > 0
-    except RasterioError as error:
-        raise unreadable_part(path, there, error) from error
-    return marked[::-1] if flipped else marked
+    return read_patiently(handles, path, there, partial(_marked, window=there))[::-1]
+
+
+def _marked(source: Any, window: Window) -> npt.NDArray[np.bool_]:
+    """Which pixels (H, W) of a window of the open file are marked."""
+    with bounded_cache(source, window.height):
+        marked = _is_marked(source.read(1, window=window), source.nodata)
+        if MaskFlags.per_dataset in source.mask_flag_enums[0]:
+            marked &= source.read_masks(1, window=window) > 0
+    return marked
 
 
 def _is_marked(raw: npt.NDArray[np.generic], nodata: float | None) -> npt.NDArray[np.bool_]:

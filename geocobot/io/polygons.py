@@ -37,6 +37,7 @@ from geocobot.io.styles import (
 from geocobot.io.unfinished import write_text
 from geocobot.io.vector_errors import unreadable
 from geocobot.io.vector_formats import check_format, parts_of, style_beside
+from geocobot.io.vector_paths import ogr_path
 from geocobot.io.vector_sinks import WRITE_ERRORS, Sink, in_the_users_words, open_sink, written_at
 
 logger = logging.getLogger("geocobot.io")
@@ -54,7 +55,7 @@ _SCHEMA = {
     "perimeter_m": "float64",
     "width_m": "float64",
 }
-_READ_ERRORS = (DataSourceError, DataLayerError, ValueError)
+_READ_ERRORS = (DataSourceError, DataLayerError, ValueError, OSError)
 
 
 def read_areas(path: Path) -> pd.DataFrame:
@@ -64,12 +65,12 @@ def read_areas(path: Path) -> pd.DataFrame:
         UnreadableFileError: it cannot be read any more.
     """
     columns = ["class_id", "area_m2"]
-    if path.suffix.lower() == ".parquet":
-        return pd.read_parquet(path, columns=columns)
-    layer = geopackage_layer(path.stem) if path.suffix.lower() == ".gpkg" else None
     try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path, columns=columns)
+        layer = geopackage_layer(path.stem) if path.suffix.lower() == ".gpkg" else None
         frame: pd.DataFrame = pyogrio.read_dataframe(
-            path, layer=layer, columns=columns, read_geometry=False
+            ogr_path(path), layer=layer, columns=columns, read_geometry=False
         )
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error

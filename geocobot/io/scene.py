@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import MaskFlags
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.handles import Handles
-from geocobot.io.opening import check_path, file_stem, look_at, open_dataset, unreadable_part
-from geocobot.io.remote import patiently
+from geocobot.io.opening import check_path, file_stem, look_at
+from geocobot.io.patient import read_patiently
 from geocobot.io.source import alpha_band, choose_bands, grid_of
 
 
@@ -177,23 +176,14 @@ class Scene:
         if self.flipped:
             row_off = self.grid.height - window.row_off - window.height
             window = Window(window.col_off, row_off, window.width, window.height)
-        try:
-            image, valid = patiently(self.path, partial(self._read_file, window))
-        except RasterioError as error:
-            raise unreadable_part(self.path, window, error) from error
+        read = partial(self._read_file, window=window)
+        image, valid = read_patiently(self._handles, self.path, window, read)
         return (image[:, ::-1], valid[::-1]) if self.flipped else (image, valid)
 
     def _read_file(
-        self, window: Window, failed: int
+        self, source: Any, window: Window
     ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
-        """Image (C, H, W) and validity (H, W) of a window of the file.
-
-        Args:
-            window: in the file's own rows.
-            failed: attempts so far; the next one opens the file anew.
-        """
-        opened = self._handles.renew if failed else self._handles.get
-        source = opened(partial(open_dataset, self.path, anew=failed > 0))
+        """Image (C, H, W) and validity (H, W) of a window in the rows of the open file."""
         with bounded_cache(source, window.height):
             # One by one: rasterio refuses to read bands of several types together.
             image = np.stack(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from functools import lru_cache
 from typing import Any
 
 import geopandas as gpd
@@ -110,13 +111,18 @@ def neighborhood(grid: GeoGrid, crs: CRS, reach_m: float) -> Bounds | None:
 def bounds_in(bounds: Bounds, crs: CRS, other: CRS) -> Bounds | None:
     """Bounds in another CRS, or None where it does not reach them or they cross its edge."""
     try:
-        transformer = Transformer.from_crs(crs, other, always_xy=True)
-        west, south, east, north = transformer.transform_bounds(*bounds, densify_pts=21)
+        west, south, east, north = _way(crs, other).transform_bounds(*bounds, densify_pts=21)
     except ProjError:
         return None
     if not np.isfinite([west, south, east, north]).all() or west >= east or south >= north:
         return None
     return west, south, east, north
+
+
+@lru_cache(maxsize=64)
+def _way(crs: CRS, other: CRS) -> Transformer:
+    """From one CRS to another; PROJ searches for some as long as many windows take to read."""
+    return Transformer.from_crs(crs, other, always_xy=True)
 
 
 def widen(frame: gpd.GeoDataFrame, grid: GeoGrid) -> Any:

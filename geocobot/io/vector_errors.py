@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from geocobot.errors import CrsError, UnreadableFileError
+from geocobot.io.vector_paths import as_given
 
 
 def bad_crs(path: str | Path, error: Exception) -> CrsError:
@@ -40,4 +41,5 @@ def unreadable(path: str | Path, error: Exception) -> UnreadableFileError:
 
 def first_line(error: Exception) -> str:
     """The first of what a library said."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return as_given(line)

@@ -27,6 +27,7 @@ from geocobot.errors import (
 from geocobot.io.files import PARQUET_ENDINGS, VECTOR_FOLDER
 from geocobot.io.opening import GDAL_NAME, check_encoding, file_name, file_stem
 from geocobot.io.vector_errors import bad_crs, first_line, solid, unreadable
+from geocobot.io.vector_paths import ogr_path
 
 _LOG = logging.getLogger("geocobot.io")
 _SHAPEFILE_CODE = 9994
@@ -150,7 +151,7 @@ def _decode_ogr(source: VectorSource, encoding: str | None) -> tuple[gpd.GeoData
     path = source.path
     try:
         chosen, name = _choose_layer(source)
-        info = pyogrio.read_info(path, layer=chosen, encoding=encoding)
+        info = pyogrio.read_info(ogr_path(path), layer=chosen, encoding=encoding)
         if info["features"]:  # an empty GeoJSON has no fields either
             _check_fields(source, [str(f) for f in info["fields"]])
     except OgrCrsError as error:
@@ -173,7 +174,7 @@ def _read_features(source: VectorSource, layer: str, encoding: str | None) -> gp
     """The features of a layer, broken geometry mended as far as it goes."""
     read = partial(
         pyogrio.read_dataframe,
-        source.path,
+        ogr_path(source.path),
         layer=layer,
         encoding=encoding,
         # GDAL finds nothing in a shapefile by a field that is not read.
@@ -198,10 +199,10 @@ def _check_condition(source: VectorSource, layer: str, error: Exception) -> None
     if source.where is None:
         return
     try:
-        pyogrio.read_dataframe(source.path, layer=layer, columns=[])
+        pyogrio.read_dataframe(ogr_path(source.path), layer=layer, columns=[])
     except (*_UNREADABLE, ValueError):
         return
-    names = [str(f) for f in pyogrio.read_info(source.path, layer=layer)["fields"]]
+    names = [str(f) for f in pyogrio.read_info(ogr_path(source.path), layer=layer)["fields"]]
     raise ConfigError(
         "--where",
         f"is {source.where!r}, which {file_name(source.path)} cannot be asked "
@@ -215,7 +216,7 @@ def _check_condition(source: VectorSource, layer: str, error: Exception) -> None
 def _choose_layer(source: VectorSource) -> tuple[str, str]:
     """The layer to read, and what to call it."""
     path, layer = source.path, source.layer
-    listed = {str(n): kind for n, kind in pyogrio.list_layers(path)}
+    listed = {str(n): kind for n, kind in pyogrio.list_layers(ogr_path(path))}
     spatial = [n for n, kind in listed.items() if kind is not None]
     names = ", ".join(spatial)
     if layer is not None and layer not in spatial:

@@ -17,6 +17,8 @@ from rasterio.windows import Window
 
 from geocobot.errors import UnreadableFileError
 from geocobot.io import remote
+from geocobot.io.label_files import read_labels
+from geocobot.io.mask import read_mask
 from geocobot.io.scene import Patch, Scene
 
 TILE_PX = 200
@@ -202,3 +204,50 @@ def test_debug_messages_go_to_those_who_want_them(
     with caplog.at_level(logging.DEBUG, logger="rasterio"):
         Scene.open(f"{url}?again")
     assert "VSICURL" in caplog.text
+
+
+@pytest.mark.parametrize("seed", [6, 8])
+def test_class_rasters_are_scanned_and_read_in_spite_of_it(
+    serve: Callable[..., Any], write: Callable[..., str], seed: int
+) -> None:
+    values = np.random.default_rng(2).integers(0, 250, (1000, 1400)).astype("uint8")
+    name = write("deflate", image=values)
+    site = serve("half", rate=0.25, seed=seed)
+    labels = read_labels([f"{site.url}/{name}"])
+    expected = read_labels([site.folder / name])
+    assert labels.digest() == expected.digest()
+    grid = Scene.open(site.folder / name).grid
+    ours, theirs = (each.on(grid, "scene") for each in (labels, expected))
+    for window in (Window(0, 0, 200, 200), Window(900, 500, 200, 200)):
+        np.testing.assert_array_equal(ours.read(window).classes, theirs.read(window).classes)
+    assert sum(bool(fault) for *_, fault in site.requests()) >= 2
+
+
+@pytest.mark.parametrize("seed", [6, 8])
+def test_masks_are_scanned_and_read_in_spite_of_it(
+    serve: Callable[..., Any], write: Callable[..., str], seed: int
+) -> None:
+    marks = np.random.default_rng(3).integers(0, 250, (1000, 1400))
+    name = write("deflate", image=marks.astype("uint8"))
+    site = serve("half", rate=0.25, seed=seed)
+    grid = Scene.open(site.folder / name).grid
+    ours = read_mask(f"{site.url}/{name}", "--area").on(grid)
+    theirs = read_mask(str(site.folder / name), "--area").on(grid)
+    assert ours.digest() == theirs.digest()
+    for window in (Window(0, 0, 200, 200), Window(900, 500, 200, 200)):
+        np.testing.assert_array_equal(ours.read(window), theirs.read(window))
+    assert sum(bool(fault) for *_, fault in site.requests()) >= 2
+
+
+def test_a_scan_that_fails_for_good_is_told_of(
+    serve: Callable[..., Any], write: Callable[..., str]
+) -> None:
+    name = write("deflate", image=np.ones((1000, 1400), "uint8"))
+    site = serve()
+    whole = (site.folder / name).read_bytes()
+    (site.folder / name).write_bytes(whole[: len(whole) // 2])
+    for read in (lambda url: read_labels([url]), lambda url: read_mask(url, "--area")):
+        with pytest.raises(
+            UnreadableFileError, match=r"cannot be (read at rows|opened) .*Check th"
+        ):
+            read(f"{site.url}/{name}")

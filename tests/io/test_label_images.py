@@ -114,6 +114,55 @@ def test_a_map_made_before_keeps_names_and_colors(tmp_path, scene):
     assert (whole(chosen, scene) == 1).sum() == (values == 2).sum()
 
 
+@pytest.fixture
+def legend(classes_factory):
+    """Values 3, 5 and 7, of which the first and the last have one name."""
+    values = some_classes()
+    values[:8, 40:] = 5
+    path = classes_factory(values)
+    with rasterio.open(path, "r+") as sink:
+        sink.update_tags(1, CLASS_3="tree", CLASS_5="house", CLASS_7="tree")
+    return path, values
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (None, {"tree": (3, 7), "house": (5,)}),
+        (["tree"], {"tree": (3, 7)}),
+        (["house", "tree"], {"house": (5,), "tree": (3, 7)}),
+        (["7"], {"tree": (7,)}),
+        (["7", "5"], {"tree": (7,), "house": (5,)}),
+        (["7", "5", "3"], {"tree": (7, 3), "house": (5,)}),
+        (["tree", "3"], {"tree": (3, 7)}),
+    ],
+)
+def test_values_of_one_name_are_one_class_that_keeps_it(legend, scene, asked, expected):
+    path, values = legend
+    labels = read_labels([path], LabelChoice(classes=asked))
+    assert [c.name for c in labels.classes] == list(expected)
+    numbers = [np.isin(values, own) for own in expected.values()]
+    np.testing.assert_array_equal(
+        whole(labels, scene), np.select(numbers, range(1, len(numbers) + 1))
+    )
+
+
+def test_a_color_goes_to_the_class_of_a_value(legend):
+    path, _ = legend
+    for asked in (["7=#123456"], ["tree=#123456"]):
+        (found,) = read_labels([path], LabelChoice(classes=asked)).classes
+        assert (found.name, found.color) == ("tree", "#123456")
+
+
+def test_a_legend_may_have_more_values_than_classes(classes_factory, scene):
+    values = np.arange(1, 64 * 96 + 1, dtype="int32").reshape(64, 96)
+    path = classes_factory(values)
+    with rasterio.open(path, "r+") as sink:
+        sink.update_tags(1, **{f"CLASS_{v}": f"kind {v % 3}" for v in range(1, 64 * 96 + 1)})
+    found = whole(read_labels([path]), scene)
+    np.testing.assert_array_equal(found, (values - 1) % 3 + 1)
+
+
 @pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:4326", "EPSG:3857"])
 def test_on_another_grid_as_gdal_warps_it(classes_factory, scene, crs):
     values = some_classes()
@@ -186,6 +235,18 @@ def test_a_scene_that_no_file_reaches_is_unknown(classes_factory, scene_factory)
         labels.on(scenes[1].grid, "east")
     with pytest.raises(OverlapError, match="nothing of it lies on east"):
         labels.on_each(scenes[1:])
+
+
+def test_a_scene_across_the_date_line_is_met(classes_factory, scene_factory):
+    """UTM zone 1 begins at 180 degrees east; a file in degrees ends there."""
+    crs, west = "EPSG:32601", 166_021.44 - 50_000
+    across = Scene.open(scene_factory(crs=crs, res=1000, origin_xy=(west, 100_000)))
+    path = classes_factory(
+        np.full((20, 100), 3, "uint8"), crs="EPSG:4326", res=0.1, origin_xy=(-180, 1)
+    )
+    found = whole(read_labels([path]), across)
+    assert (found[:40, 60:] == 1).all()
+    assert (found[:, :40] == IGNORE).all()
 
 
 def test_pickles_before_and_after_reading(classes_factory, scene):

@@ -84,7 +84,7 @@ def test_polygons_and_masks_together(scene, polygons, scene_factory):
     )
     assert part.area.digest() != expected.area.digest()
     part.close()
-    assert all(not len(p._handles) for p in part.area.parts if isinstance(p, PlacedMask))
+    assert all(not len(p.file._handles) for p in part.area.parts if isinstance(p, PlacedMask))
 
 
 def test_what_lies_outside_is_not_read(scene, scene_factory, monkeypatch):
@@ -94,9 +94,9 @@ def test_what_lies_outside_is_not_read(scene, scene_factory, monkeypatch):
     read = []
     real = Scene._read_file
 
-    def read_file(self, window, failed):
+    def read_file(self, source, window):
         read.append(window)
-        return real(self, window, failed)
+        return real(self, source, window)
 
     monkeypatch.setattr(Scene, "_read_file", read_file)
     assert not part.read(Window(50, 50, 64, 64)).valid.any()

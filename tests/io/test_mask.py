@@ -163,7 +163,7 @@ def test_elsewhere(written):
     placed = written(np.ones((10, 10), "uint8"), origin_xy=(WEST + 900, NORTH)).on(GRID)
     assert placed.around() is None
     assert not placed.read(GRID.window).any()
-    assert not len(placed._handles)  # nobody had to look
+    assert not len(placed.file._handles)  # nobody had to look
 
 
 @pytest.mark.usefixtures("squares")
@@ -172,11 +172,11 @@ def test_the_file_is_not_asked_where_nothing_is_marked(written):
     image[100:110, 150:160] = 1
     placed = written(image).on(GRID)
     assert not placed.read(Window(0, 0, 100, 60)).any()
-    assert not len(placed._handles)
+    assert not len(placed.file._handles)
     assert placed.read(Window(100, 60, 100, 60)).sum() == 100
-    assert len(placed._handles) == 1
+    assert len(placed.file._handles) == 1
     placed.close()
-    assert not len(placed._handles)
+    assert not len(placed.file._handles)
 
 
 def test_memory_does_not_grow_with_it(tmp_path):
@@ -210,7 +210,7 @@ def test_it_travels_to_other_processes(written):
     placed = written(blots((120, 200))).on(GRID)
     here = placed.read(GRID.window)
     again = pickle.loads(pickle.dumps(placed))
-    assert not len(again._handles)
+    assert not len(again.file._handles)
     assert np.array_equal(again.read(GRID.window), here)
     assert again.digest() == placed.digest()
 

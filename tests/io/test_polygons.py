@@ -19,7 +19,7 @@ from pyogrio.errors import DataSourceError
 from pyproj import CRS
 
 from geocobot.classes import name_classes
-from geocobot.errors import OutputError
+from geocobot.errors import OutputError, UnreadableFileError
 from geocobot.io import polygons, vector_formats
 from geocobot.io.polygons import PolygonWriter, read_areas
 from geocobot.io.styles import geopackage_layer
@@ -393,3 +393,11 @@ def test_a_disk_that_is_full_at_any_byte_is_an_error_and_no_file(tmp_path, fill_
     assert found["broken"] == found["left behind"] == []
     assert found["whole"]
     assert len(found["refused"]) > 40
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_areas_of_a_file_that_is_broken(tmp_path, suffix):
+    path = tmp_path / f"result{suffix}"
+    path.write_bytes(b"no polygons any more")
+    with pytest.raises(UnreadableFileError, match=rf"result\{suffix} cannot be read"):
+        polygons.read_areas(path)

@@ -155,9 +155,9 @@ def test_tiles_outside_are_neither_read_nor_computed(
     read = []
     real = Scene._read_file
 
-    def read_file(self: Scene, window: Any, failed: int) -> Any:
+    def read_file(self: Scene, source: Any, window: Any) -> Any:
         read.append(window)
-        return real(self, window, failed)
+        return real(self, source, window)
 
     monkeypatch.setattr(Scene, "_read_file", read_file)
     (result,) = predict(options_for(model, scene, tmp_path, mask, overlap=0.0)).scenes
