@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Told apart by those who see few colors (Okabe and Ito, 2008)."""
@@ -124,6 +125,13 @@ def _finite(series: Series) -> list[tuple[float, float]]:
     return [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
 
 
+def _stretches(series: Series) -> list[list[tuple[float, float]]]:
+    """The points that have numbers, parted where one has none."""
+    pairs = zip(series.x, series.y, strict=True)
+    known = groupby(pairs, key=lambda point: all(map(math.isfinite, point)))
+    return [list(points) for is_known, points in known if is_known]
+
+
 def _span(values: Sequence[float]) -> tuple[float, float]:
     """Lowest and highest value, never the same."""
     low, high = min(values), max(values)
@@ -168,15 +176,20 @@ def _grid(
 
 def _line(series: Series, color: str, across: _Axis, upwards: _Axis) -> str:
     """A line, of many points as many as can be seen."""
-    points = _finite(series)
-    step = max(1, len(points) // _MOST_POINTS)
-    shown = points[::step] + ([points[-1]] if (len(points) - 1) % step else [])
-    if len(shown) == 1:
-        x, y = shown[0]
-        return f'<circle cx="{across.at(x):.1f}" cy="{upwards.at(y):.1f}" r="3" fill="{color}"/>'
-    path = " ".join(f"{across.at(x):.1f},{upwards.at(y):.1f}" for x, y in shown)
+    step = max(1, len(_finite(series)) // _MOST_POINTS)
     dash = ' stroke-dasharray="5 4"' if series.dashed else ""
-    return f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.8"{dash}/>'
+    parts = []
+    for points in _stretches(series):
+        shown = points[::step] + ([points[-1]] if (len(points) - 1) % step else [])
+        if len(shown) == 1:
+            x, y = across.at(shown[0][0]), upwards.at(shown[0][1])
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>')
+            continue
+        path = " ".join(f"{across.at(x):.1f},{upwards.at(y):.1f}" for x, y in shown)
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.8"{dash}/>'
+        )
+    return "".join(parts)
 
 
 def _mark(mark: Mark, across: _Axis, upwards: _Axis) -> str:

@@ -97,3 +97,12 @@ def test_several_lines_have_a_legend_and_colors_of_their_own(n: int, legends: in
     said = [e.text for e in root.iter(f"{_SVG}text") if (e.text or "").startswith("line ")]
     assert len(said) == legends
     assert len({e.get("stroke") for e in root.iter(f"{_SVG}polyline")}) == n
+
+
+def test_what_is_no_number_leaves_a_gap():
+    x = tuple(float(k) for k in range(9))
+    y = (0.0, 1.0, math.nan, 3.0, math.nan, 5.0, 6.0, 7.0, math.inf)
+    root = ET.fromstring(line_chart([Series("a", x, y)], x_title="x", y_title="y"))
+    lines = [e.get("points", "").split() for e in root.iter(f"{_SVG}polyline")]
+    assert [len(points) for points in lines] == [2, 3]
+    assert len(list(root.iter(f"{_SVG}circle"))) == 1
