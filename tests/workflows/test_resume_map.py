@@ -288,7 +288,6 @@ def test_without_the_variable_the_clock_counts(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
 def test_killed_at_any_moment_it_makes_the_same_bytes(
     scene: Path, tmp_path: Path, whole: dict[str, bytes]
