@@ -6,19 +6,30 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from geocobot.errors import UnreadableFileError
+from geocobot.io.opening import look_at
 from geocobot.io.scene import Scene
 from geocobot.secrecy import without_secrets
 
 
 def file_identity(path: str | Path) -> dict[str, Any]:
-    """A file's name, size and last change; a remote one has neither size nor change."""
+    """A file's name, size and last change; a remote one has neither size nor change.
+
+    A virtual raster changes with the files on this machine that it shows.
+    """
     place = Path(path)
     found = place.stat() if place.is_file() else None
-    return {
+    sources = [source.stat() for source in _sources(place)]
+    said: dict[str, Any] = {
         "path": without_secrets(str(path)),
         "bytes": None if found is None else found.st_size,
         "modified_ns": None if found is None else found.st_mtime_ns,
     }
+    if sources:
+        changes = [source.st_mtime_ns for source in sources]
+        said["sources"] = [len(sources), sum(s.st_size for s in sources), sum(changes)]
+        said["modified_ns"] = max(said["modified_ns"], *changes)
+    return said
 
 
 def scene_identity(scene: Scene) -> dict[str, Any]:
@@ -36,6 +47,25 @@ def last_change_ns(paths: Iterable[str | Path]) -> int | None:
     """When the youngest of some files was changed; None where all are remote."""
     changes = (file_identity(path)["modified_ns"] for path in paths)
     return max((change for change in changes if change is not None), default=None)
+
+
+def _sources(path: Path) -> list[Path]:
+    """The files that a virtual raster shows, those of virtual rasters among them too."""
+    found: dict[Path, None] = {}
+    waiting = [path]
+    while waiting:
+        shown = waiting.pop()
+        if shown.suffix.lower() != ".vrt" or not shown.is_file():
+            continue
+        try:
+            named = look_at(str(shown), lambda source: list(source.files))
+        except UnreadableFileError:  # features may be virtual as well
+            continue
+        files = (file for name in named if (file := Path(name)) not in (path, shown))
+        new = [file for file in files if file.is_file() and file not in found]
+        found |= dict.fromkeys(new)
+        waiting += new
+    return list(found)
 
 
 def _part_identity(part: Scene) -> dict[str, Any]:

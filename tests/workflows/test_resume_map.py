@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio.shutil
 from filelock import FileLock
 
 from geocobot.errors import OutputError, ResumeError
@@ -163,6 +164,26 @@ def test_another_scene_is_noticed(scene: Path, tmp_path: Path) -> None:
     os.utime(scene, ns=(1, 1))
     with pytest.raises(ResumeError, match=r"another scene modified_ns \(was \d+, is 1\)"):
         make_map(scene, out, resume=True)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_another_source_of_a_virtual_scene_is_noticed(
+    scene: Path, tmp_path: Path, nested: bool
+) -> None:
+    shown = virtual(scene, tmp_path / "inner.vrt")
+    if nested:
+        shown = virtual(shown, tmp_path / "outer.vrt")
+    out = tmp_path / "map.gpkg"
+    stop(shown, out, 5)
+    os.utime(scene, ns=(1, 1))
+    with pytest.raises(ResumeError, match="was begun with another scene "):
+        make_map(shown, out, resume=True)
+
+
+def virtual(scene: Path, path: Path) -> Path:
+    """A virtual raster that shows a scene."""
+    rasterio.shutil.copy(scene, path, driver="VRT")
+    return path
 
 
 def test_another_number_of_cores_goes_on_until_a_batch_takes_several(
