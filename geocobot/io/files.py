@@ -31,7 +31,11 @@ _VECTOR_ENDINGS = PARQUET_ENDINGS | frozenset(
     {".gpkg", ".shp", ".geojson", ".geojsonl", ".fgb", ".gml", ".kml", ".tab", ".mif", ".dxf"}
 )
 _EITHER_ENDING = ".vrt"  # GDAL has virtual files of both kinds
-_OWN_RESULTS = re.compile(r".*_pred(_scores|_classes)\.tif|.*_pred\.(gpkg|fgb|geojson|parquet|shp)")
+_OF_RESULTS = "_pred"
+_OWN_RESULTS = re.compile(
+    rf".*{_OF_RESULTS}(_scores|_classes)\.tif"
+    rf"|.*{_OF_RESULTS}(_centerlines)?\.(gpkg|fgb|geojson|parquet|shp)"
+)
 _MAGIC = re.compile(r"[*?[]")
 _MAX_ENDINGS = 6
 _LINES = "_centerlines"
@@ -176,13 +180,13 @@ def _expand(
     *,
     with_results: bool = False,
 ) -> list[FileSet]:
-    """One set for each name; results of geocobot among those of folders only where asked for."""
+    """One set for each name; results of geocobot among others only where they are asked for."""
     sets = []
     for text in given:
         if os.path.isdir(text) and not wanted(Path(text)):
             paths = _files_in(text, flag, wanted, with_results=with_results)
         elif _is_pattern(text):
-            paths = _matches(text, flag)
+            paths = _matches(text, flag, with_results=with_results)
         else:
             paths = (text,)
         sets.append(FileSet(text, paths, name_of(text)))
@@ -243,11 +247,19 @@ def _files_in(
     return tuple(str(entry) for entry in found)
 
 
-def _matches(pattern: str, flag: str) -> tuple[str, ...]:
-    """The files that a pattern matches; ** goes down into folders."""
+def _matches(pattern: str, flag: str, *, with_results: bool) -> tuple[str, ...]:
+    """The files that a pattern matches; ** goes down into folders.
+
+    Results of geocobot are left out where there is more and the pattern does not name them.
+    """
     # Path.glob knows no absolute patterns.
     matches = map(Path, glob.iglob(pattern, recursive=True))  # noqa: PTH207
     found = sorted((match for match in matches if not os.path.isdir(match)), key=_natural)
+    others = [match for match in found if not _OWN_RESULTS.fullmatch(match.name)]
+    if others and not with_results and _OF_RESULTS not in Path(pattern).name:
+        if len(others) < len(found):
+            _LOG.info("%s: %d results of geocobot are left out.", pattern, len(found) - len(others))
+        found = others
     if not found:
         raise MissingFileError(
             pattern,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from geocobot.errors import ConfigError, MissingFileError, UnreadableFileError
-from geocobot.io.files import find_rasters, find_vectors, name_of
+from geocobot.io.files import find_maps, find_rasters, find_vectors, name_of
 
 
 @pytest.fixture
@@ -51,12 +51,20 @@ def test_a_folder_is_its_rasters_in_natural_order(folder, caplog):
 
 
 def test_a_pattern_is_what_it_matches(folder):
-    assert names(find_rasters([f"{folder}/img*.tif"])) == [
-        "img2_pred_classes.tif",
-        "img2_pred_scores.tif",
-        "img10.tif",
-    ]
+    assert names(find_rasters([f"{folder}/[!i]*.png"])) == ["a.png"]
     assert names(find_rasters([f"{folder}/**/img1*.tif"])) == ["img1.tif", "img10.tif"]
+
+
+def test_of_a_pattern_results_are_left_out_unless_it_names_them(folder, caplog):
+    """The same command finds the same scenes when it has saved scores beside them."""
+    results = ["img2_pred_classes.tif", "img2_pred_scores.tif"]
+    with caplog.at_level(logging.INFO, logger="geocobot"):
+        assert names(find_rasters([f"{folder}/img*.tif"])) == ["img10.tif"]
+    assert f"{folder}/img*.tif: 2 results of geocobot are left out." in caplog.messages
+    assert names(find_rasters([f"{folder}/*_pred_*.tif"])) == results
+    assert names(find_rasters([f"{folder}/img2*.tif"])) == results
+    assert names(find_rasters([f"{folder}/img2_pred_scores.tif"])) == results[1:]
+    assert names(find_maps([f"{folder}/img*.tif"])) == [*results, "img10.tif"]
 
 
 def test_files_urls_and_what_is_not_there_stay_as_they_are(folder):
