@@ -7,11 +7,10 @@ from pathlib import Path
 
 from geocobot.errors import ConfigError
 from geocobot.io.area import Area
-from geocobot.io.files import find_labels
+from geocobot.io.files import find_labels, is_raster_file
 from geocobot.io.label_features import LabelChoice, read_features
 from geocobot.io.label_images import read_image_labels
 from geocobot.io.labels import Labels
-from geocobot.io.opening import is_raster_name
 from geocobot.io.scene import Scene
 
 __all__ = ["LabelChoice", "read_labels"]
@@ -41,7 +40,7 @@ def read_labels(
     choice = choice or LabelChoice()
     sets = find_labels([str(name) for name in given])
     paths = [path for s in sets for path in s.paths]
-    rasters = [path for path in paths if is_raster_name(path)]
+    rasters = [path for path in paths if is_raster_file(path)]
     if not rasters:
         return read_features(sets, choice, area=area, boundary_px=boundary_px, scene=scene)
     if len(rasters) < len(paths):

@@ -13,7 +13,7 @@ from rasterio.windows import Window
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.opening import open_dataset
-from geocobot.io.scene import Scene
+from geocobot.io.scene import Scene, has_data
 
 MOST_PX = 250_000_000
 """Larger files are read for a picture only where they have overviews."""
@@ -91,25 +91,26 @@ def quicklook(scene: Scene, sampling: Sampling) -> npt.NDArray[np.uint8] | None:
     if type(scene) is not Scene:
         return None
     height, width = sampling.covered
-    bands = scene.bands[:3] if len(scene.bands) >= 3 else scene.bands[:1]
     try:
         with open_dataset(scene.path) as source:
-            if not source.overviews(bands[0]) and source.width * source.height > MOST_PX:
+            if not source.overviews(scene.bands[0]) and source.width * source.height > MOST_PX:
                 return None
             first = source.height - height if scene.flipped else 0
             window = Window(0, first, width, height)
-            how = {"window": window, "out_shape": sampling.shape}
+            how = {"window": window, "out_shape": sampling.shape, "resampling": Resampling.nearest}
             with bounded_cache(source, sampling.step):
-                layers = [
-                    source.read(b, resampling=Resampling.nearest, **how).astype(np.float64)
-                    for b in bands
-                ]
-                valid = source.dataset_mask(**how) > 0
+                image = np.stack(
+                    [source.read(b, out_dtype=scene.dtype, **how) for b in scene.bands]
+                )
+                valid = has_data(image, scene.band_nodata)
+                if scene.alpha is not None:
+                    valid &= source.read(scene.alpha, **how) > 0
+                if scene.masked:
+                    valid &= (source.read_masks(list(scene.bands), **how) > 0).all(axis=0)
     except (RasterioError, MemoryError):
         return None
-    for layer, nodata in zip(layers, scene.band_nodata, strict=False):
-        valid &= np.isfinite(layer) & (True if nodata is None else layer != nodata)
-    picture = np.stack([_stretched(layer, valid) for layer in layers], axis=-1)
+    shown = image[:3] if len(image) >= 3 else image[:1]
+    picture = np.stack([_stretched(layer, valid) for layer in shown.astype(np.float64)], axis=-1)
     if scene.flipped:
         picture = picture[::-1]
     return np.ascontiguousarray(np.broadcast_to(picture, (*sampling.shape, 3)))

@@ -189,7 +189,7 @@ class Scene:
             image = np.stack(
                 [source.read(b, window=window, out_dtype=self.dtype) for b in self.bands]
             )
-            valid = _has_data(image, self.band_nodata)
+            valid = has_data(image, self.band_nodata)
             if self.alpha is not None:
                 valid &= source.read(self.alpha, window=window) > 0
             if self.masked:
@@ -197,7 +197,7 @@ class Scene:
         return image, valid
 
 
-def _has_data(
+def has_data(
     image: npt.NDArray[np.generic], nodata: Sequence[float | None]
 ) -> npt.NDArray[np.bool_]:
     """Where (H, W) no band is NaN, infinite or nodata; unsigned: where not all are nodata."""

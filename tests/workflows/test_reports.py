@@ -195,6 +195,20 @@ def test_nodata_is_white_and_large_scenes_without_overviews_are_not_read(
     assert quicklook(scene, Sampling.of(scene.grid, 40)) is None
 
 
+def test_a_quicklook_has_data_where_the_scene_has(scene_factory: Callable[..., Path]) -> None:
+    """Of bytes that are nodata in all bands; of floats in any, or not a number."""
+    rng = np.random.default_rng(0)
+    for dtype in ("uint8", "float32"):
+        image = rng.integers(0, 3, (3, 40, 40)).astype(dtype) * 100
+        scene = Scene.open(scene_factory(f"{dtype}.tif", image=image, nodata=0))
+        picture = quicklook(scene, Sampling.of(scene.grid, 40))
+        assert picture is not None
+        valid = scene.read(scene.grid.window).valid
+        assert 0.01 < (~valid).mean() < 0.99
+        assert (picture[~valid] == 255).all()
+        assert (picture[valid] < 255).any(axis=-1).mean() > 0.5
+
+
 def test_errors_have_the_colors_of_what_they_are() -> None:
     truth = np.array([[1, 1, 0, 2, IGNORE, 0]], np.uint8)
     prediction = np.array([[1, 0, 1, 1, 1, 0]], np.uint8)
