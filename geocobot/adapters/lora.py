@@ -180,12 +180,13 @@ class DoraLinear(AdaptedLinear):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., d_in) to (..., d_out)."""
         frozen: Tensor = self.base(x)
-        scale = self.scale().to(frozen.dtype)
+        # The product is rounded, not the scale: in bfloat16 1.003 would be 1.
+        scale = self.scale()
         scaled: Tensor = self.add_delta(frozen, x) * scale
-        if self.base.bias is None:
-            return scaled
-        # The bias went through the scaling, which is not for it: exactly 0 where the scale is 1.
-        return scaled + (1 - scale) * self.base.bias.to(frozen.dtype)
+        if self.base.bias is not None:
+            # It went through the scaling, which is not for it: exactly 0 where the scale is 1.
+            scaled = scaled + (1 - scale) * self.base.bias
+        return scaled.to(frozen.dtype)
 
     def scale(self) -> Tensor:
         """Factor m / |W + U A| of every output, (d_out,); 1 where nothing is adapted."""

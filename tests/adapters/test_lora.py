@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -136,6 +137,17 @@ def test_doras_norm_is_a_constant_in_the_backward_pass():
     scaled = (weight[:, :12] * part.magnitude / norm).T  # d loss / d (W + U A) = scaled @ x
     torch.testing.assert_close(part.B.grad, scaled @ x @ part.A.T)
     torch.testing.assert_close(part.A.grad, part.B.T @ scaled @ x)
+
+
+def test_small_changes_of_doras_magnitudes_count_in_bfloat16():
+    layer = make_dora(bias=False)
+    x = torch.randn(200, layer.base.in_features)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        before = layer(x)[:, :12].float()
+        layer.q.magnitude.mul_(1.003)
+        after = layer(x)[:, :12].float()
+    ratio = ((after * before).sum() / before.square().sum()).item()
+    assert ratio == pytest.approx(1.003, abs=5e-4)
 
 
 def test_dora_survives_a_row_of_zeros():
