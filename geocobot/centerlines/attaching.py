@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocobot.centerlines.gaps import goes_on
+from geocobot.centerlines.gaps import straightness
 from geocobot.centerlines.lines import Line
 from geocobot.centerlines.network import Network, Node
 from geocobot.centerlines.sides import Side
@@ -20,6 +20,8 @@ MOST_TURN_DEGREES = 30.0
 
 LEAST_ANGLE_DEGREES = 35.0
 """Between a bridge and the line that it leads to: lines side by side are not joined."""
+
+_LEAST_STRAIGHTNESS = float(np.cos(np.radians(MOST_TURN_DEGREES)))
 
 _NEAR_PX = 4.0
 """Lines are smoothed: so far from a pixel its line may run."""
@@ -34,30 +36,39 @@ class _Place:
 
     Attributes:
         side: that it closes.
-        key: of the line.
+        key: of the line; -1 of the first ring, -2 of the second one, and so on.
         along_px: from the beginning of the line.
         xy: (2,) column and row.
+        straightness: cosine of the angle by which the line turns to go on there.
     """
 
     side: Side
     key: int
     along_px: float
     xy: npt.NDArray[np.float64]
+    straightness: float
+
+    @property
+    def order(self) -> tuple[float, int, int]:
+        """Short and straight ones first, of equal ones the uppermost."""
+        return self.side.gap_m / self.straightness**2, self.side.end, self.side.target
 
 
 def attach(network: Network, sides: Sequence[Side], sizes: RowSizes) -> int:
-    """Lead free ends on to the sides of lines before them, over the shortest gaps; how many.
+    """Lead free ends on to the sides of lines before them, over short gaps first; how many.
 
     Each end is used once. A line goes on within `MOST_TURN_DEGREES` of its direction, and its
-    bridge meets no line but the one that it leads to, by `LEAST_ANGLE_DEGREES` at least.
+    bridge meets no line but the one that it leads to, by `LEAST_ANGLE_DEGREES` at least. A gap
+    that is entered at an angle counts as longer: what differs by less than a pixel is decided by
+    which way is straighter.
 
     Args:
         network: in which ends are joined with ends already.
         sides: what was found before ends.
         sizes: of pixels on the ground.
     """
-    free = [s for s in sorted(sides, key=_order) if network.degree(s.end) == 1]
-    places = _places(network, free, sizes)
+    free = [s for s in sides if network.degree(s.end) == 1]
+    places = sorted(_places(network, free, sizes), key=lambda place: place.order)
     if not places:
         return 0
     straight = shapely.linestrings([[network.nodes[p.side.end].xy, p.xy] for p in places])
@@ -85,17 +96,13 @@ def attach(network: Network, sides: Sequence[Side], sizes: RowSizes) -> int:
     return len(taken)
 
 
-def _order(side: Side) -> tuple[float, int, int]:
-    """The shortest ones first, of equal ones the uppermost."""
-    return side.gap_m, side.end, side.target
-
-
 def _places(network: Network, sides: Sequence[Side], sizes: RowSizes) -> list[_Place]:
     """Where bridges would meet lines that are still there, if their own lines lead there."""
-    keys = [*network.lines]
+    by_key = network.lines | {-1 - i: ring for i, ring in enumerate(network.rings)}
+    keys = [*by_key]
     if not keys or not sides:
         return []
-    lines = np.array([shapely.LineString(network.lines[k].xy) for k in keys], dtype=object)
+    lines = np.array([shapely.LineString(line.xy) for line in by_key.values()], dtype=object)
     row, col = np.divmod([s.target for s in sides], network.width)
     pixels = shapely.points(np.stack([col + 0.5, row + 0.5], axis=1))
     side, line = shapely.STRtree(lines).query_nearest(
@@ -103,9 +110,15 @@ def _places(network: Network, sides: Sequence[Side], sizes: RowSizes) -> list[_P
     )
     along = shapely.line_locate_point(lines[line], pixels[side])
     met = shapely.get_coordinates(shapely.line_interpolate_point(lines[line], along))
-    rest = shapely.length(lines[line]) - along
+    length = shapely.length(lines[line])
+    rest = length - along
+    is_ring = np.array([keys[j] < 0 for j in line.tolist()], dtype=bool)
     before, after = (
-        shapely.get_coordinates(shapely.line_interpolate_point(lines[line], np.maximum(at, 0)))
+        shapely.get_coordinates(
+            shapely.line_interpolate_point(
+                lines[line], np.where(is_ring, at % length, np.maximum(at, 0))
+            )
+        )
         for at in (along - _NEAR_PX, along + _NEAR_PX)
     )
     found = []
@@ -119,12 +132,13 @@ def _places(network: Network, sides: Sequence[Side], sizes: RowSizes) -> list[_P
         strict=True,
     ):
         own = network.lines[network.at(sides[i].end)[0]]
-        other = network.lines[keys[j]]
-        apart = min(start, end) > other.radius[2] and own is not other
+        other = by_key[keys[j]]
+        apart = other.is_ring or (min(start, end) > other.radius[2] and own is not other)
         apart &= own.class_number == other.class_number
         apart = apart and _crosses(network.nodes[sides[i].end].xy, xy, course, sizes)
-        if apart and goes_on(network, sides[i].end, xy, sizes, MOST_TURN_DEGREES):
-            found.append(_Place(sides[i], keys[j], start, xy))
+        straight = straightness(network, sides[i].end, xy, sizes)
+        if apart and straight >= _LEAST_STRAIGHTNESS:
+            found.append(_Place(sides[i], keys[j], start, xy, straight))
     return found
 
 
@@ -147,13 +161,20 @@ def _insert(network: Network, places: Sequence[_Place]) -> None:
     by_line: dict[int, list[_Place]] = {}
     for place in places:
         by_line.setdefault(place.key, []).append(place)
+    rings = network.rings
+    network.rings = [ring for i, ring in enumerate(rings) if -1 - i not in by_line]
     for key, on_line in by_line.items():
-        rest = network.remove(key)
-        done = 0.0
-        for place in sorted(on_line, key=lambda p: (p.along_px, p.side.end)):
+        on_line.sort(key=lambda p: (p.along_px, p.side.end))
+        if key < 0:
+            first = on_line[0]
+            done, node = first.along_px, _node_of(network, first, rings[-1 - key])
+            rest = _opened(rings[-1 - key], done, node, first.xy)
+        else:
+            done, rest = 0.0, network.remove(key)
+            node = rest.nodes[0]
+        for place in on_line:
             if place.along_px > done:
-                node = -1 - place.side.end
-                network.nodes[node] = Node(place.xy, rest.radius[2])
+                node = _node_of(network, place, rest)
                 before, rest = _cut(rest, place.along_px - done, node, place.xy)
                 network.add(before)
                 done = place.along_px
@@ -161,6 +182,26 @@ def _insert(network: Network, places: Sequence[_Place]) -> None:
         network.add(rest)
     for place in places:
         network.dissolve(place.side.end)
+
+
+def _node_of(network: Network, place: _Place, on: Line) -> int:
+    """A new node, where a bridge meets a line."""
+    node = -1 - place.side.end
+    network.nodes[node] = Node(place.xy, on.radius[2])
+    return node
+
+
+def _opened(ring: Line, at_px: float, node: int, xy: npt.NDArray[np.float64]) -> Line:
+    """A ring as a line from a node on it around to there."""
+    n = _points_before(ring, at_px)
+    course = np.concatenate([xy[None], ring.xy[n:], ring.xy[1:n], xy[None]])
+    return replace(ring, nodes=(node, node), is_ring=False, xy=course, radius=(ring.radius[2],) * 3)
+
+
+def _points_before(line: Line, at_px: float) -> int:
+    """How many of its points a line passes up to a place between its ends."""
+    along = np.cumsum(np.hypot(*np.diff(line.xy, axis=0).T))
+    return int(np.searchsorted(along[:-1], at_px)) + 1
 
 
 def _bridge(network: Network, place: _Place, like: Line, node: int) -> Line:
@@ -179,10 +220,8 @@ def _bridge(network: Network, place: _Place, like: Line, node: int) -> Line:
 
 def _cut(line: Line, at_px: float, node: int, xy: npt.NDArray[np.float64]) -> tuple[Line, Line]:
     """A line up to a node on it, and from there on; its measures are shared out by length."""
-    step = np.hypot(*np.diff(line.xy, axis=0).T)
-    along = np.concatenate([[0.0], np.cumsum(step)])
-    n = int(np.searchsorted(along[1:-1], at_px)) + 1
-    share = at_px / along[-1]
+    n = _points_before(line, at_px)
+    share = at_px / line.length_px
     return tuple(  # type: ignore[return-value] # two of them
         replace(
             line,

@@ -216,6 +216,14 @@ def goes_on(
     most_turn_degrees: float = MOST_TURN_DEGREES,
 ) -> bool:
     """Whether the line that ends at a node could go on to a point, without turning by more."""
+    least = float(np.cos(np.radians(most_turn_degrees)))
+    return straightness(network, node, towards, sizes) >= least
+
+
+def straightness(
+    network: Network, node: int, towards: npt.NDArray[np.float64], sizes: RowSizes
+) -> float:
+    """Cosine of the angle by which the line that ends at a node turns to go on to a point."""
     line = network.lines[network.at(node)[0]]
     end, radius = network.nodes[node].xy, network.nodes[node].radius
     from_end = line.xy if line.nodes[0] == node else line.xy[::-1]
@@ -227,5 +235,4 @@ def goes_on(
         back = end - from_end[-1]
     pixel_m = sizes.at(end[1])
     back, ahead = back * pixel_m, (towards - end) * pixel_m
-    cosine = float(back @ ahead) / max(float(np.hypot(*back) * np.hypot(*ahead)), 1e-12)
-    return bool(cosine >= np.cos(np.radians(most_turn_degrees)))
+    return float(back @ ahead) / max(float(np.hypot(*back) * np.hypot(*ahead)), 1e-12)

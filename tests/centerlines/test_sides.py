@@ -54,6 +54,29 @@ def test_two_streets_that_end_before_a_road_cross_it():
     assert shapely.intersection_all(drawn).distance(shapely.Point(40, 30)) < 1
 
 
+@pytest.mark.parametrize("streets", [1, 2, 3])
+def test_streets_are_led_on_to_a_ring(streets):
+    around = np.linspace(0, 2 * np.pi, 49)
+    ring = np.stack([60 + 20 * np.cos(around), 60 + 20 * np.sin(around)], axis=1)
+    angles = np.radians([20, 150, 265])[:streets]
+    away = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    ends = [[tuple(60 + r * unit) for r in (32, 55)] for unit in away]
+    labels = draw([ring.tolist(), *ends], 6, (120, 120))
+    apart = joined(labels, 0.5)
+    assert len(apart) == 1 + streets
+    drawn = joined(labels, 0.5, bridge_gaps_m=10)
+    # One street meets the ring in one node: it goes around from there and back.
+    assert len(drawn) == 2 * streets
+    assert shapely.union_all(drawn).geom_type == "MultiLineString"
+    assert len(shapely.get_parts(shapely.line_merge(shapely.union_all(apart)))) == 1 + streets
+    for unit in away:
+        meets = shapely.distance(drawn, shapely.Point(*(60 + 20 * unit))) < 3
+        assert meets.sum() == (2 if streets == 1 else 3)
+    gained = shapely.length(drawn).sum() - shapely.length(apart).sum()
+    assert gained == pytest.approx(12 * streets, abs=1.5 * streets)
+    assert not conflicts(drawn).any()
+
+
 def test_a_street_that_leads_elsewhere_stays_where_it_is():
     beside = draw([ROAD, [(30, 28), (70, 28)]], 6, SHAPE)
     assert len(joined(beside, 0.5, bridge_gaps_m=20)) == 2
