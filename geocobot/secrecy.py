@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 _HIDDEN = "***"
-_USER = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^/\s'\"@]+)@", re.IGNORECASE)
+# A path has made one slash of two; a single letter before the colon is a drive of Windows.
+_USER = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+:/{1,2})(?P<user>[^/\s'\"@]+)@", re.IGNORECASE)
 _QUERY = re.compile(
     r"(?P<name>[?&;](?:[^=&;\s'\"]*(?:token|key|secret|signature|credential|password|passwd|pwd)"
     r"[^=&;\s'\"]*|sig|sas|auth)=)[^&;\s'\",)]+",

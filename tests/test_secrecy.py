@@ -23,6 +23,8 @@ SECRET = "hunter2"
     [
         (f"https://anna:{SECRET}@host.org/a.tif", "https://***@host.org/a.tif"),
         (f"/vsicurl/https://{SECRET}@host.org/a.tif", "/vsicurl/https://***@host.org/a.tif"),
+        (f"https:/anna:{SECRET}@host.org/a.tif", "https:/***@host.org/a.tif"),
+        (r"C:/data@home/a.tif", r"C:/data@home/a.tif"),
         (f"https://host.org/a.tif?token={SECRET}&x=1", "https://host.org/a.tif?token=***&x=1"),
         (f"a.tif?x=1&X-Amz-Signature={SECRET}", "a.tif?x=1&X-Amz-Signature=***"),
         (f"a.tif?sv=2020&sig={SECRET}' is odd", "a.tif?sv=2020&sig=***' is odd"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ from geocobot.io.opening import look_at
 from geocobot.io.scene import Scene
 from geocobot.secrecy import without_secrets
 
+_FILE_SYSTEM = re.compile(r"^(?:\w+(?:\+\w+)*://|(?:/vsi[a-z0-9]+/)+)")
+
 
 def file_identity(path: str | Path) -> dict[str, Any]:
     """A file's name, size and last change; a remote one has neither size nor change.
 
-    A virtual raster changes with the files on this machine that it shows.
+    A virtual raster changes with the files on this machine that it shows, what lies in an archive
+    with this one, and all with a mask beside the file.
     """
-    place = Path(path)
+    place = _local_file(path)
     found = place.stat() if place.is_file() else None
     sources = [source.stat() for source in _sources(place)]
     said: dict[str, Any] = {
@@ -43,15 +47,29 @@ def scene_identity(scene: Scene) -> dict[str, Any]:
     }
 
 
-def last_change_ns(paths: Iterable[str | Path]) -> int | None:
-    """When the youngest of some files was changed; None where all are remote."""
-    changes = (file_identity(path)["modified_ns"] for path in paths)
-    return max((change for change in changes if change is not None), default=None)
+def _local_file(path: str | Path) -> Path:
+    """The file on this machine that a name of GDAL's speaks of; the name itself for others."""
+    place = Path(path)
+    if place.is_file():
+        return place
+    for name in _names_in(str(path)):
+        for part in (Path(name), *Path(name).parents):
+            if part.is_file():
+                return part
+    return place
+
+
+def _names_in(text: str) -> Iterator[str]:
+    """What may be a file's name in /vsizip/a.zip/b.tif, NETCDF:"a.nc":b and the like."""
+    for mark in '"!:':
+        for part in text.split(mark):
+            yield _FILE_SYSTEM.sub("", part)
 
 
 def _sources(path: Path) -> list[Path]:
-    """The files that a virtual raster shows, those of virtual rasters among them too."""
-    found: dict[Path, None] = {}
+    """A mask beside a file and the files that a virtual raster shows, all the way down."""
+    mask = path.with_name(f"{path.name}.msk")
+    found: dict[Path, None] = {mask: None} if mask.is_file() else {}
     waiting = [path]
     while waiting:
         shown = waiting.pop()
@@ -72,6 +90,8 @@ def _part_identity(part: Scene) -> dict[str, Any]:
     """A scene's file, and its bands."""
     return file_identity(part.path) | {
         "bands": list(part.bands),
+        "alpha": part.alpha,
+        "mask": part.masked,
         "nodata": [None if value is None else repr(value) for value in part.band_nodata],
     }
 

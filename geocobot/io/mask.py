@@ -223,7 +223,8 @@ def _marked(source: Any, window: Window) -> npt.NDArray[np.bool_]:
     """Which pixels (H, W) of a window of the open file are marked."""
     with bounded_cache(source, window.height):
         marked = _is_marked(source.read(1, window=window), source.nodata)
-        if MaskFlags.per_dataset in source.mask_flag_enums[0]:
+        flags = source.mask_flag_enums[0]
+        if not flags or MaskFlags.per_dataset in flags:
             marked &= source.read_masks(1, window=window) > 0
     return marked
 

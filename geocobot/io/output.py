@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -97,7 +97,11 @@ def new_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def new_files(
-    paths: Sequence[str | Path], *, overwrite: bool = False, folder: Path | None = None
+    paths: Sequence[str | Path],
+    *,
+    overwrite: bool = False,
+    folder: Path | None = None,
+    when_whole: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Path, ...]]:
     """Write files that belong together: all appear under their names at the end, or none.
 
@@ -109,7 +113,8 @@ def new_files(
     Args:
         paths: the files to come, none twice; missing parent folders are made.
         overwrite: whether existing files may be replaced.
-        folder: where they are written, on the same disk; default beside each.
+        folder: where those are written that will lie on the same disk; default beside each.
+        when_whole: called when all are written, and get their names next.
 
     Yields:
         A hidden path for each, with the same extension, to be written by the block.
@@ -130,6 +135,8 @@ def new_files(
         # Asked again: training or prediction may have taken hours.
         for path in paths:
             check_output(path, overwrite)
+        if when_whole is not None:
+            when_whole()
         put_or_keep(files, is_kept=folder is None)
     finally:
         for file in files:

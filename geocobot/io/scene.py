@@ -112,7 +112,7 @@ class Scene:
                 band_nodata=tuple(declared if nodata is None else [nodata] * len(chosen)),
                 flipped=flipped,
                 alpha=alpha,
-                masked=any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags),
+                masked=any(_has_own_mask(f, is_replaced=nodata is not None) for f in flags),
             )
 
         return look_at(str(path), described)
@@ -195,6 +195,18 @@ class Scene:
             if self.masked:
                 valid &= (source.read_masks(list(self.bands), window=window) > 0).all(axis=0)
         return image, valid
+
+
+def _has_own_mask(flags: Sequence[MaskFlags], *, is_replaced: bool) -> bool:
+    """Whether a band has a mask that is neither alpha nor its nodata, or that of all bands.
+
+    Args:
+        flags: of the band; none says that it has a mask of its own.
+        is_replaced: whether another value is nodata than the file declares.
+    """
+    if MaskFlags.per_dataset not in flags:
+        return not flags
+    return MaskFlags.alpha not in flags and not (is_replaced and MaskFlags.nodata in flags)
 
 
 def has_data(

@@ -47,7 +47,7 @@ class Unfinished:
     def beside(
         cls, path: str | Path, folder: Path | None = None, token: str | None = None
     ) -> Unfinished:
-        """Choose hidden names in the same folder, or in another one on the same disk.
+        """Choose hidden names in the same folder, or in another one if it is on the same disk.
 
         Args:
             path: the file to come.
@@ -56,7 +56,7 @@ class Unfinished:
         """
         target = Path(path).resolve()
         temporary = temporary_beside(target, token)
-        if folder is not None:
+        if folder is not None and _on_one_disk(folder, target):
             temporary = folder.resolve() / temporary.name
         return cls(path, target, temporary, temporary_beside(target))
 
@@ -73,6 +73,12 @@ class Unfinished:
                 os.fsync(opened.fileno())
         except OSError as error:
             raise refused(self.path, error) from error
+
+
+def _on_one_disk(folder: Path, target: Path) -> bool:
+    """Whether a file can be renamed from a folder to its place, whose own may not be there yet."""
+    parent = next((parent for parent in target.parents if os.path.isdir(parent)), None)
+    return parent is not None and folder.stat().st_dev == parent.stat().st_dev
 
 
 class _LockedError(OutputError):

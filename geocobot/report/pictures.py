@@ -44,7 +44,7 @@ def image(address: str, said: str) -> str:
 def swipe(below: str, above: str, *, said: tuple[str, str], name: str) -> str:
     """Two pictures of one place and one size on top of each other, and a slider between them.
 
-    In print both are shown, one below the other.
+    In print both are shown, side by side.
 
     Args:
         below: address of the one on the left of the slider.

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from geocobot._version import __version__
-from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
+from geocobot.errors import ResumeError
 from geocobot.io.centerlines import read_lengths
 from geocobot.io.cut import CutScene
-from geocobot.io.identity import last_change_ns, scene_identity
+from geocobot.io.identity import scene_identity
 from geocobot.io.polygons import read_areas
 from geocobot.io.resampled import ResampledScene
 from geocobot.io.scene import Scene
@@ -26,8 +29,14 @@ from geocobot.models.precision import Compute
 from geocobot.models.weights import sha256_of
 from geocobot.secrecy import values_without_secrets
 from geocobot.settings import to_yaml
+from geocobot.tracing.pixel_sizes import RowSizes
 from geocobot.workflows.mapped import ClassTotal, SceneResult, Tally
+from geocobot.workflows.quality import listed
 from geocobot.workflows.targets import Targets
+
+_ROWS_MEASURED = 256
+_DIGITS = 16
+_MADE_OF = "# made of "
 
 # Options that decide who computes a map and where it goes, and not what it is.
 _WHO = {"workers", "devices", "threads", "engine", "address", "max_memory"}
@@ -60,7 +69,7 @@ class MapJob:
             options,
             raster=tuple(part.path for part in scene.parts),
             out=str(targets.polygons),
-            bands=scene.bands,
+            bands=_bands_of(scene, options),
             device="cuda" if compute.device.type == "cuda" else "cpu",
             precision=compute.precision,
         )
@@ -80,9 +89,13 @@ class MapJob:
 
     @property
     def area_km2(self) -> float:
-        """The scene's area on the ground, nodata included, by the pixel in its middle."""
+        """The scene's area on the ground, nodata included, by pixels in its middle column."""
         grid = self.native.grid
-        return math.prod(grid.ground_pixel_m) * math.prod(grid.shape) / 1e6
+        rows = np.linspace(0, grid.height, _ROWS_MEASURED, endpoint=False) + (
+            grid.height / _ROWS_MEASURED / 2
+        )
+        pixel_m2 = RowSizes(grid).at(rows).prod(axis=-1).mean()
+        return float(pixel_m2) * math.prod(grid.shape) / 1e6
 
     @property
     def native(self) -> Scene:
@@ -97,14 +110,8 @@ class MapJob:
             compute: where each part of the engine computes, and how exactly.
             threads: of each; their number decides in which order a CPU adds up.
         """
-        model = Path(self.options.model)
         kept = replace(self.targets, project=None, report=None)
-        return {
-            "scene": scene_identity(self.native) | {"area": _area_of(self.native)},
-            "model": {
-                "SHA-256": sha256_of(model) if model.is_file() else None,
-                "tile side": card.patch_px,
-            },
+        return self._inputs(card) | {
             "option": {
                 name: values_without_secrets(getattr(self.options, name))
                 for name in sorted(_OF_A_MAP)
@@ -119,6 +126,23 @@ class MapJob:
             },
         }
 
+    def _inputs(self, card: ModelCard) -> dict[str, Any]:
+        """Scene and model, by what a change of them shows."""
+        model = Path(self.options.model)
+        return {
+            "scene": scene_identity(self.native) | {"area": _area_of(self.native)},
+            "model": {
+                "SHA-256": sha256_of(model) if model.is_file() else None,
+                "tile side": card.patch_px,
+            },
+        }
+
+    def saved(self, card: ModelCard) -> str:
+        """The options as YAML, with a remark that changes with the scene and the model."""
+        inputs = json.dumps(self._inputs(card), sort_keys=True)
+        digest = hashlib.sha256(inputs.encode("utf-8")).hexdigest()[:_DIGITS]
+        return f"{to_yaml(self.options)}{_MADE_OF}{digest}\n"
+
     def result(
         self,
         totals: tuple[ClassTotal, ...],
@@ -129,7 +153,7 @@ class MapJob:
     ) -> SceneResult:
         """What was made, and where it lies."""
         return SceneResult(
-            raster=Path(self.scene.path),
+            raster=self.scene.path,
             polygons=self.targets.polygons,
             scores=self.targets.scores,
             classes=self.targets.classes,
@@ -145,11 +169,14 @@ class MapJob:
             report=self.targets.report,
         )
 
-    def recall(self, classes: tuple[ClassSpec, ...]) -> SceneResult | None:
+    def recall(self, card: ModelCard) -> SceneResult | None:
         """The map, if the same command has made it already; None where it has not.
 
         Args:
-            classes: of the model.
+            card: of the model.
+
+        Raises:
+            ResumeError: it was made of something else, and may not be replaced.
         """
         made = self.targets.config
         if os.path.exists(self.targets.partial):
@@ -158,26 +185,48 @@ class MapJob:
             return None
         left_open = {"batch_size"} if self.options.batch_size is None else set()
         before, now = (
-            _what_matters(text, left_open)
-            for text in (made.read_text("utf-8"), to_yaml(self.options))
+            _what_matters(text, left_open) for text in (made.read_text("utf-8"), self.saved(card))
         )
         if before != now:
-            return None
-        inputs = [*self.options.raster, self.options.model, *(self.options.area or ())]
-        changed_ns = last_change_ns(inputs)
-        if changed_ns is not None and changed_ns > made.stat().st_mtime_ns:
-            return None
-        tally = Tally(classes)
+            if self.options.overwrite:
+                return None
+            raise _made_otherwise(self.targets.polygons, before, now)
+        tally = Tally(card.classes)
         tally.add(read_areas(self.targets.polygons))
         if self.options.centerlines:
             tally.add_lines(read_lengths(self.targets.polygons))
         return self.result(tally.totals(), tiles=0, seconds=0.0, is_recalled=True)
 
 
-def _what_matters(options: str, left_open: AbstractSet[str]) -> list[str]:
-    """The lines of saved options without who computed it, what shows it, and what is left open."""
+def _bands_of(scene: Scene, options: PredictOptions) -> tuple[int | str, ...] | None:
+    """The bands that are read; as they were asked for where scenes have them in different order."""
+    return scene.bands if len({part.bands for part in scene.parts}) == 1 else options.bands
+
+
+def _what_matters(options: str, left_open: AbstractSet[str]) -> dict[str, str]:
+    """Saved options without who computed it, what shows it, and what is left open; and of what."""
     besides = _WHO | _SHOWN | left_open
-    return [line for line in options.splitlines() if line.partition(":")[0] not in besides]
+    found: dict[str, str] = {}
+    name = ""
+    for line in options.splitlines():
+        if line.startswith(_MADE_OF):
+            name = "scene or model"
+        elif not line.startswith(("-", " ")):
+            name = line.partition(":")[0]
+        if name not in besides:
+            found[name] = found.get(name, "") + line
+    return found
+
+
+def _made_otherwise(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> ResumeError:
+    """The refusal to take a map for one that was made of something else."""
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return ResumeError(
+        path,
+        f"is finished, and was made with another {listed(names)}",
+        "What is there already is left as it is where the same command made it",
+        "Pass --overwrite (-f) to make it anew, or choose another --out",
+    )
 
 
 def _area_of(scene: Scene) -> str | None:

@@ -11,6 +11,7 @@ from geocobot._version import __version__
 from geocobot.classes import ClassSpec
 from geocobot.config import PredictOptions
 from geocobot.io.fitting import are_alike
+from geocobot.io.opening import file_name
 from geocobot.io.quicklook import quicklook
 from geocobot.io.scene import Scene
 from geocobot.models.card import ModelCard
@@ -61,7 +62,7 @@ class MapFacts:
 
 def map_page(found: MapFacts) -> str:
     """The page, as HTML."""
-    title = headline(found.classes, found.result.raster.name)
+    title = headline(found.classes, file_name(found.result.raster))
     sections = [
         Section("Map", _map(found)),
         Section("What was found", _totals(found)),
@@ -75,7 +76,7 @@ def _lead(found: MapFacts) -> str:
     """What was mapped, and how good the model was where it could be judged."""
     result = found.result
     area_m2 = result.area_km2 * 1e6
-    said = [f"Where are {listed([c.name for c in found.classes])} in {result.raster.name}?"]
+    said = [f"Where are {listed([c.name for c in found.classes])} in {file_name(result.raster)}?"]
     for total in result.totals:
         share = f", {total.area_m2 / area_m2:.1%} of the scene" if area_m2 else ""
         lines = f", {total.length_m / 1000:,.2f} km of centerlines" if total.lines else ""

@@ -20,7 +20,6 @@ from geocobot.io.scene import Scene
 from geocobot.models.card import ModelCard
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress, Task
-from geocobot.settings import to_yaml
 from geocobot.tiling import Strip, overlap_px
 from geocobot.workflows.allocator import release_large_arrays
 from geocobot.workflows.centerlines import line_rows
@@ -78,6 +77,7 @@ def map_scene(
             separate=bool(options.separate),
             scaling=card.scaling,
             folder=place.files,
+            when_whole=place.close,
             origin=origin_of(options.model, card, options.raster, options.license),
             moment=place.begun,
         ) as files,
@@ -106,7 +106,7 @@ def map_scene(
                 scaling=card.scaling,
                 overview=overview,
             )
-        files.write_config(to_yaml(options))
+        files.write_config(job.saved(card))
         files.write_project(scene_layers([job.native]) if job.targets.project else ())
         result = job.result(totals, tiles=tiles, seconds=time.perf_counter() - start_s)
         if overview is not None:
@@ -120,7 +120,6 @@ def map_scene(
                 overview=overview,
             )
             files.write_report(map_page(found))
-        place.close()
     tell_if_empty(scene.name, totals)
     return result
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from geocobot.classes import ClassSpec
+from geocobot.io.opening import file_name
 from geocobot.tracing.squaring import Squaring
 
 
@@ -57,7 +58,7 @@ class SceneResult:
         report: page that shows the map, or None.
     """
 
-    raster: Path
+    raster: str
     polygons: Path
     scores: Path | None
     classes: Path | None
@@ -85,7 +86,7 @@ class SceneResult:
             how += f" ({self.tiles} tiles, {self.tiles / self.seconds:.1f} per second, {rate})"
         of_many = f" ({self.n_rasters} scenes)" if self.n_rasters > 1 else ""
         lines = [
-            f"{self.raster.name}{of_many}: {self.n_polygons} polygons {how}"
+            f"{file_name(self.raster)}{of_many}: {self.n_polygons} polygons {how}"
             + describe_totals(self.totals),
             *describe_squaring(self.totals),
             f"  polygons  {self.polygons}",

@@ -13,9 +13,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from geocobot.errors import GeocobotError, OutputError, ResumeError, WorkerError
+from geocobot.errors import (
+    DeviceError,
+    GeocobotError,
+    OutputError,
+    ResumeError,
+    WorkerError,
+)
 from geocobot.inference.journal import RowJournal
 from geocobot.io.output import check_output
+from geocobot.io.unfinished import refused
 from geocobot.workflows.moment import moment_now
 from geocobot.workflows.resumed import changes, held
 from geocobot.workflows.targets import Targets
@@ -160,7 +167,8 @@ class MappingRun:
     def _is_kept(self, error: BaseException, identity: Mapping[str, Any]) -> bool:
         """Whether a run that broke off can go on; say how."""
         n_finished = len(self._journal.finished())
-        if not n_finished or not _can_go_on(error, identity):
+        # What an earlier run has left is not this one's to throw away.
+        if not n_finished or not (self.resumed or _can_go_on(error, identity)):
             return False
         _LOG.warning(
             "%s keeps %d finished tile rows. To go on with them, repeat the command with --resume.",
@@ -202,17 +210,25 @@ class OpenRun:
     closing: Path
 
     def close(self) -> None:
-        """Note that all files are written, and get their names next."""
-        self.closing.touch()
+        """Note that all files are written, and get their names next.
+
+        Raises:
+            OutputError: there is no room for the note.
+        """
+        try:
+            self.closing.touch()
+        except OSError as error:
+            raise refused(self.closing, error) from error
 
 
 def _can_go_on(error: BaseException, identity: Mapping[str, Any]) -> bool:
     """Whether the same command may come further than this time.
 
-    What is wrong with a file on this machine, the model or the GPU's memory needs another command.
+    A disk or a GPU may have room again; what is wrong with a file on this machine, options or the
+    model needs another command.
     """
     is_remote = identity["scene"]["bytes"] is None
-    goes_on = isinstance(error, OutputError | WorkerError)
+    goes_on = isinstance(error, DeviceError | OutputError | WorkerError)
     return is_remote or goes_on or not isinstance(error, GeocobotError)
 
 

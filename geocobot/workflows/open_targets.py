@@ -94,6 +94,7 @@ def open_targets(
     separate: bool = False,
     scaling: Sequence[Scaling] = (),
     folder: Path | None = None,
+    when_whole: Callable[[], None] | None = None,
     origin: Origin | None = None,
     moment: datetime | None = None,
 ) -> Iterator[OpenTargets]:
@@ -108,6 +109,7 @@ def open_targets(
         separate: whether strips have a plane of the insides of single objects.
         scaling: what has been done to the scores of the classes; none where nothing is known.
         folder: where they are written until they are whole; default beside their places.
+        when_whole: called when all are written, and get their names next.
         origin: what they say of what they were made of.
         moment: what they say of when they were written; default now.
 
@@ -118,7 +120,9 @@ def open_targets(
     with ExitStack() as stack:
         # Opened before the writers, so that every writer is closed before the first rename.
         paths = tuple(targets.paths())
-        temporary = stack.enter_context(new_files(paths, overwrite=overwrite, folder=folder))
+        temporary = stack.enter_context(
+            new_files(paths, overwrite=overwrite, folder=folder, when_whole=when_whole)
+        )
         unfinished = dict(zip(paths, temporary, strict=True))
         polygons = PolygonWriter(
             targets.polygons,

@@ -70,7 +70,7 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         None if scene is None else MapJob.of(scene, target, options, compute)
         for scene, target in zip(opened.scenes, targets, strict=True)
     ]
-    made = [job.recall(card.classes) if job and options.resume else None for job in jobs]
+    made = [job.recall(card) if job and options.resume else None for job in jobs]
     if options.resume:
         runs = [None if result else claim(t) for result, t in zip(made, targets, strict=True)]
     to_do = [

@@ -112,6 +112,41 @@ class TestValid:
         assert scene.bands == (1, 1, 1)
         np.testing.assert_array_equal(scene.read(scene.grid.window).valid, alpha > 0)
 
+    def test_masks_of_single_bands(self, scene_factory, tmp_path):
+        mask = np.zeros((64, 96), np.uint8)
+        mask[5:40, 50:] = 255
+        scene_factory("seen.tif")
+        scene_factory("mask.tif", image=mask[None])
+        source = "<SimpleSource><SourceFilename>{}</SourceFilename><SourceBand>{}</SourceBand>"
+        source += "</SimpleSource>"
+        band = (
+            '<VRTRasterBand dataType="Byte" band="{}">{}<MaskBand>'
+            '<VRTRasterBand dataType="Byte">{}</VRTRasterBand></MaskBand></VRTRasterBand>'
+        )
+        seen, masks = (str(tmp_path / name) for name in ("seen.tif", "mask.tif"))
+        bands = "".join(
+            band.format(b, source.format(seen, b), source.format(masks, 1)) for b in (1, 2, 3)
+        )
+        masked = tmp_path / "masked.vrt"
+        masked.write_text(
+            f'<VRTDataset rasterXSize="96" rasterYSize="64"><SRS>EPSG:32633</SRS><GeoTransform>'
+            f"500000,1,0,5000000,0,-1</GeoTransform>{bands}</VRTDataset>"
+        )
+        scene = Scene.open(masked)
+        assert scene.masked
+        np.testing.assert_array_equal(scene.read(scene.grid.window).valid, mask > 0)
+
+    def test_nodata_given_replaces_that_of_all_bands_together(self, scene_factory):
+        image = np.full((3, 64, 96), 7, np.uint8)
+        image[:, :10] = 0
+        path = scene_factory(image=image)
+        with rasterio.open(path, "r+") as opened:
+            opened.update_tags(NODATA_VALUES="0 0 0")
+        scene = Scene.open(path)
+        assert not scene.read(scene.grid.window).valid[:10].any()
+        scene = Scene.open(path, nodata=255)
+        assert scene.read(scene.grid.window).valid.all()
+
     def test_internal_mask(self, scene_factory):
         mask = np.zeros((64, 96), dtype=bool)
         mask[5:40, 50:] = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,23 @@ def test_parts_of_a_file_share_their_hidden_name_and_its_old_index_goes(tmp_path
         shp.write_text("new")
         dbf.write_text("new")
     assert contents(tmp_path) == {"a.shp": "new", "a.dbf": "new"}
+
+
+def test_a_result_that_is_a_link_to_another_disk_grows_there(tmp_path):
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second disk")
+    with tempfile.TemporaryDirectory(dir=elsewhere) as there:
+        link, folder = tmp_path / "a.gpkg", tmp_path / "growing"
+        link.symlink_to(Path(there, "on it", "a.gpkg"))
+        folder.mkdir()
+        with new_files([link, tmp_path / "b.tif"], folder=folder) as (first, second):
+            assert second.parent == folder
+            first.write_text("new")
+            second.write_text("new")
+        assert link.is_symlink()
+        assert link.read_text() == (tmp_path / "b.tif").read_text() == "new"
+        assert [path.name for path in Path(there, "on it").iterdir()] == ["a.gpkg"]
 
 
 def test_an_old_file_that_cannot_come_back_is_named(tmp_path, monkeypatch):

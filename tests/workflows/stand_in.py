@@ -78,7 +78,7 @@ class StandIn:
 
 
 def make_map(
-    raster: Path,
+    raster: Path | str,
     out: Path,
     predictor: StandIn | None = None,
     threads: int = 1,

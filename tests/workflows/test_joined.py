@@ -104,6 +104,24 @@ def test_the_saved_options_give_the_result_again(tmp_path, model, corners):
     assert contents(tmp_path) == before
 
 
+def test_the_saved_options_find_bands_by_name_where_their_order_differs(
+    tmp_path, model, scene_factory
+):
+    names = np.array(["red", "green", "blue"])
+    rasters = []
+    for k, order in enumerate(([0, 1, 2], [2, 1, 0])):
+        image = np.stack([np.full((64, 64), value, np.uint8) for value in (10, 120, 240)])[order]
+        transform = ORIGIN @ Affine.translation(64 * k, 0)
+        rasters.append(scene_factory(f"{k}.tif", image=image, transform=transform))
+        with rasterio.open(rasters[-1], "r+") as opened:
+            opened.descriptions = tuple(names[order])
+    options = options_for(model, rasters, tmp_path, bands=names.tolist())
+    (scene,) = predict(options).scenes
+    saved = make_options(PredictOptions, read_yaml(scene.config), "yaml")
+    (again,) = predict(replace(saved, out=str(tmp_path / "again.gpkg"))).scenes
+    assert again.scores.read_bytes() == scene.scores.read_bytes()
+
+
 def test_does_not_go_on_with_other_files(tmp_path, model, corners, monkeypatch):
     options = options_for(model, corners, tmp_path)
     rows = LocalEngine.rows

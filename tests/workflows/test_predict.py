@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from geocobot.errors import (
     OutputError,
     OverlapError,
     PixelSizeError,
+    ResumeError,
     UnreadableFileError,
 )
 from geocobot.inference.engines import LocalEngine
@@ -453,7 +455,7 @@ def test_stac_items_are_mapped_by_name(scene_factory, tmp_path, model_file):
         predict(options_for(model_file, items, out=out))
     result = predict(options_for(model_file, items, out=out, asset="visual"))
     assert [s.raster for s in result.scenes] == [
-        tmp_path / n / "TCI.tif" for n in ("S2A_1", "S2B_2")
+        str(tmp_path / n / "TCI.tif") for n in ("S2A_1", "S2B_2")
     ]
     assert names_in(tmp_path / "out")[::3] == ["S2A_1_pred.gpkg", "S2B_2_pred.gpkg"]
     items.write_text(json.dumps(features[0]))
@@ -470,7 +472,7 @@ def test_scenes_that_cannot_be_mapped_do_not_stop_the_others(
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     out = tmp_path / "out"
     result = predict(options_for(model_file, good, deep, cut, out=str(out)))
-    assert [scene.raster for scene in result.scenes] == [good]
+    assert [scene.raster for scene in result.scenes] == [str(good)]
     assert [failure.raster for failure in result.failures] == [str(deep), str(cut)]
     assert result.exit_code == 3
     names = ["good_pred.gpkg", "good_pred_options.yaml", "good_pred_report.html"]
@@ -538,8 +540,15 @@ def test_of_many_scenes_the_finished_ones_are_not_mapped_again(
     assert before.items() <= after.items()
     again = predict(replace(options, resume=True))
     assert all(scene.is_recalled for scene in again.scenes)
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(ResumeError, match=r"a_pred\.gpkg is finished.*another threshold\. .*-f"):
         predict(replace(options, resume=True, threshold=0.9))
+    # Another scene under the old name, and older than the map.
+    rasters[0].write_bytes(rasters[1].read_bytes())
+    os.utime(rasters[0], ns=(0, 0))
+    with pytest.raises(ResumeError, match=r"a_pred\.gpkg is .*another scene or model\."):
+        predict(replace(options, resume=True))
+    first = predict(replace(options, resume=True, overwrite=True))
+    assert [scene.is_recalled for scene in first.scenes] == [False, True, True]
     # Made anew and interrupted: what is there is not what was asked for last.
     (tmp_path / "out" / "b_pred.gpkg.partial").mkdir()
     with pytest.raises(OutputError, match=r"b_pred\.gpkg exists already"):
@@ -554,7 +563,7 @@ def test_a_scene_that_is_too_wide_does_not_stop_the_others(scene_factory, tmp_pa
     options = options_for(model_file, *rasters, out=str(tmp_path / "out"), bbox=None)
     options = replace(options, batch_size=1, threads=1, max_memory=0.33)
     result = predict(options)
-    assert [scene.raster.name for scene in result.scenes] == ["a.tif", "c.tif"]
+    assert [Path(scene.raster).name for scene in result.scenes] == ["a.tif", "c.tif"]
     (failure,) = result.failures
     assert failure.raster.endswith("wide.tif")
     assert "wide.tif is 9000 px wide. A map of it" in failure.reason

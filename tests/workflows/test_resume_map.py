@@ -8,18 +8,29 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import rasterio.shutil
+import torch
 from filelock import FileLock
+from rasterio.errors import RasterioIOError
 
-from geocobot.errors import OutputError, ResumeError
+from geocobot.errors import (
+    DeviceError,
+    OutputError,
+    ResumeError,
+    SceneSizeError,
+    UnreadableFileError,
+)
 from geocobot.inference.engines import LocalEngine
 from geocobot.inference.lanes import MOST_LANES
+from geocobot.io.scene import Scene
 from geocobot.workflows.mapped import SceneResult
 from geocobot.workflows.moment import moment_now
 
@@ -58,7 +69,7 @@ def whole(scene: Path, tmp_path: Path) -> dict[str, bytes]:
     return contents(make_map(scene, tmp_path / "whole" / "map.gpkg"))
 
 
-def stop(scene: Path, out: Path, after: int, **options: Any) -> None:
+def stop(scene: Path | str, out: Path, after: int, **options: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         make_map(scene, out, StandIn(stop_after=after), **options)
 
@@ -264,6 +275,81 @@ def test_a_disk_that_fills_up_can_be_gone_on_with(
     with pytest.raises(OutputError, match=r"No space left on device.*--resume"):
         make_map(scene, out)
     assert contents(make_map(scene, out, resume=True)) == whole
+
+
+class FullGpu(StandIn):
+    """A GPU whose memory another process has taken."""
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        raise torch.cuda.OutOfMemoryError("no room")
+
+
+def test_what_is_finished_stays_whatever_going_on_meets(
+    scene: Path, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out" / "map.gpkg"
+    rows = tmp_path / "out" / "map.gpkg.partial" / "rows"
+    stop(scene, out, 6)
+    before = sorted(path.name for path in rows.iterdir())
+    assert len(before) == 3
+    with pytest.raises(SceneSizeError, match="--max-memory"):
+        make_map(scene, out, resume=True, max_memory=0.01)
+    with pytest.raises(DeviceError, match="memory"):
+        make_map(scene, out, FullGpu(), resume=True)
+
+    def hiccup(*_: Any, **__: Any) -> None:
+        raise RasterioIOError("Input/output error")
+
+    with monkeypatch.context() as network:
+        network.setattr(Scene, "_read_file", hiccup)
+        with pytest.raises(UnreadableFileError, match="Input/output"):
+            make_map(scene, out, resume=True)
+    assert sorted(path.name for path in rows.iterdir()) == before
+    assert contents(make_map(scene, out, resume=True)) == whole
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced_by_going_on(
+    scene: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "map.gpkg"
+
+    class Meanwhile(StandIn):
+        def __call__(self, image: torch.Tensor) -> torch.Tensor:
+            out.write_text("the work of somebody else")
+            return super().__call__(image)
+
+    with pytest.raises(OutputError, match="exists already"):
+        make_map(scene, out, Meanwhile())
+    with pytest.raises(OutputError, match="exists already"):
+        make_map(scene, out, resume=True)
+    assert out.read_text() == "the work of somebody else"
+    make_map(scene, out, resume=True, overwrite=True)
+    assert out.read_bytes().startswith(b"SQLite")
+
+
+def test_a_mask_laid_beside_the_scene_is_noticed(scene: Path, tmp_path: Path) -> None:
+    out = tmp_path / "map.gpkg"
+    stop(scene, out, 5)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(scene, "r+") as opened:
+        opened.write_mask(np.full(opened.shape, 255, np.uint8))
+    assert scene.with_name(f"{scene.name}.msk").is_file()
+    with pytest.raises(ResumeError, match=r"another scene .*mask \(was False, is True\)"):
+        make_map(scene, out, resume=True)
+
+
+def test_another_archive_is_noticed(scene: Path, tmp_path: Path) -> None:
+    archive, out = tmp_path / "scenes.zip", tmp_path / "map.gpkg"
+    raster = f"/vsizip/{archive}/scene.tif"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.write(scene, "scene.tif")
+    stop(raster, out, 5)
+    make_map(raster, tmp_path / "other.gpkg")
+    with rasterio.open(scene, "r+") as opened:
+        opened.write(255 - opened.read())
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.write(scene, "scene.tif")
+    with pytest.raises(ResumeError, match="another scene"):
+        make_map(raster, out, resume=True)
 
 
 def test_a_damaged_row_is_named_and_the_others_stay(
