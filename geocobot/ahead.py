@@ -7,10 +7,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-_PATIENCE_S = 0.5
+PATIENCE_S = 0.5
+"""How long a turn of waiting lasts."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class LeftError(Exception):
+    """Nobody waits any more for what is being made."""
 
 
 class _End:
@@ -20,7 +25,13 @@ class _End:
 _END = _End()
 
 
-def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
+def ahead(
+    items: Iterable[Item],
+    depth: int,
+    *,
+    on_leave: Callable[[], None] | None = None,
+    meanwhile: Callable[[], None] | None = None,
+) -> Generator[Item]:
     """Make items in another thread while the consumer works on those before.
 
     What is raised there is raised here, in place of the item. Who stops early closes the
@@ -30,6 +41,8 @@ def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
         items: an iterator of that thread alone from now on; a generator is closed in the end.
         depth: how many items are made before they are asked for; 0 makes each when it is asked
             for, in the consumer's own thread.
+        on_leave: called before that wait, so that the step under way may end sooner.
+        meanwhile: called now and then while the consumer waits; what it raises ends the wait.
 
     Yields:
         The items, in their order.
@@ -38,7 +51,7 @@ def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
     try:
         if depth:
             with ThreadPoolExecutor(1, thread_name_prefix="geocobot") as thread:
-                yield from _made_ahead(source, depth, thread)
+                yield from _made_ahead(source, depth, thread, on_leave, meanwhile)
         else:
             yield from source
     finally:
@@ -46,16 +59,24 @@ def ahead(items: Iterable[Item], depth: int) -> Generator[Item]:
             source.close()
 
 
-def _made_ahead(source: Iterator[Item], depth: int, thread: Executor) -> Iterator[Item]:
+def _made_ahead(
+    source: Iterator[Item],
+    depth: int,
+    thread: Executor,
+    on_leave: Callable[[], None] | None,
+    meanwhile: Callable[[], None] | None,
+) -> Iterator[Item]:
     """The items of an iterator that one thread is asked for."""
     coming: deque[Future[Item | _End]] = deque()
     try:
         coming.extend(thread.submit(next, source, _END) for _ in range(depth))
-        while not isinstance(item := result_of(coming[0]), _End):
+        while not isinstance(item := result_of(coming[0], meanwhile), _End):
             coming.popleft()
             coming.append(thread.submit(next, source, _END))
             yield item
     finally:
+        if on_leave is not None:
+            on_leave()
         wait([future for future in coming if not future.cancel()])
 
 
@@ -101,11 +122,17 @@ def _first(coming: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
     return item, result
 
 
-def result_of(future: Future[Result]) -> Result:
+def result_of(future: Future[Result], meanwhile: Callable[[], None] | None = None) -> Result:
     """What comes of a future.
 
     Waits in short turns, because not every system wakes who waits for an interrupt.
+
+    Args:
+        future: to wait for.
+        meanwhile: called after every turn.
     """
     while not future.done():
-        wait([future], timeout=_PATIENCE_S)
+        wait([future], timeout=PATIENCE_S)
+        if meanwhile is not None:
+            meanwhile()
     return future.result()

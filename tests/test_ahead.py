@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocobot.ahead import ahead, each_in_order
+from geocobot.ahead import LeftError, ahead, each_in_order
 
 
 @given(st.lists(st.integers()), st.integers(0, 5))
@@ -74,6 +74,41 @@ def test_who_stops_early_ends_the_thread_and_closes_the_items(depth):
     coming.close()
     assert is_closed == [True]
     assert threading.active_count() == before
+
+
+def test_who_leaves_has_the_step_under_way_end_sooner():
+    is_left, is_begun = threading.Event(), threading.Event()
+
+    def items():
+        yield 1
+        is_begun.set()
+        assert is_left.wait(60)
+        raise LeftError
+
+    coming = ahead(items(), 1, on_leave=is_left.set)
+    assert next(coming) == 1
+    assert is_begun.wait(60)
+    coming.close()
+    assert is_left.is_set()
+
+
+def test_who_waits_can_be_told_to_stop():
+    is_left = threading.Event()
+    turns = []
+
+    def items():
+        assert is_left.wait(60)
+        yield 1
+
+    def meanwhile():
+        turns.append(True)
+        if len(turns) == 2:
+            raise LeftError
+
+    coming = ahead(items(), 1, on_leave=is_left.set, meanwhile=meanwhile)
+    with pytest.raises(LeftError, match="^$"):
+        next(coming)
+    assert len(turns) == 2
 
 
 def test_without_a_pool_each_item_is_made_when_it_is_asked_for():

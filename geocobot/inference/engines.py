@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -42,7 +44,8 @@ class Engine(Protocol):
         Args:
             work: the scene and its tiles.
             numbers: of the tile rows, ascending.
-            told: of how many more tiles have been through the model.
+            told: of how many more tiles have been through the model, of none now and then; what
+                it raises ends the work.
 
         Yields:
             The rows, in this order; each is kept in the journal before it comes.
@@ -106,7 +109,7 @@ def finished_rows(
 def in_order(
     work: RowWork,
     numbers: Sequence[int],
-    finished: Generator[int],
+    finished: Callable[[threading.Event], Generator[int]],
     told: Callable[[int], None],
 ) -> Generator[BlendedRow]:
     """Rows that others put into the journal in any order, from top to bottom.
@@ -115,12 +118,16 @@ def in_order(
         work: the scene and its tiles.
         numbers: of the rows to hand out.
         finished: numbers of rows in the journal, as they come; asked in a thread of its own, which
-            goes on however slowly the rows are taken.
+            goes on however slowly the rows are taken, until the event is set.
         told: of how many more tiles are finished.
     """
     tiles = [len(row.windows) for row in work.plan.rows()]
     known: set[int] = set()
-    with closing(ahead(finished, len(numbers))) as coming:
+    is_left = threading.Event()
+    numbers_made = ahead(
+        finished(is_left), len(numbers), on_leave=is_left.set, meanwhile=partial(told, 0)
+    )
+    with closing(numbers_made) as coming:
         for number in numbers:
             while number not in known:
                 found = next(coming)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pickle
 import signal
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing import connection
 from types import TracebackType
 from typing import Any, Self
 
 import torch
 
+from geocobot.ahead import PATIENCE_S
 from geocobot.errors import WorkerError
 from geocobot.inference.batch import fitting_batch, usual_batch
 from geocobot.inference.blended_row import BlendedRow
@@ -76,15 +79,17 @@ class ProcessEngine:
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]
     ) -> Generator[BlendedRow]:
         """Compute rows of a scene; see `Engine`."""
-        return in_order(work, numbers, self._finished(pickle.dumps(work), numbers), told)
+        return in_order(work, numbers, partial(self._finished, pickle.dumps(work), numbers), told)
 
-    def _finished(self, packed: bytes, numbers: Sequence[int]) -> Generator[int]:
+    def _finished(
+        self, packed: bytes, numbers: Sequence[int], is_left: threading.Event
+    ) -> Generator[int]:
         """Hand rows out; the numbers of those that are in the journal, as they come."""
         waiting = deque(numbers)
         running: dict[Any, tuple[_Process, int]] = {}
         attempts: Counter[int] = Counter()
         try:
-            while waiting or running:
+            while (waiting or running) and not is_left.is_set():
                 busy = {process for process, _ in running.values()}
                 for process in self._staffed(min(len(self._crew), len(waiting) + len(busy))):
                     if waiting and process not in busy:
@@ -92,7 +97,7 @@ class ProcessEngine:
                         attempts[number] += 1
                         process.ask(packed, number)
                         running[process.answers] = process, number
-                for ready in connection.wait(list(running)):
+                for ready in connection.wait(list(running), PATIENCE_S):
                     process, number = running.pop(ready)
                     if process.answer():
                         yield number

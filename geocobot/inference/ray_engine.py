@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import pickle
 import socket
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from typing import Any, Self
 
 import ray
 
+from geocobot.ahead import PATIENCE_S
 from geocobot.errors import GeocobotError, OutputError, WorkerError
 from geocobot.inference.batch import usual_batch
 from geocobot.inference.blended_row import BlendedRow
@@ -87,6 +89,11 @@ class RayEngine:
                 "It names the head node of a cluster that runs, such as 10.0.0.1:6379, or is auto",
                 "Start one with: ray start --head",
             ) from error
+        try:
+            self._crew.check_room()
+        except WorkerError:
+            ray.shutdown()
+            raise
         return self
 
     def __exit__(
@@ -102,15 +109,17 @@ class RayEngine:
         self, work: RowWork, numbers: Sequence[int], told: Callable[[int], None]
     ) -> Generator[BlendedRow]:
         """Compute rows of a scene; see `Engine`."""
-        return in_order(work, numbers, self._finished(work, numbers), told)
+        return in_order(work, numbers, partial(self._finished, work, numbers), told)
 
-    def _finished(self, work: RowWork, numbers: Sequence[int]) -> Generator[int]:
+    def _finished(
+        self, work: RowWork, numbers: Sequence[int], is_left: threading.Event
+    ) -> Generator[int]:
         """Hand rows out; the numbers of those that are in the journal, as they come."""
         waiting, attempts = deque(numbers), Counter[int]()
         crew = self._crew
         crew.begin(work)
         try:
-            while waiting or crew.running:
+            while (waiting or crew.running) and not is_left.is_set():
                 crew.fill(len(waiting))
                 for actor in crew.free():
                     if waiting:
@@ -152,6 +161,25 @@ class _Crew:
         self._folder = ""
         self._packed: Any = None
 
+    def check_room(self) -> None:
+        """Refuse actors that no node has room for, which would be waited for without end.
+
+        Raises:
+            WorkerError: there is no such node.
+        """
+        for asked, amount in self._room.items():
+            kind = asked.removeprefix("num_").upper().removesuffix("S")  # CPU, GPU
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+            most = max((node.get(kind, 0) for node in nodes), default=0)
+            if most < amount:
+                raise WorkerError(
+                    "--engine ray",
+                    f"finds no node with {amount} {kind}s (the largest has {most:g})",
+                    "Each part of the engine works on one node, with a GPU or as many cores as it "
+                    "has --threads",
+                    "Pass fewer --threads, or another --device",
+                )
+
     def begin(self, work: RowWork) -> None:
         """Turn to a scene: who is there has to see its folder too."""
         self._folder = str(work.folder)
@@ -178,13 +206,17 @@ class _Crew:
         self.running[actor.make.remote(self._packed, number)] = actor, number
 
     def next_answer(self) -> tuple[int | None, bool]:
-        """Wait until something happens: the row it is about, if any, and whether it is made.
+        """Wait a while for something: the row it is about, if any, and whether it is made.
 
         Raises:
             GeocobotError: what stopped a row.
             WorkerError: actors end before they are ready, again and again.
         """
-        (event, *_), _ = ray.wait([*self._joining, *self.running], num_returns=1)
+        events = [*self._joining, *self.running]
+        happened, _ = ray.wait(events, num_returns=1, timeout=PATIENCE_S)
+        if not happened:
+            return None, False
+        event = happened[0]
         is_joining = event in self._joining
         actor, number = (self._joining.pop(event), None) if is_joining else self.running.pop(event)
         try:

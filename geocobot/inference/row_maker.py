@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 from geocobot.inference.lanes import Lanes
 from geocobot.inference.predictor import PredictorSource
@@ -42,7 +43,8 @@ class RowMaker:
         if self._work is None or packed != self._packed:
             self.forget()
             work: RowWork = pickle.loads(packed)  # noqa: S301 # from who has started this process
-            self._packed, self._work = packed, work
+            # For a single row workers would take longer to start than it takes to read it.
+            self._packed, self._work = packed, replace(work, workers=0)
         rows = compute_rows(
             self._work, [number], self._predictor, self._compute, _untold, lanes=self._lanes
         )

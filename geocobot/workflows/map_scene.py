@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from geocobot.ahead import ahead
+from geocobot.ahead import LeftError, ahead
 from geocobot.data.dataset import SceneDataset
 from geocobot.inference.blend import merge_rows
 from geocobot.inference.blended_row import BlendedRow
@@ -94,7 +95,9 @@ def map_scene(
         with (
             _pace(progress, job, tiles) as pace,
             closing(ahead(finished_rows(work, engine, pace.advance), depth)) as rows,
-            closing(ahead(files.record(_strips(rows, work, scene)), depth)) as strips,
+            closing(
+                ahead(files.record(_strips(rows, work, scene)), depth, on_leave=pace.leave)
+            ) as strips,
         ):
             overview = Overview(job.native.grid) if job.targets.report else None
             totals = draw(
@@ -125,7 +128,7 @@ def map_scene(
 
 
 class _Pace:
-    """Counts tiles, and says beside the bar how much land they are.
+    """Counts tiles, says beside the bar how much land they are, and ends what nobody waits for.
 
     Args:
         task: shows the tiles.
@@ -137,9 +140,22 @@ class _Pace:
         self._tile_km2 = tile_km2
         self._done = 0
         self._past = deque([(time.monotonic(), 0)])
+        self._is_left = threading.Event()
+
+    def leave(self) -> None:
+        """Have whoever makes tiles stop with the next one."""
+        self._is_left.set()
 
     def advance(self, tiles: int) -> None:
-        """Count finished tiles; the pace is that of the last half minute."""
+        """Count finished tiles; the pace is that of the last half minute.
+
+        Raises:
+            LeftError: nobody waits for them any more.
+        """
+        if self._is_left.is_set():
+            raise LeftError
+        if not tiles:
+            return
         self._done += tiles
         now_s = time.monotonic()
         self._past.append((now_s, self._done))

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 
+from geocobot.ahead import LeftError
+from geocobot.data.dataset import SceneDataset
 from geocobot.errors import (
     ConfigError,
     DeviceError,
@@ -22,6 +24,12 @@ from geocobot.errors import (
     WorkerError,
 )
 from geocobot.inference import process_engine
+from geocobot.inference.predictor import PredictorSource
+from geocobot.inference.process_engine import ProcessEngine
+from geocobot.inference.rows import RowWork
+from geocobot.io.scene import Scene
+from geocobot.models.card import read_card
+from geocobot.models.precision import Compute
 from geocobot.workflows.predict import predict
 
 from .untrained import contents, make_model, options_for
@@ -104,6 +112,35 @@ def test_one_goes_on_where_several_were_stopped_and_the_other_way_round(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
+def test_processes_are_ended_in_the_middle_of_a_row(
+    model: Path, scene: Path, tmp_path: Path
+) -> None:
+    """Whoever stops does not wait for it; this one has not even loaded the model yet."""
+    source = PredictorSource(str(model))
+    work = RowWork(
+        SceneDataset(Scene.open(scene), read_card(str(model)).ranges),
+        size_px=64,
+        overlap_px=16,
+        n_classes=2,
+        batch_size=1,
+        folder=tmp_path,
+    )
+    is_told: list[int] = []
+
+    def told(tiles: int) -> None:
+        is_told.append(tiles)
+        if len(is_told) == 3:
+            raise LeftError
+
+    with (
+        ProcessEngine(source, Compute(torch.device("cpu")), 1, 1) as engine,
+        pytest.raises(LeftError, match="^$"),
+    ):
+        next(engine.rows(work, [0], told))
+    assert is_told == [0, 0, 0]
+    assert not multiprocessing.active_children()
+
+
 def test_a_process_that_is_killed_is_replaced(
     model: Path, scene: Path, tmp_path: Path, alone: dict[str, bytes]
 ) -> None:

@@ -204,15 +204,20 @@ def test_an_interrupted_map_goes_on_with_the_same_mask_alone(
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
-def test_a_finished_map_is_made_again_where_its_mask_is_newer(
-    model: Path, scene: Path, mask: Path, tmp_path: Path
+def test_a_finished_map_is_known_by_what_its_mask_marks(
+    model: Path, scene: Path, mask: Path, tmp_path: Path, scene_factory: Callable[..., Path]
 ) -> None:
     options = options_for(model, scene, tmp_path / "out", mask)
     predict(options)
     again = replace(options, resume=True)
     assert predict(again).scenes[0].is_recalled
     os.utime(mask, ns=(2**62, 2**62))
-    with pytest.raises(OutputError, match="exists already"):
+    assert predict(again).scenes[0].is_recalled
+    other = burnt()
+    other[25, 35] = 0
+    scene_factory(mask.name, image=other)
+    os.utime(mask, ns=(0, 0))
+    with pytest.raises(ResumeError, match="another scene or model"):
         predict(again)
 
 

@@ -308,6 +308,23 @@ def test_what_is_finished_stays_whatever_going_on_meets(
     assert contents(make_map(scene, out, resume=True)) == whole
 
 
+def test_who_stops_waits_for_a_batch_and_not_for_the_row(
+    scene_factory: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = scene_factory(shape_hw=(64, 1600))  # 34 tiles, 3 at a time
+    predictor = StandIn(pause_s=0.1)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        while predictor.batches < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("geocobot.workflows.map_scene.draw", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_map(wide, tmp_path / "map.gpkg", predictor)
+    assert 2 <= predictor.batches < 8
+
+
 def test_a_file_that_came_meanwhile_is_not_replaced_by_going_on(
     scene: Path, tmp_path: Path
 ) -> None:
