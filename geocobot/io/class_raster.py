@@ -43,9 +43,9 @@ class ClassRaster:
     def open(cls, path: str | Path) -> ClassRaster:
         """Look at a raster; where it does not name its classes, at every pixel.
 
-        Class 0 is what is no class, whatever it is called. A raster that holds numbers beyond 1 to
-        254 has its classes numbered from 1 on; one that holds nothing has one class, of which there
-        is no pixel.
+        Class 0 is what is no class, whatever it is called, and whether or not it is declared as
+        nodata. A raster that holds numbers beyond 1 to 254 has its classes numbered from 1 on; one
+        that holds nothing has one class, of which there is no pixel.
 
         Args:
             path: file name, URL or GDAL name.
@@ -59,7 +59,7 @@ class ClassRaster:
         """
         names, colors = look_at(str(path), lambda file: (class_names(file), color_table(file)))
         names.pop(BACKGROUND, None)
-        scene = Scene.open(path, bands=(1,), is_imagery=False)
+        scene = _open_scene(path)
         values: Sequence[int] = sorted(names)
         if not values:
             values = [v for v in read_class_file(str(path)).values if v != BACKGROUND] or [1]
@@ -177,6 +177,16 @@ def holds_classes(path: str | Path) -> bool:
         return is_whole and not are_steps(source, bands)
 
     return look_at(str(path), found)
+
+
+def _open_scene(path: str | Path) -> Scene:
+    """The raster, with data where it holds 0."""
+    scene = Scene.open(path, bands=(1,), is_imagery=False)
+    if scene.nodata != BACKGROUND:
+        return scene
+    # Opened as if somebody had said it, so that no mask is made of what the file declares.
+    scene = Scene.open(path, bands=(1,), nodata=BACKGROUND, is_imagery=False)
+    return replace(scene, band_nodata=(None,))
 
 
 def _check_values(path: str | Path, values: Sequence[int]) -> None:

@@ -97,6 +97,24 @@ def test_nodata_beyond_class_numbers_is_no_class(tmp_path, dtype, nodata, tags):
     np.testing.assert_array_equal(whole(raster), np.where(LABELS == 7, IGNORE, LABELS))
 
 
+@pytest.mark.parametrize("tags", [{}, {"NODATA_VALUES": "0"}])
+@pytest.mark.parametrize("values", [LABELS, LABELS.astype(np.uint16) * 100])
+def test_background_that_is_declared_as_nodata_is_background(tmp_path, values, tags):
+    path = write(tmp_path / "c.tif", values, nodata=0)
+    with rasterio.open(path, "r+") as sink:
+        sink.update_tags(**tags)
+    raster = ClassRaster.open(path)
+    np.testing.assert_array_equal(whole(raster) == 0, LABELS == 0)
+    assert not (whole(raster) == IGNORE).any()
+
+
+def test_a_mask_beside_a_background_that_is_nodata_still_hides(scene_factory):
+    shown = np.ones(LABELS.shape, dtype=bool)
+    shown[:10] = False
+    raster = ClassRaster.open(scene_factory(image=LABELS, nodata=0, mask=shown))
+    np.testing.assert_array_equal(whole(raster), np.where(shown, LABELS, IGNORE))
+
+
 def test_a_named_background_is_no_class(tmp_path):
     tags = {"CLASS_0": "background", "CLASS_1": "road", "CLASS_2": "roof", "CLASS_7": "water"}
     raster = ClassRaster.open(write(tmp_path / "c.tif", LABELS, tags=tags))
