@@ -116,7 +116,8 @@ class LineClassScores:
     @property
     def quality(self) -> float | None:
         """Right length by that of all mapped and all missed lines; None where there are none."""
-        return ratio(self.right_m, self.predicted_m + self.truth_m - self.found_m)
+        quality = ratio(self.right_m, self.predicted_m + self.truth_m - self.found_m)
+        return None if quality is None else min(1.0, quality)
 
 
 @dataclass(frozen=True)

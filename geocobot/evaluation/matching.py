@@ -12,6 +12,9 @@ import shapely
 Shapes = npt.NDArray[np.object_]
 Indices = npt.NDArray[np.int64]
 
+HAIR = 1e-6
+"""Shares of areas that differ by less are equal: reprojection and rounding move them so far."""
+
 _TOUCHING = 1e-9
 """Polygons that share less of the smaller one's area than this touch, and do not overlap."""
 
@@ -49,6 +52,7 @@ class Overlaps:
         areas = shapely.area(predicted)[left], shapely.area(truth)[right]
         real = shared_area > _TOUCHING * np.minimum(*areas)
         iou = shared_area[real] / (areas[0] + areas[1] - shared_area)[real]
+        iou = np.minimum(iou, 1.0)  # rounding makes more of equal ones
         return cls(left[real], right[real], iou, shapely.bounds(shared[real])[:, :2])
 
     def taken(self, chosen: npt.NDArray[np.bool_] | Indices) -> Overlaps:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geocobot.evaluation.matching import Overlaps, Shapes, match, ranks_by_shape
+from geocobot.evaluation.matching import HAIR, Overlaps, Shapes, match, ranks_by_shape
 from geocobot.evaluation.object_scores import DetectionScore, PanopticScore, SizeScore
 from geocobot.evaluation.precision import average_precision
 from geocobot.evaluation.ratios import ratio
@@ -69,15 +69,16 @@ class ClassPair:
         self.predicted, self.truth = predicted.in_order(), truth.in_order()
         overlaps = Overlaps.between(self.predicted.polygons, self.truth.polygons)
         # Below a half nothing asks for it.
-        self._overlaps = overlaps.taken(overlaps.iou >= IOU_THRESHOLDS[0])
+        self._overlaps = overlaps.taken(overlaps.iou >= IOU_THRESHOLDS[0] - HAIR)
 
     def outcome(self, iou: float, *, above: bool = False) -> Outcome:
-        """What matches where overlaps are at least so large, or larger.
+        """What matches where overlaps are at least so large, or larger, but for rounding.
 
         Objects that match one which lies in the judged area in small part are neither found nor
         wrong.
         """
-        enough = self._overlaps.iou > iou if above else self._overlaps.iou >= iou
+        overlap = self._overlaps.iou
+        enough = overlap > iou + HAIR if above else overlap >= iou - HAIR
         candidates = self._overlaps.taken(enough)
         matched = candidates.taken(match(candidates, self.predicted.scores))
         partial = (

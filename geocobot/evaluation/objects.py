@@ -13,7 +13,7 @@ import shapely
 from pyproj import CRS
 
 from geocobot.classes import ClassSpec
-from geocobot.evaluation.matching import Shapes
+from geocobot.evaluation.matching import HAIR, Shapes
 from geocobot.evaluation.object_pairs import (
     IOU_THRESHOLDS,
     ClassPair,
@@ -193,7 +193,7 @@ class _Cut:
 
 
 def _cut(objects: Objects, area: shapely.Geometry | None) -> _Cut:
-    """Cut objects by the judged area; what does not reach it is gone."""
+    """Cut objects by the judged area; what only touches it is gone."""
     if area is None or not len(objects):
         return _Cut(objects, np.zeros(len(objects), dtype=np.bool_))
     shapely.prepare(area)
@@ -202,6 +202,6 @@ def _cut(objects: Objects, area: shapely.Geometry | None) -> _Cut:
     before = shapely.area(polygons)
     polygons[cut] = shapely.intersection(polygons[cut], area)
     share = shapely.area(polygons) / before
-    reached = share > 0
+    reached = share > HAIR
     kept = Objects(polygons, objects.classes, objects.scores).taken(reached)
-    return _Cut(kept, share[reached] < LEAST_INSIDE)
+    return _Cut(kept, share[reached] < LEAST_INSIDE - HAIR)

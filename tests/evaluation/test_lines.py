@@ -9,9 +9,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from geocobot.classes import name_classes
+from geocobot.evaluation.apls import Apls
 from geocobot.evaluation.breaks import find_breaks
 from geocobot.evaluation.coverage import cover
-from geocobot.evaluation.lines import BUFFER_M, LineOptions, RoadLines, pair_lines, score_lines
+from geocobot.evaluation.lines import (
+    BUFFER_M,
+    LineClassScores,
+    LineOptions,
+    RoadLines,
+    pair_lines,
+    score_lines,
+)
 from geocobot.evaluation.roads import Network
 
 CLASSES = name_classes(["road", "river"])
@@ -49,6 +57,13 @@ def test_completeness_correctness_and_quality_by_hand():
     assert score.completeness == pytest.approx(found_m / 100, abs=1e-3)
     assert score.correctness == pytest.approx(80 / 130)
     assert score.quality == pytest.approx(80 / (130 + 100 - found_m), abs=1e-3)
+
+
+def test_lengths_that_rounding_makes_longer_are_no_better_than_all():
+    nothing = Apls(None, None, None, (0, 0))
+    score = LineClassScores("road", 0.3, 0.3, 0.3, 0.1 + 0.2, 0, 0, nothing)
+    assert score.right_m > score.predicted_m
+    assert score.quality == 1.0
 
 
 def test_the_buffer_decides():

@@ -71,6 +71,27 @@ def test_exactly_half_is_found_but_has_no_panoptic_quality():
     assert (scores.panoptic.rq, scores.panoptic.pq, scores.panoptic.sq) == (0.0, 0.0, None)
 
 
+@pytest.mark.parametrize("off", [-1e-9, 0.0, 1e-9])
+def test_half_but_for_rounding_is_half(off):
+    scores = scored(one_class((0, 0, 10, 10)), one_class((0, 0, 10, 5 + off)))
+    assert [d.found for d in scores.by_iou[:2]] == [1, 0]
+    assert scores.panoptic.rq == 0.0
+
+
+@pytest.mark.parametrize("off", [-1e-9, 0.0, 1e-9])
+def test_what_is_half_inside_is_judged_and_what_touches_is_no_object_there(off):
+    both = one_class((15 + off, 0, 10, 10), (20 - 1e-6, 20, 10, 10))
+    scores = score_objects(both, both, CLASSES[:1], area=shapely.box(0, 0, 20, 60))
+    assert (scores.classes[0].by_iou[0].found, scores.truth_left_out) == (1, 0)
+
+
+def test_equal_polygons_overlap_by_no_more_than_all():
+    dice = np.random.default_rng(0)
+    stars = [shapely.Point(*dice.normal(0, 1e5, 2)).buffer(r) for r in dice.uniform(1, 9, 300)]
+    given_stars = np.array(stars, dtype=object)
+    assert Overlaps.between(given_stars, given_stars).iou.max() == 1.0
+
+
 def test_the_best_scored_takes_first_even_where_another_overlaps_more():
     truth = one_class((0, 0, 10, 10))
     predicted = one_class((0, 0, 10, 10), (0, 0, 10, 8), scores=[0.6, 0.9])
