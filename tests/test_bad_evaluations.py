@@ -25,6 +25,7 @@ def at(col: float, row: float, width: float = 20, height: float = 20) -> shapely
 
 
 ROOFS = [at(20 + 60 * k, 20 + 60 * n) for k in range(2) for n in range(2)]
+LINE = shapely.LineString([(WEST, NORTH), (WEST, NORTH - 9)])
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Kit:
 
     def polygons(self, name: str = "map.gpkg", shapes: Any = ROOFS) -> Path:
         return self.vector(shapes, name=name, class_name=["roofs"] * len(shapes))
+
+    def beside(self, name: str) -> list[shapely.Polygon]:
+        """Polygons, when a line without a CRS has been written under a name beside them."""
+        self.vector([LINE], crs=None, name=name, class_name=["roofs"])
+        return ROOFS
 
     def labels(self, kinds: str = "ab", shapes: Any = ROOFS) -> Path:
         names = {"a": "roofs", "b": "roads", "c": "pools"}
@@ -98,7 +104,7 @@ CASES = {
         "lines.gpkg has 1 lines or points. --pred names areas: polygons, or a raster. Choose the "
         "layer of polygons with --pred-layer, or widen lines in QGIS (Buffer).",
         lambda kit: pair(
-            kit.polygons("lines.gpkg", [shapely.LineString([(WEST, NORTH), (WEST, NORTH - 9)])]),
+            kit.polygons("lines.gpkg", [LINE]),
             kit.labels(),
             "--raster",
             kit.raster(),
@@ -167,6 +173,22 @@ CASES = {
         "--threshold is given, and numbers.tif holds classes. It asks something of scores. Leave "
         "it out, or name the file of scores with --pred.",
         lambda kit: pair(kit.numbers(), kit.labels("a"), "--threshold", 0.5),
+    ),
+    "nodata of a scene that nobody has named": Case(
+        "--nodata is given without --raster, and numbers.tif is a raster. It says which value of "
+        "the scene is no data; a map in pixels says that itself. Name the scene with --raster, or "
+        "leave it out.",
+        lambda kit: pair(kit.numbers(), kit.labels("a"), "--nodata", 0),
+    ),
+    "centerlines without a CRS": Case(
+        "map_centerlines.shp has no CRS. geocobot needs a geographic or projected one to place the "
+        "centerlines. Set it in QGIS and save again.",
+        lambda kit: pair(
+            kit.polygons("map.shp", kit.beside("map_centerlines.shp")),
+            kit.vector([LINE, LINE], name="truth.gpkg", kind=["roofs", "roofs"]),
+            *("--raster", kit.raster()),
+            *("--line-width", 9),
+        ),
     ),
     "several maps and fewer scenes": Case(
         "--raster names 1 scene (scene.tif), and --pred 2 maps (map_scores.tif, other_scores.tif). "

@@ -15,6 +15,8 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 
 from geocobot.classes import ClassSpec
+from geocobot.errors import CrsError
+from geocobot.io.crs import is_on_earth
 from geocobot.io.layer import Layer
 from geocobot.io.qgis.layers import ProjectLayer
 from geocobot.io.styles import (
@@ -182,10 +184,15 @@ def read_lengths(polygons: Path) -> pd.DataFrame:
     return frame.reindex(columns=columns)  # a GeoJSON without features has no columns
 
 
-def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
+def read_centerlines(polygons: str | Path, layer: str | None = None) -> gpd.GeoDataFrame | None:
     """The centerlines beside polygons, with all their columns; None where there are none.
 
+    Args:
+        polygons: their file.
+        layer: which of its layers they are; None for the one that is called after the file.
+
     Raises:
+        CrsError: they have no CRS.
         UnreadableFileError: they cannot be read any more.
     """
     path = centerlines_beside(polygons) or Path(polygons)
@@ -193,11 +200,28 @@ def read_centerlines(polygons: str | Path) -> gpd.GeoDataFrame | None:
         return None
     try:
         if path.suffix.lower() == ".parquet":
-            return gpd.read_parquet(path)
-        layer = centerlines_layer(polygons) if path == Path(polygons) else None
-        if layer is not None and layer not in pyogrio.list_layers(ogr_path(path))[:, 0]:
-            return None
-        frame: gpd.GeoDataFrame = pyogrio.read_dataframe(ogr_path(path), layer=layer)
+            frame: gpd.GeoDataFrame = gpd.read_parquet(path)
+        else:
+            own = None
+            if path == Path(polygons):
+                own = _layer_in(path, layer)
+                if own is None:
+                    return None
+            frame = pyogrio.read_dataframe(ogr_path(path), layer=own)
     except _READ_ERRORS as error:
         raise unreadable(path, error) from error
+    if len(frame) and (frame.crs is None or not is_on_earth(frame.crs)):
+        raise CrsError(
+            path,
+            "has no CRS" if frame.crs is None else f"has the CRS {frame.crs.name}",
+            "geocobot needs a geographic or projected one to place the centerlines",
+            "Set it in QGIS and save again",
+        )
     return frame if len(frame) else frame.reindex(columns=["class_name", "geometry"])
+
+
+def _layer_in(path: Path, layer: str | None) -> str | None:
+    """The layer of centerlines beside a layer of a GeoPackage, or beside that of its name."""
+    there = set(pyogrio.list_layers(ogr_path(path))[:, 0].tolist())
+    named = [] if layer is None else [geopackage_layer(f"{layer}_centerlines")]
+    return next((name for name in [*named, centerlines_layer(path)] if name in there), None)

@@ -32,6 +32,7 @@ from geocobot.io.vectors import VectorSource, read_vector
 _LOG = logging.getLogger("geocobot.io")
 _OWN_FIELD = "class_name"
 _SCORE = "score"
+_FIELD_FLAG = "--pred-class-field"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class MappedPolygons:
         path: the file.
         class_names: of the classes that occur, sorted.
         class_field: the attribute that names them; None where the name of the file does.
+        layer: which of the layers of the file they are, where somebody has said so.
         called: what they call each class that geocobot called otherwise, as far as that is one.
     """
 
@@ -51,6 +53,7 @@ class MappedPolygons:
     path: str
     class_names: tuple[str, ...]
     class_field: str | None = None
+    layer: str | None = None
     called: Mapping[str, str] = field(default_factory=dict)
 
     def on_each(
@@ -84,16 +87,17 @@ class MappedPolygons:
         by what the polygons call their classes.
 
         Raises:
+            CrsError: they have no CRS.
             FieldError: their attribute is empty.
             UnreadableFileError: they cannot be read any more.
         """
-        lines = read_centerlines(self.path)
+        lines = read_centerlines(self.path, self.layer)
         if lines is None or not len(lines):
             return lines
         if self.class_field is None:
             return lines.assign(class_name=self.class_names[0] if self.class_names else "")
         if self.class_field in lines:
-            return named_features(lines, self.class_field, self.path)
+            return named_features(lines, self.class_field, self.path, _FIELD_FLAG)
         own = set(lines[_OWN_FIELD].dropna()) if _OWN_FIELD in lines else set()
         if not own or not own <= self.called.keys():
             _LOG.warning(
@@ -151,7 +155,7 @@ def read_mapped_polygons(path: str, layer: str | None, class_field: str | None) 
     polygons = gpd.GeoDataFrame(columns, geometry=parts.geometry.to_numpy(), crs=parts.crs)
     classes = sorted_names(names)
     refuse_too_many(classes, path, "Choose another --pred-class-field, or group the values first")
-    return MappedPolygons(polygons, path, tuple(classes), named_by, _called(parts))
+    return MappedPolygons(polygons, path, tuple(classes), named_by, layer, _called(parts))
 
 
 def _scores(parts: gpd.GeoDataFrame, class_field: str | None, path: str) -> dict[str, Any]:
@@ -200,7 +204,7 @@ def _read(
     source = VectorSource(
         path=path,
         layer=layer,
-        fields={"--pred-class-field": by},
+        fields={_FIELD_FLAG: by},
         optional=(_SCORE, _OWN_FIELD),
         flag="--pred",
         layer_flag="--pred-layer",
@@ -212,4 +216,4 @@ def _read(
             raise
         frame, name = read_vector(replace(source, fields={}))
         return frame.assign(class_name=name, own_name=None), None
-    return named_features(frame.assign(own_name=frame[_OWN_FIELD]), by, path), by
+    return named_features(frame.assign(own_name=frame[_OWN_FIELD]), by, path, _FIELD_FLAG), by

@@ -22,13 +22,16 @@ _MOST_NAMES = 12
 _NOT_SINGLE = (list, tuple, dict, bytes, np.ndarray)
 
 
-def named_features(frame: gpd.GeoDataFrame, field: str, path: str | Path) -> gpd.GeoDataFrame:
+def named_features(
+    frame: gpd.GeoDataFrame, field: str, path: str | Path, flag: str = "--class-field"
+) -> gpd.GeoDataFrame:
     """Add the column `class_name` with the values of a field as text.
 
     Args:
         frame: features with the field.
         field: an attribute of any type.
         path: the file they come from, for messages.
+        flag: the option that names the field, for messages.
 
     Returns:
         The features that have a value; the others are counted and logged.
@@ -41,7 +44,7 @@ def named_features(frame: gpd.GeoDataFrame, field: str, path: str | Path) -> gpd
             path,
             f"has lists or bytes in the field {field!r}",
             "A class is named by one value: a text, a number or a date",
-            "Choose another --class-field, or make a text of it in QGIS (Field Calculator)",
+            f"Choose another {flag}, or make a text of it in QGIS (Field Calculator)",
         )
     names = frame[field].map(_as_text)
     empty = names == ""
@@ -50,7 +53,7 @@ def named_features(frame: gpd.GeoDataFrame, field: str, path: str | Path) -> gpd
             path,
             f"has no value in the field {field!r}",
             "Its values become the classes",
-            "Choose another --class-field, or fill it in QGIS",
+            f"Choose another {flag}, or fill it in QGIS",
         )
     if empty.any():
         _LOG.warning(

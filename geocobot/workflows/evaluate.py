@@ -27,6 +27,7 @@ from geocobot.workflows.evaluate_result import EvaluateResult
 from geocobot.workflows.judged import Judged, open_judged
 from geocobot.workflows.judging import judge_pixels
 from geocobot.workflows.line_picture import line_picture
+from geocobot.workflows.predicted import PredictedScores
 from geocobot.workflows.scene_figures import SceneFigures, distinct_names
 
 _LOG = logging.getLogger("geocobot.workflows")
@@ -55,6 +56,8 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     found = judge_pixels(judged, names, options, progress or SilentProgress())
     _check_labelled(found.scenes, judged)
     wanted = _wants_objects(judged, options)
+    if wanted:
+        _tell_of_touching(judged)
     compared = compare_scenes(judged, names, options.min_area) if wanted else None
     result = EvaluateResult(
         kind=judged[0].mapped.kind,
@@ -100,6 +103,21 @@ def _wants_objects(judged: Sequence[Judged], options: EvaluateOptions) -> bool:
             *(("is", "its") if len(judged) == 1 else ("are", "their")),
         )
     return is_small
+
+
+def _tell_of_touching(judged: Sequence[Judged]) -> None:
+    """Say whose objects are fewer than those of the polygons made of the same scores."""
+    joined = [
+        one.mapped.path
+        for one in judged
+        if isinstance(one.mapped, PredictedScores) and one.mapped.separates
+    ]
+    if joined:
+        _LOG.warning(
+            "%s: objects that touch count as one here, though the scores tell them apart. Judge "
+            "the polygons that geocobot predict or vectorize has drawn of them.",
+            in_words([file_name(path) for path in dict.fromkeys(joined)]),
+        )
 
 
 def _check_labelled(scenes: Sequence[SceneFigures], judged: Sequence[Judged]) -> None:

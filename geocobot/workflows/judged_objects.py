@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import geopandas as gpd
-import numpy as np
 import shapely
 from pyproj import CRS
 
@@ -18,8 +17,8 @@ from geocobot.evaluation.lines import LinePair, LineScores, RoadLines, pair_line
 from geocobot.evaluation.objects import ObjectMatches, Objects, match_objects
 from geocobot.evaluation.plane import plane_around
 from geocobot.io.labels import FeatureLabels
-from geocobot.io.shapes import neighborhood
 from geocobot.workflows.judged import Judged
+from geocobot.workflows.label_kinds import LabelKinds, is_near
 from geocobot.workflows.predicted import PredictedPolygons
 from geocobot.workflows.traced import JudgedArea, traced_map, traced_truth, whole_map, whole_truth
 
@@ -31,19 +30,19 @@ class Comparison:
     """What came of comparing the objects of a scene.
 
     Attributes:
-        flat: classes whose labels are areas.
-        objects: which of them match; None without such classes.
+        objects: which match; None without a class whose labels are areas.
         lines: figures of lines; None without any, or without centerlines beside the map.
         errors: what is right and what is not.
     """
 
-    flat: tuple[ClassSpec, ...]
     objects: ObjectMatches | None
     lines: LineScores | None
     errors: ErrorMap
 
 
-def compare_objects(judged: Judged, min_area_m2: float, crs: CRS) -> Comparison | None:
+def compare_objects(
+    judged: Judged, kinds: LabelKinds, min_area_m2: float, crs: CRS
+) -> Comparison | None:
     """Compare objects and lines; memory holds all of them, and each row is read up to five times.
 
     Objects are those of the map's file where it holds polygons, else traced from its pixels;
@@ -53,7 +52,8 @@ def compare_objects(judged: Judged, min_area_m2: float, crs: CRS) -> Comparison 
 
     Args:
         judged: map and labels, placed on each other.
-        min_area_m2: objects traced from the map's pixels are no smaller.
+        kinds: what the labels of each class are.
+        min_area_m2: objects traced from pixels are no smaller.
         crs: of the error map.
 
     Returns:
@@ -66,26 +66,21 @@ def compare_objects(judged: Judged, min_area_m2: float, crs: CRS) -> Comparison 
         return None
     plane = plane_around(frames)
     where = JudgedArea.of(judged)
-    area = where.on(plane, judged.mapped.path)
+    area = where.on(plane, judged)
     labels = judged.labels
     lines, line_figures = None, None
-    flat = classes
-    if isinstance(labels, FeatureLabels):
-        flat = _flat_classes(labels)
-        widths_m = _widths_m(labels)
-        drawn = [c for c in classes if c.number in widths_m]
-        pairs = _pair_lines(judged, labels, drawn, plane, area)
-        if pairs is not None:
-            line_figures = score_lines(pairs)
-            lines = line_errors(pairs, widths_m, plane)
+    pairs = _pair_lines(judged, kinds.drawn, plane, area)
+    if pairs is not None:
+        line_figures = score_lines(pairs)
+        lines = line_errors(pairs, kinds.widths_m, plane)
     objects = None
-    if flat:
+    if kinds.flat:
         objects = match_objects(
             Objects.of(
                 _map_polygons(judged, where, mapped, min_area_m2), plane, judged.mapped.path
             ),
-            Objects.of(_true_polygons(judged, where), plane, labels.name),
-            flat,
+            Objects.of(_true_polygons(judged, where, min_area_m2), plane, labels.name),
+            kinds.flat,
             area=area,
         )
     errors = map_errors(
@@ -96,18 +91,17 @@ def compare_objects(judged: Judged, min_area_m2: float, crs: CRS) -> Comparison 
         crs,
         lines=lines,
     )
-    return Comparison(flat, objects, line_figures, errors)
+    return Comparison(objects, line_figures, errors)
 
 
 def _pair_lines(
-    judged: Judged,
-    labels: FeatureLabels,
-    classes: Sequence[ClassSpec],
-    plane: CRS,
-    area: shapely.Geometry,
+    judged: Judged, classes: Sequence[ClassSpec], plane: CRS, area: shapely.Geometry
 ) -> tuple[LinePair, ...] | None:
     """Lines of both sides; None where there are no lines on one of them."""
-    if not classes or not isinstance(judged.mapped, PredictedPolygons):
+    labels = judged.labels
+    if not classes or not isinstance(labels, FeatureLabels):
+        return None
+    if not isinstance(judged.mapped, PredictedPolygons):
         return None
     mapped = judged.mapped.polygons.centerlines()
     if mapped is None:
@@ -125,38 +119,9 @@ def _pair_lines(
     )
 
 
-def _widths_m(labels: FeatureLabels) -> dict[int, float]:
-    """How wide the lines of each class are drawn, on average along them; no class without lines."""
-    features = labels.features
-    reach_m, numbers = features["reach_m"].to_numpy(), features["class_number"].to_numpy()
-    length = np.maximum(shapely.length(features.geometry.to_numpy()), np.finfo(float).tiny)
-    is_line = shapely.get_dimensions(features.geometry.to_numpy()) == 1
-    return {
-        number: 2 * float(np.average(reach_m[here], weights=length[here]))
-        for number in np.unique(numbers[is_line]).tolist()
-        for here in [is_line & (numbers == number)]
-    }
-
-
-def _flat_classes(labels: FeatureLabels) -> tuple[ClassSpec, ...]:
-    """The classes all of whose features are areas."""
-    features = labels.features
-    is_thin = shapely.get_dimensions(features.geometry.to_numpy()) < 2
-    thin = set(features["class_number"].to_numpy()[is_thin].tolist())
-    return tuple(c for c in labels.classes if c.number not in thin)
-
-
-def _near(frame: gpd.GeoDataFrame, judged: Judged) -> gpd.GeoDataFrame:
-    """Features that lie on the scene or next to it, whole: others may be far from its plane."""
-    bounds = neighborhood(judged.grid, frame.crs, 0.0)
-    if bounds is None or not len(frame):
-        return frame
-    return frame[shapely.intersects(shapely.box(*bounds), frame.geometry.to_numpy())]
-
-
 def _features(judged: Judged, labels: FeatureLabels) -> gpd.GeoDataFrame:
     """Labelled features, by class number."""
-    features = _near(labels.features, judged)
+    features = labels.features[is_near(labels.features, judged.grid)]
     return gpd.GeoDataFrame(
         {"class_id": features["class_number"].astype("int64")},
         geometry=features.geometry,
@@ -173,15 +138,19 @@ def _map_polygons(
     """
     if isinstance(judged.mapped, PredictedPolygons):
         return _numbered(judged.mapped.polygons.frame, judged)
-    whole = whole_map(judged, where) if where.cuts_map else traced
-    return whole[whole["area_m2"] >= min_area_m2] if len(whole) else whole
+    return _no_smaller(whole_map(judged, where) if where.cuts_map else traced, min_area_m2)
 
 
-def _true_polygons(judged: Judged, where: JudgedArea) -> gpd.GeoDataFrame:
+def _true_polygons(judged: Judged, where: JudgedArea, min_area_m2: float) -> gpd.GeoDataFrame:
     """Labelled features, or polygons of the labels' pixels; whole in either case."""
     if isinstance(judged.labels, FeatureLabels):
         return _features(judged, judged.labels)
-    return whole_truth(judged, where)
+    return _no_smaller(whole_truth(judged, where), min_area_m2)
+
+
+def _no_smaller(traced: gpd.GeoDataFrame, min_area_m2: float) -> gpd.GeoDataFrame:
+    """Those of the traced polygons that are objects."""
+    return traced[traced["area_m2"] >= min_area_m2] if len(traced) else traced
 
 
 def _numbered(frame: gpd.GeoDataFrame, judged: Judged) -> gpd.GeoDataFrame:
@@ -192,7 +161,7 @@ def _numbered(frame: gpd.GeoDataFrame, judged: Judged) -> gpd.GeoDataFrame:
         for spec, plane in zip(matching.classes, matching.planes, strict=True)
         if plane is not None
     }
-    frame = _near(frame, judged)
+    frame = frame[is_near(frame, judged.grid)]
     number = frame["class_name"].map(numbers)
     known = number.notna().to_numpy()
     columns = {"class_id": number[known].astype("int64")}

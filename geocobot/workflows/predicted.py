@@ -77,10 +77,12 @@ class PredictedScores:
     Attributes:
         file: of classes alone.
         classes: with the thresholds in force.
+        separates: whether the raster tells touching objects apart, which is not judged here.
     """
 
     file: ScoreFile
     classes: tuple[ClassSpec, ...]
+    separates: bool = False
     kind: MapKind = "scores"
 
     @property
@@ -187,13 +189,14 @@ def open_predicted(pair: MapPair, options: EvaluateOptions) -> list[tuple[Predic
     """
     path = pair.pred
     kind = _kind_of(path)
-    _refuse_options(options, path, kind)
+    _refuse_options(options, pair, kind)
     if kind == "polygons":
         return list(_on_scenes(pair, options))
     mapped: PredictedScores | PredictedClasses
     if kind == "scores":
-        file = ScoreFile.open(path).of_classes()
-        mapped = PredictedScores(file, with_thresholds(file.classes, options))
+        file = ScoreFile.open(path)
+        thresholds = with_thresholds(file.classes, options)
+        mapped = PredictedScores(file.of_classes(), thresholds, file.separates)
     else:
         mapped = PredictedClasses(ClassRaster.open(path))
     if not pair.rasters:
@@ -234,8 +237,9 @@ def _kind_of(path: str) -> MapKind:
     return "classes" if holds_classes(path) else "scores"
 
 
-def _refuse_options(options: EvaluateOptions, path: str, kind: MapKind) -> None:
-    """Refuse what can be said of another kind of map alone."""
+def _refuse_options(options: EvaluateOptions, pair: MapPair, kind: MapKind) -> None:
+    """Refuse what can be said of another kind of map alone, or of a scene."""
+    path = pair.pred
     asks: dict[str, MapKind] = {
         "threshold": "scores",
         "class_thresholds": "scores",
@@ -250,6 +254,13 @@ def _refuse_options(options: EvaluateOptions, path: str, kind: MapKind) -> None:
                 f"It asks something of {of_kind}",
                 f"Leave it out, or name the file of {of_kind} with --pred",
             )
+    if options.nodata is not None and kind != "polygons" and not pair.rasters:
+        raise ConfigError(
+            "--nodata",
+            f"is given without --raster, and {path} is a raster",
+            "It says which value of the scene is no data; a map in pixels says that itself",
+            "Name the scene with --raster, or leave it out",
+        )
 
 
 def has_same_pixels(a: GeoGrid, b: GeoGrid) -> bool:

@@ -22,6 +22,8 @@ from geocobot.tracing.polygonize import CleanOptions, polygonize
 from geocobot.workflows.judged import Judged, JudgedRows
 
 _WHERE = ClassSpec(1, "judged", "#000000")
+_STRAIGHT_PX = 16
+"""So many pixels of an edge are straight in every CRS."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class JudgedArea:
 
     Attributes:
         frame: polygons in the CRS of the map's pixels.
-        cuts_map: whether a pixel with a class in the map lies outside.
+        cuts_map: whether a pixel with a class in the map may lie outside.
     """
 
     frame: gpd.GeoDataFrame
@@ -38,11 +40,12 @@ class JudgedArea:
 
     @classmethod
     def of(cls, judged: Judged) -> JudgedArea:
-        """Trace it."""
-        cut = []
+        """Trace it; outlines that are not exact belong to it, and cut no object."""
+        cut = [judged.truth.boundary_px > 0]
+        whole = replace(judged, truth=replace(judged.truth, boundary_px=0))
 
         def strips() -> Iterator[ClassStrip]:
-            for row, rows in _placed(judged):
+            for row, rows in _placed(whole):
                 is_mapped = (rows.prediction != BACKGROUND) & (rows.prediction != IGNORE)
                 cut.append(bool((is_mapped & ~rows.judged).any()))
                 yield ClassStrip(row, rows.judged.astype(np.uint8))
@@ -50,14 +53,18 @@ class JudgedArea:
         frame = _together(strips(), judged, [_WHERE])
         return cls(frame, any(cut))
 
-    def on(self, plane: CRS, name: str) -> shapely.Geometry:
-        """The same on a plane, as one.
+    def on(self, plane: CRS, judged: Judged) -> shapely.Geometry:
+        """The same on a plane, as one; long edges bend as what lies along them does.
 
         Args:
             plane: see `plane_around`.
-            name: for messages.
+            judged: what was traced.
         """
-        return shapely.union_all(on_plane(self.frame, plane, name).geometry.to_numpy())
+        bent = self.frame
+        if len(bent):
+            step = _STRAIGHT_PX * max(judged.grid.res_xy)
+            bent = bent.set_geometry(bent.geometry.segmentize(step))
+        return shapely.union_all(on_plane(bent, plane, judged.mapped.path).geometry.to_numpy())
 
 
 def traced_map(judged: Judged) -> gpd.GeoDataFrame:
