@@ -267,6 +267,9 @@ def _cut(roads: RoadLines, area: shapely.Geometry | None) -> RoadLines:
     if area is None or not len(roads.lines):
         return roads
     shapely.prepare(area)
-    parts, owner = shapely.get_parts(shapely.intersection(roads.lines, area), return_index=True)
+    lines = roads.lines.copy()
+    cut = ~shapely.contains_properly(area, lines)
+    lines[cut] = shapely.intersection(lines[cut], area)
+    parts, owner = shapely.get_parts(lines, return_index=True)
     is_line = shapely.length(parts) > 0
     return RoadLines(parts[is_line], roads.classes[owner[is_line]])
