@@ -106,8 +106,15 @@ def _way_to_say(entry: Field[Any], command: str) -> str:
 
 
 def _refuse_slips(name: str, value: Any, annotation: str, source: str) -> None:
-    """Refuse what pydantic would let pass: empty texts, and YAML's yes and no as numbers."""
+    """Refuse what pydantic would let pass: nothing at all, and YAML's yes and no as numbers."""
     parts = value if isinstance(value, list | tuple) else [value]
+    if not parts:
+        raise ConfigError(
+            source,
+            f"sets {name} to an empty list",
+            "An option is set to something or left out",
+            f"Leave out {name}",
+        )
     if "" in parts:
         raise ConfigError(
             source,
@@ -188,7 +195,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             "--config names a YAML file that you may read",
             "Change its permissions",
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # Dates and numbers that there are not, bytes that are no text, lists of lists of lists.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             path,
             f"is not valid YAML ({' '.join(str(error).split())})",

@@ -128,6 +128,11 @@ class TestValues:
         with pytest.raises(ConfigError, match=rf"test sets {name} to an empty text\..*a variable"):
             make_options(TrainOptions, {**LEAST[TrainOptions], name: value}, "test")
 
+    @pytest.mark.parametrize("name", ["classes", "val_area", "labelled_area", "bands"])
+    def test_an_empty_list_is_no_value(self, name):
+        with pytest.raises(ConfigError, match=f"test sets {name} to an empty list"):
+            make_options(TrainOptions, {**LEAST[TrainOptions], name: []}, "test")
+
     @pytest.mark.parametrize(
         ("name", "value"),
         [("epochs", True), ("line_width", False), ("class_field", True), ("bands", [3, True, 1])],
@@ -147,6 +152,12 @@ class TestValues:
 
 
 class TestReadYaml:
+    @pytest.mark.parametrize("text", ["out: 2024-02-30", "out: " + "[" * 5000])
+    def test_what_cannot_be_is_no_yaml(self, tmp_path, text):
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=r"a\.yaml is not valid YAML"):
+            read_yaml(tmp_path / "a.yaml")
+
     def test_dashes_are_underscores(self, tmp_path):
         path = tmp_path / "a.yaml"
         path.write_text("line-width: 3\nclass_field: kind\n")

@@ -16,6 +16,7 @@ class CheckOptions(InputOptions):
     """What `geocobot check` needs to know."""
 
     COMMAND: ClassVar[str] = "check"
+    PAGE_ENDINGS: ClassVar[tuple[str, ...]] = (".html", ".htm")
 
     out: str | None = option("HTML report with pictures to write.", None, short="-o")
     overwrite: bool = option("Replace an existing report.", False, short="-f")

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 from geocobot.config import PretrainOptions, TrainOptions
 from geocobot.errors import OutputError, ResumeError
 from geocobot.io.mounts import check_no_mount
-from geocobot.io.output import check_output_folder, put_folder
+from geocobot.io.output import check_output_folder, put_folder, refuse_within
+from geocobot.io.unfinished import write_text
 from geocobot.secrecy import values_without_secrets
 from geocobot.settings import to_yaml
 from geocobot.training.trainer import has_checkpoint, remove_checkpoints
@@ -56,17 +57,20 @@ class RunFolder:
     replaces: bool
 
     @classmethod
-    def claim(cls, out: str | Path, *, resume: bool, overwrite: bool) -> RunFolder:
+    def claim(
+        cls, out: str | Path, inputs: Iterable[str] = (), *, resume: bool, overwrite: bool
+    ) -> RunFolder:
         """Find out where a run goes, before any work; create nothing.
 
         Args:
             out: the folder of the finished run.
+            inputs: what is read for it, none of which may lie there.
             resume: whether to go on with an interrupted run, if there is one.
             overwrite: whether a finished or an interrupted run may be replaced.
 
         Raises:
             OutputError: a finished or an interrupted run is there already, or the place cannot
-                be written to.
+                be written to, or an input lies there.
             ResumeError: the interrupted run is of another kind than what is asked for.
         """
         target = Path(out)
@@ -75,6 +79,7 @@ class RunFolder:
         partial = target.with_name(f"{target.name}.partial")
         check_no_mount(target)
         check_output_folder(target, overwrite, CONFIG_NAME)
+        refuse_within(target, inputs)
         if not os.path.exists(partial):
             check_output_folder(partial, overwrite=False)
             if resume:
@@ -152,17 +157,17 @@ class RunFolder:
                 the run can still be resumed.
         """
         check_output_folder(self.target, self.overwrite, CONFIG_NAME)
-        (self.partial / CONFIG_NAME).write_text(to_yaml(options), encoding="utf-8")
+        write_text(self.partial / CONFIG_NAME, to_yaml(options), self.partial / CONFIG_NAME)
         put_folder(self.partial, self.target)
         remove_checkpoints(self.target)
         (self.target / _STATE_NAME).unlink()
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Tell whoever interrupts the run inside the `with` block how it can go on."""
+        """Tell how a run can go on that is interrupted inside the block, or by a full disk."""
         try:
             yield
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OutputError):
             if has_checkpoint(self.partial):
                 _log.warning(
                     "%s keeps the run up to its last checkpoint. To go on with it, repeat the "

@@ -134,7 +134,7 @@ def test_processes_are_ended_in_the_middle_of_a_row(
 
     with (
         ProcessEngine(source, Compute(torch.device("cpu")), 1, 1) as engine,
-        pytest.raises(LeftError, match="^$"),
+        pytest.raises(LeftError, match=r"^$"),
     ):
         next(engine.rows(work, [0], told))
     assert is_told == [0, 0, 0]
