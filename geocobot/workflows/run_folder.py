@@ -20,7 +20,7 @@ from geocobot.io.unfinished import write_text
 from geocobot.secrecy import values_without_secrets
 from geocobot.settings import to_yaml
 from geocobot.training.trainer import has_checkpoint, remove_checkpoints
-from geocobot.workflows.resumed import changes, held
+from geocobot.workflows.resumed import changes, held, refuse_held
 
 CONFIG_NAME = "config.yaml"
 """The resolved options of a run, as written into its folder."""
@@ -29,6 +29,7 @@ RunOptions: TypeAlias = TrainOptions | PretrainOptions
 """Options of the commands that a run folder is for."""
 
 _STATE_NAME = "run.json"
+_ALONE = "One process at a time trains into a folder"
 # Options that change how a run goes on, but not what it is.
 _FREE_TO_CHANGE = {
     *("resume", "overwrite", "out", "workers", "max_minutes", "epochs", "patience"),
@@ -86,6 +87,7 @@ class RunFolder:
                 _log.info("There is no interrupted run at %s: training starts anew.", partial)
             return cls(target, partial, resumed=False, overwrite=overwrite, replaces=False)
         if not resume and not overwrite:
+            refuse_held(_lock_of(partial), partial, _ALONE)
             raise OutputError(
                 partial,
                 "holds an interrupted run",
@@ -119,9 +121,7 @@ class RunFolder:
             OutputError: another process trains there, or has done so since, or the folder cannot
                 be made.
         """
-        lock = self.partial.with_name(f"{self.partial.name}.lock")
-        rule = "One process at a time trains into a folder"
-        with held(lock, self.partial, rule, self._cannot_make):
+        with held(_lock_of(self.partial), self.partial, _ALONE, self._cannot_make):
             self._begin({"options": _fixed(options), "fingerprint": fingerprint})
             yield
 
@@ -189,6 +189,11 @@ class RunFolder:
             "A resumed run goes on with exactly what it was begun with",
             "Repeat the first command with --resume added, or start anew with --overwrite (-f)",
         )
+
+
+def _lock_of(partial: Path) -> Path:
+    """The file that is there while somebody trains into a folder."""
+    return partial.with_name(f"{partial.name}.lock")
 
 
 def _fixed(options: RunOptions) -> dict[str, Any]:
