@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -83,7 +84,7 @@ def make_options(kind: type[Options], values: Mapping[str, Any], source: str) ->
             f"{kind.COMMAND} needs it",
             _way_to_say(known[missing[0]], kind.COMMAND),
         )
-    listed = {n: _as_list(known[n].type, v) for n, v in values.items()}
+    listed = {n: _as_list(known[n], v) for n, v in values.items()}
     for name, value in listed.items():
         _refuse_slips(name, value, str(known[name].type), source)
     try:
@@ -175,7 +176,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
     Raises:
         MissingFileError: there is no such file.
-        ConfigError: the file is not a YAML mapping.
+        ConfigError: the file is not a YAML mapping, or says something twice.
     """
     import yaml
 
@@ -187,7 +188,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             "Check the path",
         )
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open(encoding="utf-8") as opened:
+            content = yaml.load(opened, _loader())  # noqa: S506 # a safe one
     except OSError as error:
         raise ConfigError(
             path,
@@ -207,7 +209,46 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(
             path, "is not a mapping", "Options are name: value lines", "Mend the file"
         )
-    return {str(name).replace("-", "_"): value for name, value in content.items()}
+    values: dict[str, Any] = {}
+    for given, value in content.items():
+        name = str(given).replace("-", "_")
+        if name in values:
+            raise _said_twice(path, name)
+        values[name] = value
+    return values
+
+
+def _said_twice(path: str | Path, name: str) -> ConfigError:
+    """The refusal to choose between two values."""
+    return ConfigError(
+        path, f"says {name} twice", "An option has one value", "Leave one of them out"
+    )
+
+
+@cache
+def _loader() -> Any:
+    """YAML as people write it: nothing is said twice, and 1:30 is a text and not 90."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Safe, and stricter."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            names = [self.construct_object(key, deep=True) for key, _ in node.value]
+            for name in names:
+                if names.count(name) > 1:
+                    raise _said_twice(node.start_mark.name, str(name))
+            return super().construct_mapping(node, deep=deep)
+
+        def construct_number(self, node: Any) -> Any:
+            if ":" in node.value:
+                return self.construct_scalar(node)
+            is_whole = node.tag.endswith("int")
+            return self.construct_yaml_int(node) if is_whole else self.construct_yaml_float(node)
+
+    for kind in ("int", "float"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", Loader.construct_number)
+    return Loader
 
 
 def to_yaml(options: AnyOptions) -> str:
@@ -257,8 +298,20 @@ def dump_yaml(plain: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(plain), sort_keys=False, allow_unicode=True, width=_ONE_LINE)
 
 
-def _as_list(annotation: Any, value: Any) -> Any:
-    """Let one value stand for a list of one where the option takes several."""
-    if "tuple" in str(annotation) and value is not None and not isinstance(value, list | tuple):
-        return [value]
-    return value
+def _as_list(entry: Field[Any], value: Any) -> Any:
+    """Let one value stand for a list of one where the option takes several.
+
+    Commas separate numbers and names in a text, as on the command line, and numbers are names
+    where names are asked for.
+    """
+    annotation, names = str(entry.type), entry.metadata["names"]
+    if "tuple" not in annotation or value is None:
+        return value
+    are_files = "str" in annotation and not names
+    if isinstance(value, str) and not are_files:
+        value = [part.strip() for part in value.split(",")]
+    elif not isinstance(value, list | tuple):
+        value = [value]
+    if not names or "int" in annotation:
+        return value
+    return [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in value]

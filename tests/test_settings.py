@@ -128,6 +128,24 @@ class TestValues:
         with pytest.raises(ConfigError, match=rf"test sets {name} to an empty text\..*a variable"):
             make_options(TrainOptions, {**LEAST[TrainOptions], name: value}, "test")
 
+    @pytest.mark.parametrize(
+        ("name", "text", "value"),
+        [
+            ("bands", "3, 2,1", (3, 2, 1)),
+            ("classes", "tree,building=#e31a1c", ("tree", "building=#e31a1c")),
+            ("classes", [7, 3], ("7", "3")),
+            ("classes", 7, ("7",)),
+            ("classes", ["b, c"], ("b, c",)),
+            ("value_range", "0,3000", (0.0, 3000.0)),
+            ("logger", "csv,mlflow", ("csv", "mlflow")),
+            ("val_area", "north,south.gpkg", ("north,south.gpkg",)),
+        ],
+    )
+    def test_commas_separate_what_they_do_on_the_command_line(self, name, text, value):
+        options = make_options(TrainOptions, {**LEAST[TrainOptions], name: text}, "test")
+        found = getattr(options, name)
+        assert tuple(int(v) if name == "bands" else v for v in found) == value
+
     @pytest.mark.parametrize("name", ["classes", "val_area", "labelled_area", "bands"])
     def test_an_empty_list_is_no_value(self, name):
         with pytest.raises(ConfigError, match=f"test sets {name} to an empty list"):
@@ -152,6 +170,19 @@ class TestValues:
 
 
 class TestReadYaml:
+    @pytest.mark.parametrize("text", ["rank: 4\nrank: 8", "line-width: 3\nline_width: 5"])
+    def test_nothing_is_said_twice(self, tmp_path, text):
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(
+            ConfigError, match=r"a\.yaml says (rank|line_width) twice\. .*Leave one"
+        ):
+            read_yaml(tmp_path / "a.yaml")
+
+    def test_times_of_day_are_no_numbers(self, tmp_path):
+        (tmp_path / "a.yaml").write_text("max_minutes: 1:30\nepochs: 90\nrate: 1.5e-3\nlow: .5")
+        read = read_yaml(tmp_path / "a.yaml")
+        assert read == {"max_minutes": "1:30", "epochs": 90, "rate": 0.0015, "low": 0.5}
+
     @pytest.mark.parametrize("text", ["out: 2024-02-30", "out: " + "[" * 5000])
     def test_what_cannot_be_is_no_yaml(self, tmp_path, text):
         (tmp_path / "a.yaml").write_text(text)
