@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from geocobot.config import DemoOptions, PredictOptions, PretrainOptions, TrainOptions
 from geocobot.errors import ConfigError, MissingFileError
-from geocobot.settings import check_limits, make_options, read_yaml, to_yaml
+from geocobot.settings import check_limits, make_options, to_yaml
+from geocobot.yaml_file import read_yaml
 
 KINDS = (TrainOptions, PredictOptions, DemoOptions)
 LEAST = {
@@ -173,9 +174,7 @@ class TestReadYaml:
     @pytest.mark.parametrize("text", ["rank: 4\nrank: 8", "line-width: 3\nline_width: 5"])
     def test_nothing_is_said_twice(self, tmp_path, text):
         (tmp_path / "a.yaml").write_text(text)
-        with pytest.raises(
-            ConfigError, match=r"a\.yaml says (rank|line_width) twice\. .*Leave one"
-        ):
+        with pytest.raises(ConfigError, match=r"a\.yaml says (rank|line_width) twice"):
             read_yaml(tmp_path / "a.yaml")
 
     def test_times_of_day_are_no_numbers(self, tmp_path):
@@ -264,10 +263,10 @@ def test_a_long_path_stays_on_one_line():
 
 
 def test_a_yaml_that_may_not_be_read_says_so(tmp_path, monkeypatch):
-    def refused(path, **_):
+    def refused(path, *_, **__):
         raise PermissionError(13, "Permission denied", str(path))
 
     (tmp_path / "a.yaml").write_text("seed: 1", encoding="utf-8")
-    monkeypatch.setattr(Path, "read_text", refused)
+    monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(ConfigError, match=r"a\.yaml cannot be read \(Permission denied\)"):
         read_yaml(tmp_path / "a.yaml")

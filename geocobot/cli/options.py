@@ -13,7 +13,8 @@ from geocobot.cli.terminal import Terminal, perform
 from geocobot.config import CheckOptions, TrainOptions
 from geocobot.errors import ConfigError
 from geocobot.progress import Progress
-from geocobot.settings import Options, make_options, read_yaml
+from geocobot.settings import Options, make_options
+from geocobot.yaml_file import read_yaml
 
 
 def command(job: Callable[[Progress], Any]) -> Callable[..., None]:
