@@ -11,6 +11,7 @@ import typer
 
 from geocobot.cli.terminal import Terminal, perform
 from geocobot.config import CheckOptions, TrainOptions
+from geocobot.config.check import PAGE_ENDINGS
 from geocobot.errors import ConfigError
 from geocobot.progress import Progress
 from geocobot.settings import Options, make_options
@@ -82,7 +83,7 @@ def _of_kind(kind: type[Options], values: dict[str, Any]) -> dict[str, Any]:
         return values
     own, training = ({f.name for f in fields(k)} for k in (CheckOptions, TrainOptions))
     kept = {name: v for name, v in values.items() if name in own or name not in training}
-    is_page = str(kept.get("out", "")).lower().endswith(CheckOptions.PAGE_ENDINGS)
+    is_page = str(kept.get("out", "")).lower().endswith(PAGE_ENDINGS)
     return kept if is_page else {name: v for name, v in kept.items() if name != "out"}
 
 

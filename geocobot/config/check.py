@@ -11,12 +11,15 @@ from geocobot.config.train import TrainOptions
 from geocobot.config.values import BaseName, DeviceName, SamplingName, StartName
 
 
+PAGE_ENDINGS = (".html", ".htm")
+"""How the name of a report ends."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions(InputOptions):
     """What `geocobot check` needs to know."""
 
     COMMAND: ClassVar[str] = "check"
-    PAGE_ENDINGS: ClassVar[tuple[str, ...]] = (".html", ".htm")
 
     out: str | None = option("HTML report with pictures to write.", None, short="-o")
     overwrite: bool = option("Replace an existing report.", False, short="-f")

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from geocobot.config import CheckOptions, TrainOptions
+from geocobot.config.check import PAGE_ENDINGS
 from geocobot.errors import ConfigError
 from geocobot.inspection.findings import Finding
 from geocobot.inspection.labels import ClassFacts, FeatureFacts, class_facts
@@ -127,12 +128,11 @@ def check(options: CheckOptions, progress: Progress | None = None) -> CheckResul
 
 def _refuse_other_than_pages(out: str) -> None:
     """Refuse a name that no report has: it may be that of a scene, which -f would replace."""
-    endings = CheckOptions.PAGE_ENDINGS
-    if Path(out).suffix.lower() not in endings:
+    if Path(out).suffix.lower() not in PAGE_ENDINGS:
         raise ConfigError(
             "--out",
             f"is {out}, which is no name of a page",
-            f"The report is a page of HTML, whose name ends in {' or '.join(endings)}",
+            f"The report is a page of HTML, whose name ends in {' or '.join(PAGE_ENDINGS)}",
             "Pass -o report.html",
         )
 
