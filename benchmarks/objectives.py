@@ -33,8 +33,9 @@ from geocobot.config import PretrainOptions
 from geocobot.config.values import MAX_VIEWS
 from geocobot.models.provenance import read_provenance
 from geocobot.models.weights import sha256_of
-from geocobot.settings import make_options, read_yaml
+from geocobot.settings import make_options
 from geocobot.workflows.pretrain import pretrain
+from geocobot.yaml_file import read_yaml
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "world": {"images": 0, "boxes": 0},

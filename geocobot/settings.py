@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, asdict, fields
-from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from geocobot.config import (
@@ -19,8 +17,9 @@ from geocobot.config import (
     TrainOptions,
     VectorizeOptions,
 )
-from geocobot.errors import ConfigError, MissingFileError
+from geocobot.errors import ConfigError
 from geocobot.secrecy import values_without_secrets, without_secrets
+from geocobot.yaml_file import dump_yaml
 
 Options = TypeVar(
     "Options",
@@ -47,9 +46,6 @@ AnyOptions: TypeAlias = (
 
 _HAIR = 1e-6
 _CONSENTS = {"overwrite", "resume"}
-
-# A folded path is harder to find and to copy.
-_ONE_LINE = 1_000_000
 
 
 def make_options(kind: type[Options], values: Mapping[str, Any], source: str) -> Options:
@@ -83,7 +79,7 @@ def make_options(kind: type[Options], values: Mapping[str, Any], source: str) ->
             f"{kind.COMMAND} needs it",
             _way_to_say(known[missing[0]], kind.COMMAND),
         )
-    listed = {n: _as_list(known[n].type, v) for n, v in values.items()}
+    listed = {n: _as_list(known[n], v) for n, v in values.items()}
     for name, value in listed.items():
         _refuse_slips(name, value, str(known[name].type), source)
     try:
@@ -106,8 +102,15 @@ def _way_to_say(entry: Field[Any], command: str) -> str:
 
 
 def _refuse_slips(name: str, value: Any, annotation: str, source: str) -> None:
-    """Refuse what pydantic would let pass: empty texts, and YAML's yes and no as numbers."""
+    """Refuse what pydantic would let pass: nothing at all, and YAML's yes and no as numbers."""
     parts = value if isinstance(value, list | tuple) else [value]
+    if not parts:
+        raise ConfigError(
+            source,
+            f"sets {name} to an empty list",
+            "An option is set to something or left out",
+            f"Leave out {name}",
+        )
     if "" in parts:
         raise ConfigError(
             source,
@@ -163,45 +166,6 @@ def _missed_limit(value: Any, limits: Mapping[str, Any]) -> str | None:
     return f"be a multiple of {step}" if step is not None and value % step else None
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read option names and values from a YAML file; dashes in names count as underscores.
-
-    Raises:
-        MissingFileError: there is no such file.
-        ConfigError: the file is not a YAML mapping.
-    """
-    import yaml
-
-    if not os.path.isfile(path):
-        raise MissingFileError(
-            path,
-            "is a folder" if os.path.isdir(path) else "does not exist",
-            "--config names a YAML file",
-            "Check the path",
-        )
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            path,
-            f"cannot be read ({error.strerror})",
-            "--config names a YAML file that you may read",
-            "Change its permissions",
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            path,
-            f"is not valid YAML ({' '.join(str(error).split())})",
-            "Options are name: value lines",
-            "Mend the file",
-        ) from None
-    if not isinstance(content, dict):
-        raise ConfigError(
-            path, "is not a mapping", "Options are name: value lines", "Mend the file"
-        )
-    return {str(name).replace("-", "_"): value for name, value in content.items()}
-
-
 def to_yaml(options: AnyOptions) -> str:
     """Write options so that `read_yaml` and `make_options` give them back.
 
@@ -242,15 +206,20 @@ def _as_word(value: Any) -> str:
     return short if float(short) == value else repr(value)
 
 
-def dump_yaml(plain: Mapping[str, Any]) -> str:
-    """Write names and plain values as YAML, in their order and one line each."""
-    import yaml
+def _as_list(entry: Field[Any], value: Any) -> Any:
+    """Let one value stand for a list of one where the option takes several.
 
-    return yaml.safe_dump(dict(plain), sort_keys=False, allow_unicode=True, width=_ONE_LINE)
-
-
-def _as_list(annotation: Any, value: Any) -> Any:
-    """Let one value stand for a list of one where the option takes several."""
-    if "tuple" in str(annotation) and value is not None and not isinstance(value, list | tuple):
-        return [value]
-    return value
+    Commas separate numbers and names in a text, as on the command line, and numbers are names
+    where names are asked for.
+    """
+    annotation, names = str(entry.type), entry.metadata["names"]
+    if "tuple" not in annotation or value is None:
+        return value
+    are_files = "str" in annotation and not names
+    if isinstance(value, str) and not are_files:
+        value = [part.strip() for part in value.split(",")]
+    elif not isinstance(value, list | tuple):
+        value = [value]
+    if not names or "int" in annotation:
+        return value
+    return [str(v) if isinstance(v, int) and not isinstance(v, bool) else v for v in value]

@@ -106,7 +106,7 @@ def test_who_waits_can_be_told_to_stop():
             raise LeftError
 
     coming = ahead(items(), 1, on_leave=is_left.set, meanwhile=meanwhile)
-    with pytest.raises(LeftError, match="^$"):
+    with pytest.raises(LeftError, match=r"^$"):
         next(coming)
     assert len(turns) == 2
 

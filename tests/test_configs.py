@@ -18,7 +18,7 @@ from geocobot.models.bases import find_base
 from geocobot.models.modelfile import read_card
 from geocobot.models.provenance import read_provenance
 from geocobot.models.weights import package_path
-from geocobot.settings import read_yaml
+from geocobot.yaml_file import read_yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 PRETRAINING = sorted(FOLDER.glob("*-pretrain*.yaml"))

@@ -10,9 +10,10 @@ from geocobot.config import TrainOptions
 from geocobot.errors import UnreadableFileError
 from geocobot.io.opening import file_name, file_stem
 from geocobot.secrecy import without_secrets
-from geocobot.settings import make_options, read_yaml, to_flags, to_yaml
+from geocobot.settings import make_options, to_flags, to_yaml
 from geocobot.workflows.run_folder import RunFolder
 from geocobot.workflows.scene_figures import distinct_names
+from geocobot.yaml_file import read_yaml
 
 WORD = st.text("abcdefXYZ0123456789-_.~%", min_size=3, max_size=12)
 SECRET = "hunter2"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from geocobot.config import DemoOptions, PredictOptions, PretrainOptions, TrainOptions
 from geocobot.errors import ConfigError, MissingFileError
-from geocobot.settings import check_limits, make_options, read_yaml, to_yaml
+from geocobot.settings import check_limits, make_options, to_yaml
+from geocobot.yaml_file import read_yaml
 
 KINDS = (TrainOptions, PredictOptions, DemoOptions)
 LEAST = {
@@ -129,6 +130,29 @@ class TestValues:
             make_options(TrainOptions, {**LEAST[TrainOptions], name: value}, "test")
 
     @pytest.mark.parametrize(
+        ("name", "text", "value"),
+        [
+            ("bands", "3, 2,1", (3, 2, 1)),
+            ("classes", "tree,building=#e31a1c", ("tree", "building=#e31a1c")),
+            ("classes", [7, 3], ("7", "3")),
+            ("classes", 7, ("7",)),
+            ("classes", ["b, c"], ("b, c",)),
+            ("value_range", "0,3000", (0.0, 3000.0)),
+            ("logger", "csv,mlflow", ("csv", "mlflow")),
+            ("val_area", "north,south.gpkg", ("north,south.gpkg",)),
+        ],
+    )
+    def test_commas_separate_what_they_do_on_the_command_line(self, name, text, value):
+        options = make_options(TrainOptions, {**LEAST[TrainOptions], name: text}, "test")
+        found = getattr(options, name)
+        assert tuple(int(v) if name == "bands" else v for v in found) == value
+
+    @pytest.mark.parametrize("name", ["classes", "val_area", "labelled_area", "bands"])
+    def test_an_empty_list_is_no_value(self, name):
+        with pytest.raises(ConfigError, match=f"test sets {name} to an empty list"):
+            make_options(TrainOptions, {**LEAST[TrainOptions], name: []}, "test")
+
+    @pytest.mark.parametrize(
         ("name", "value"),
         [("epochs", True), ("line_width", False), ("class_field", True), ("bands", [3, True, 1])],
     )
@@ -147,6 +171,23 @@ class TestValues:
 
 
 class TestReadYaml:
+    @pytest.mark.parametrize("text", ["rank: 4\nrank: 8", "line-width: 3\nline_width: 5"])
+    def test_nothing_is_said_twice(self, tmp_path, text):
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=r"a\.yaml says (rank|line_width) twice"):
+            read_yaml(tmp_path / "a.yaml")
+
+    def test_times_of_day_are_no_numbers(self, tmp_path):
+        (tmp_path / "a.yaml").write_text("max_minutes: 1:30\nepochs: 90\nrate: 1.5e-3\nlow: .5")
+        read = read_yaml(tmp_path / "a.yaml")
+        assert read == {"max_minutes": "1:30", "epochs": 90, "rate": 0.0015, "low": 0.5}
+
+    @pytest.mark.parametrize("text", ["out: 2024-02-30", "out: " + "[" * 5000])
+    def test_what_cannot_be_is_no_yaml(self, tmp_path, text):
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=r"a\.yaml is not valid YAML"):
+            read_yaml(tmp_path / "a.yaml")
+
     def test_dashes_are_underscores(self, tmp_path):
         path = tmp_path / "a.yaml"
         path.write_text("line-width: 3\nclass_field: kind\n")
@@ -222,10 +263,10 @@ def test_a_long_path_stays_on_one_line():
 
 
 def test_a_yaml_that_may_not_be_read_says_so(tmp_path, monkeypatch):
-    def refused(path, **_):
+    def refused(path, *_, **__):
         raise PermissionError(13, "Permission denied", str(path))
 
     (tmp_path / "a.yaml").write_text("seed: 1", encoding="utf-8")
-    monkeypatch.setattr(Path, "read_text", refused)
+    monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(ConfigError, match=r"a\.yaml cannot be read \(Permission denied\)"):
         read_yaml(tmp_path / "a.yaml")

@@ -10,9 +10,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 
 from geocobot.cli.terminal import Terminal, perform
+from geocobot.config import CheckOptions, TrainOptions
+from geocobot.config.check import PAGE_ENDINGS
 from geocobot.errors import ConfigError
 from geocobot.progress import Progress
-from geocobot.settings import Options, make_options, read_yaml
+from geocobot.settings import Options, make_options
+from geocobot.yaml_file import read_yaml
 
 
 def command(job: Callable[[Progress], Any]) -> Callable[..., None]:
@@ -70,8 +73,18 @@ def gather(kind: type[Options], flags: Mapping[str, Any]) -> Options:
             "It names a YAML file",
             "Leave it out, or see whether a variable in the command is empty",
         )
-    from_file = {} if config is None else read_yaml(config)
+    from_file = {} if config is None else _of_kind(kind, read_yaml(config))
     return make_options(kind, {**from_file, **said}, config or "The command line")
+
+
+def _of_kind(kind: type[Options], values: dict[str, Any]) -> dict[str, Any]:
+    """Options of a file; a check passes over those of the training that it is made for."""
+    if kind is not CheckOptions:
+        return values
+    own, training = ({f.name for f in fields(k)} for k in (CheckOptions, TrainOptions))
+    kept = {name: v for name, v in values.items() if name in own or name not in training}
+    is_page = str(kept.get("out", "")).lower().endswith(PAGE_ENDINGS)
+    return kept if is_page else {name: v for name, v in kept.items() if name != "out"}
 
 
 def _typed_fields(kind: type[Any]) -> list[tuple[Field[Any], Any]]:

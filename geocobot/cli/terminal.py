@@ -74,10 +74,28 @@ def perform(job: Callable[[Progress], Any], terminal: Terminal) -> None:
             raise typer.Exit(EXIT_TERMINATED) from None
         raise typer.Exit(_show(voice, error, terminal)) from None
     if result is not None:
-        typer.echo(without_secrets(as_json(result) if terminal.json else as_text(result)))
+        _print(without_secrets(as_json(result) if terminal.json else as_text(result)), voice)
     exit_code = getattr(result, "exit_code", 0)
     if exit_code:
         raise typer.Exit(exit_code)
+
+
+def _print(text: str, voice: _Voice) -> None:
+    """Write a result; where the output's encoding lacks a letter, letters are escaped as in JSON.
+
+    Raises:
+        typer.Exit: it cannot be written, which has been said.
+    """
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
+    try:
+        typer.echo(text)
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        voice.say("error", f"The work is done, but its result cannot be printed ({said}).")
+        raise typer.Exit(EXIT_USER_ERROR) from None
 
 
 class _Termination:

@@ -10,6 +10,9 @@ from geocobot.config.option import option, repeated
 from geocobot.config.train import TrainOptions
 from geocobot.config.values import BaseName, DeviceName, SamplingName, StartName
 
+PAGE_ENDINGS = (".html", ".htm")
+"""How the name of a report ends."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions(InputOptions):

@@ -27,6 +27,8 @@ from geocobot.io.source import grid_of
 _BLOCK_PX = 1024
 _CLASS_TAG = re.compile(r"CLASS_(\d+)")
 _BLACK = "#000000"
+_MOST_VALUE = 2**53
+"""Whole numbers up to it are told apart in every type that a raster has."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,15 @@ def _scan(path: str, shape: tuple[int, int], nodata: float | None) -> tuple[tupl
                     f"has the value {values[values != np.trunc(values)][0]:g}",
                     "Class numbers are whole",
                     "Is it a scene, or a raster of scores? Then it belongs to --raster",
+                )
+            if values.size and max(abs(values[0]), abs(values[-1])) > _MOST_VALUE:
+                beyond = max(values[0], values[-1], key=abs)
+                raise BandError(
+                    path,
+                    f"has the value {beyond!s}",
+                    f"Class numbers are whole numbers up to {_MOST_VALUE:,}",
+                    "If it stands for no data, declare it: gdal_edit.py -a_nodata "
+                    f"{beyond!s} {path}",
                 )
             found.update(int(v) for v in values)
     return tuple(sorted(found)), checksum

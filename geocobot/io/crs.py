@@ -50,7 +50,7 @@ def _named_crs(text: str) -> CRS | None:
     """The CRS that a code or a definition stands for, or None."""
     try:
         return CRS.from_user_input(text)
-    except ProjError:
+    except (ProjError, UnicodeEncodeError):  # of bytes that are no text
         return None
 
 

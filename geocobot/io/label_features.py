@@ -87,8 +87,10 @@ def read_features(
     files = tuple(file_name(path) for s in sets for path in s.paths)
     features = _join([frame.assign(file=i) for i, frame in enumerate(frames)], files)
     source = in_words([s.given for s in sets])
-    given = tuple(file_name(s.given) for s in sets)
+    given = tuple(file_name(s.given) or s.name for s in sets)
     _tell_of_empty(frames, files)
+    if choice.class_field is None:
+        _tell_of_namesakes(sets, frames)
     if features.empty:
         raise _nothing_left(source, choice.where)
     names = sorted_names(features["class_name"]) if choice.class_field else _in_order(features)
@@ -120,6 +122,23 @@ def _tell_of_empty(frames: Sequence[gpd.GeoDataFrame], files: Sequence[str]) -> 
     empty = [name for name, frame in zip(files, frames, strict=True) if frame.empty]
     if 0 < len(empty) < len(files):
         _LOG.info("%s: no usable feature.", in_words(empty))
+
+
+def _tell_of_namesakes(sets: Sequence[FileSet], frames: Sequence[gpd.GeoDataFrame]) -> None:
+    """Warn of names on the command line that become one class without anybody's saying so."""
+    names: dict[str, list[str]] = {}
+    first = np.cumsum([0, *(len(each.paths) for each in sets[:-1])])
+    for each, i in zip(sets, first.tolist(), strict=True):
+        for name in frames[i]["class_name"].unique()[:1]:
+            names.setdefault(str(name), []).append(each.given)
+    for name, given in names.items():
+        if len(given) > 1:
+            _LOG.warning(
+                "%s are one class, %s: a class is called after its file or folder. Rename one of "
+                "them if they are not, or say which is which with --class-field.",
+                in_words(given),
+                name,
+            )
 
 
 def _nothing_left(source: str, where: str | None) -> EmptyLabelsError:
@@ -208,7 +227,8 @@ def _read_file(
             "Pass the right one with --labels-crs, or set it in QGIS and save again",
         )
     if class_field is None:
-        frame = frame.assign(class_name=name if len(files.paths) == 1 else files.name)
+        # A folder and a pattern are a class by their own name, however many files they stand for.
+        frame = frame.assign(class_name=name if files.paths == (files.given,) else files.name)
     else:
         frame = named_features(frame, class_field, path)
     kept = ["class_name", *([] if width_field is None else [width_field])]

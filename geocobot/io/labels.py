@@ -44,6 +44,10 @@ class Labels(Protocol):
     def area(self) -> Area | None:
         """Where the labels are complete; None where they are throughout."""
 
+    @property
+    def boundary_px(self) -> int:
+        """Pixels so close to the boundary of a class are unknown."""
+
     def on(self, grid: GeoGrid, scene_name: str) -> LabelRaster:
         """Place the labels on a scene.
 

@@ -42,6 +42,11 @@ def file_stem(path: str | Path) -> str:
     return _without_query(path).stem
 
 
+def absolute(path: str) -> str:
+    """The same file, folder or pattern from the root on; URLs and GDAL names are as they are."""
+    return path if GDAL_NAME.match(path) else os.path.abspath(path)  # noqa: PTH100 # links stay
+
+
 def check_encoding(path: str | Path) -> None:
     """Refuse a name with bytes that are not UTF-8, which GDAL cannot be told.
 

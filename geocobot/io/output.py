@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,6 +75,28 @@ def check_output_folder(path: str | Path, overwrite: bool, marker: str = "config
             "Only folders of earlier results are replaced",
             "Choose another --out, or delete the folder yourself",
         )
+
+
+def refuse_within(folder: str | Path, inputs: Iterable[str]) -> None:
+    """Refuse to replace a folder in which something lies that is read.
+
+    Args:
+        folder: what would be replaced.
+        inputs: files, folders and patterns.
+
+    Raises:
+        OutputError: one of them lies there.
+    """
+    place = os.path.realpath(folder)
+    for path in inputs:
+        real = os.path.realpath(path)
+        if real == place or real.startswith(place + os.sep):
+            raise OutputError(
+                folder,
+                f"holds {path}, which is one of the inputs",
+                "The whole folder is replaced, and geocobot never writes over what it reads",
+                "Choose another --out, or move the file elsewhere",
+            )
 
 
 @contextmanager

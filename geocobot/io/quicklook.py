@@ -10,6 +10,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from geocobot.errors import UnreadableFileError
 from geocobot.grid import GeoGrid
 from geocobot.io.cache import bounded_cache
 from geocobot.io.opening import open_dataset
@@ -107,7 +108,7 @@ def quicklook(scene: Scene, sampling: Sampling) -> npt.NDArray[np.uint8] | None:
                     valid &= source.read(scene.alpha, **how) > 0
                 if scene.masked:
                     valid &= (source.read_masks(list(scene.bands), **how) > 0).all(axis=0)
-    except (RasterioError, MemoryError):
+    except (RasterioError, UnreadableFileError, MemoryError):
         return None
     shown = image[:3] if len(image) >= 3 else image[:1]
     picture = np.stack([_stretched(layer, valid) for layer in shown.astype(np.float64)], axis=-1)

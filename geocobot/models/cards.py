@@ -101,6 +101,15 @@ def _metadata(path: Path, kind: FileKind) -> Mapping[str, str]:
         )
         raise MissingFileError(path, found, kind.needed, remedy)
     try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise kind.error(
+            path,
+            "has a name that is not UTF-8",
+            "safetensors opens files by names in UTF-8",
+            "Rename the file, or the folder that is called so",
+        ) from error
+    try:
         with safe_open(path, framework="numpy") as file:
             return file.metadata() or {}
     except (SafetensorError, OSError) as error:

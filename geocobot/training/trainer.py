@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import pickle
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,12 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
-from geocobot.errors import ResumeError
+from geocobot.errors import OutputError, ResumeError
+from geocobot.models.atomic import replacing
 from geocobot.models.precision import Compute
 from geocobot.training.groups import GroupSettings, parameter_groups
 from geocobot.training.logs import make_loggers
@@ -52,7 +56,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     """The checkpoint of an interrupted run.
 
     Raises:
-        ResumeError: there is none in the folder.
+        ResumeError: there is none in the folder, or it is broken.
     """
     if not has_checkpoint(folder):
         raise ResumeError(
@@ -61,9 +65,16 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
             "--resume continues a run that was stopped after its first checkpoint",
             "Repeat the command without --resume, with -f to replace what is there",
         )
-    begun: dict[str, Any] = torch.load(
-        checkpoint_path(folder), map_location="cpu", weights_only=True
-    )
+    path = checkpoint_path(folder)
+    try:
+        begun: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ResumeError(
+            path,
+            f"cannot be read ({_first_line(error)})",
+            "--resume continues with the last checkpoint of a run",
+            "Start anew with --overwrite (-f)",
+        ) from error
     _log.info("Resuming after epoch %d, step %d.", begun["epoch"] + 1, begun["global_step"])
     return begun
 
@@ -93,6 +104,51 @@ def keeping(folder: Path, name: str = _LAST, **which: Any) -> ModelCheckpoint:
         enable_version_counter=False,
         **which,
     )
+
+
+class _Beside(TorchCheckpointIO):
+    """Writes checkpoints beside their places and renames them.
+
+    Lightning's way leads through the folder for temporary files, which may be small; and where
+    that is another disk, who is killed at the end has half a file in place of a whole one.
+    """
+
+    def save_checkpoint(
+        self,
+        checkpoint: Mapping[str, Any],
+        path: str | os.PathLike[str],
+        storage_options: Any = None,  # noqa: ARG002 # others have some
+    ) -> None:
+        """Write a checkpoint.
+
+        Args:
+            checkpoint: what Lightning keeps.
+            path: of the file.
+            storage_options: none are known.
+
+        Raises:
+            OutputError: it cannot be written; that of the epoch before is there.
+        """
+        target = Path(path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as temporary, temporary.open("wb") as opened:
+                torch.save(dict(checkpoint), opened)
+                opened.flush()
+                os.fsync(opened.fileno())
+        except (OSError, RuntimeError) as error:  # torch makes its own of a full disk
+            raise OutputError(
+                target,
+                f"cannot be written ({_first_line(error)})",
+                "What an interrupted training goes on with is kept after every epoch",
+                "Free some space, and repeat the command with --resume",
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says in short."""
+    said = getattr(error, "strerror", None) or str(error)
+    return (said.splitlines() or [type(error).__name__])[0]
 
 
 def run_trainer(
@@ -127,7 +183,7 @@ def run_trainer(
         devices=seat.devices,
         num_nodes=seat.nodes,
         strategy=DDPStrategy() if seat.of > 1 else "auto",
-        plugins=[peers.environment()],
+        plugins=[peers.environment(), _Beside()],
         precision="bf16-mixed" if compute.precision == "bfloat16" else "32-true",
         callbacks=list(callbacks),
         logger=_loggers(folder, tracking, begun) if seat.is_first else False,

@@ -7,6 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from geocobot.config import CheckOptions, TrainOptions
+from geocobot.config.check import PAGE_ENDINGS
+from geocobot.errors import ConfigError
 from geocobot.inspection.findings import Finding
 from geocobot.inspection.labels import ClassFacts, FeatureFacts, class_facts
 from geocobot.inspection.scenes import SceneFacts
@@ -104,6 +106,7 @@ def check(options: CheckOptions, progress: Progress | None = None) -> CheckResul
     """
     check_limits(options)
     if options.out is not None:
+        _refuse_other_than_pages(options.out)
         check_output(options.out, options.overwrite)
     training = _as_training(options)
     found = inspect(training, progress or SilentProgress())
@@ -121,6 +124,17 @@ def check(options: CheckOptions, progress: Progress | None = None) -> CheckResul
         overwrite=options.overwrite,
     )
     return replace(result, report=Path(options.out))
+
+
+def _refuse_other_than_pages(out: str) -> None:
+    """Refuse a name that no report has: it may be that of a scene, which -f would replace."""
+    if Path(out).suffix.lower() not in PAGE_ENDINGS:
+        raise ConfigError(
+            "--out",
+            f"is {out}, which is no name of a page",
+            f"The report is a page of HTML, whose name ends in {' or '.join(PAGE_ENDINGS)}",
+            "Pass -o report.html",
+        )
 
 
 def _as_training(options: CheckOptions) -> TrainOptions:

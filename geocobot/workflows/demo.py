@@ -20,13 +20,14 @@ from geocobot.io.mounts import check_no_mount
 from geocobot.io.output import new_folder
 from geocobot.io.scene import Scene
 from geocobot.progress import Progress, SilentProgress
-from geocobot.settings import check_limits, dump_yaml, read_yaml, to_yaml
+from geocobot.settings import check_limits, to_yaml
 from geocobot.steps import SCORE_SCALE
 from geocobot.synthetic.place import PlaceFiles, make_place, write_place
 from geocobot.workflows.device import choose_device
 from geocobot.workflows.picture import Row, draw_rows
 from geocobot.workflows.predict import predict
 from geocobot.workflows.train import train
+from geocobot.yaml_file import dump_yaml, read_yaml
 
 CONFIG_NAME = "demo.yaml"
 PICTURE_NAME = "picture.png"

@@ -17,7 +17,7 @@ from geocobot.evaluation.shared_ground import shared_ground
 from geocobot.grid import GeoGrid
 from geocobot.io.misplaced import in_words
 from geocobot.io.opening import file_name
-from geocobot.io.output import check_output_folder
+from geocobot.io.output import check_output_folder, refuse_within
 from geocobot.progress import Progress, SilentProgress
 from geocobot.settings import check_limits
 from geocobot.workflows.compared_scenes import compare_scenes
@@ -49,6 +49,8 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     check_limits(options)
     if options.out is not None:
         check_output_folder(options.out, options.overwrite, FIGURES_NAME)
+        lists = (options.pred, options.labels, options.raster, options.area)
+        refuse_within(options.out, (name for names in lists for name in names or ()))
     judged = open_judged(options)
     scenes = [one.scene for one in judged]
     names = distinct_names([scene.name for scene in scenes], [scene.path for scene in scenes])

@@ -253,6 +253,8 @@ def _check_labelled(ground: Ground) -> None:
     found = [set(survey.class_numbers) - {BACKGROUND} for survey in ground.surveys]
     if not any(found):
         or_outside = "" if ground.labels.area is None else ", lie outside --labelled-area"
+        if ground.labels.boundary_px:
+            or_outside += ", are nothing but boundary (--ignore-boundary)"
         raise EmptyLabelsError(
             ground.labels.name,
             f"labels no pixel with data on {in_words([s.name for s in ground.scenes])}: the "

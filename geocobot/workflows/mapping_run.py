@@ -24,7 +24,7 @@ from geocobot.inference.journal import RowJournal
 from geocobot.io.output import check_output
 from geocobot.io.unfinished import refused
 from geocobot.workflows.moment import moment_now
-from geocobot.workflows.resumed import changes, held
+from geocobot.workflows.resumed import changes, held, refuse_held
 from geocobot.workflows.targets import Targets
 
 _LOG = logging.getLogger("geocobot.workflows")
@@ -64,11 +64,13 @@ class MappingRun:
             overwrite: whether results, or an interrupted run, may be replaced.
 
         Raises:
-            OutputError: results or an interrupted run are there already.
+            OutputError: results or an interrupted run are there already, or another process works
+                there.
         """
         partial = targets.partial
         is_begun = os.path.isfile(partial / _STATE_NAME)
         if is_begun and not resume and not overwrite:
+            refuse_held(partial / _LOCK_NAME, partial, _ALONE)
             raise OutputError(
                 partial,
                 "holds an interrupted run",

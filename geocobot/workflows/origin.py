@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from geocobot.io.opening import file_name
 from geocobot.io.styles import Origin
 from geocobot.models.card import ModelCard
 from geocobot.secrecy import without_secrets
@@ -19,7 +20,7 @@ def origin_of(model: str, card: ModelCard, scenes: Iterable[str], license: str |
         scenes: paths or URLs, of which the names are kept.
         license: of the results, or None.
     """
-    names = (Path(scene.partition("?")[0]).name for scene in scenes)
+    names = map(file_name, scenes)
     return Origin(
         model=name_of_model(model, card),
         scenes=tuple(without_secrets(name) for name in names),

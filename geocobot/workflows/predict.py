@@ -12,6 +12,7 @@ from geocobot.errors import ConfigError, GeocobotError, ModelFileError
 from geocobot.inference.engines import Engine
 from geocobot.io.files import Scenes, find_scenes
 from geocobot.io.mapped_area import find_area
+from geocobot.io.opening import absolute
 from geocobot.models.card import ModelCard, read_card
 from geocobot.models.precision import Compute
 from geocobot.progress import Progress, SilentProgress
@@ -52,6 +53,8 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
     start_s = time.perf_counter()
     check_limits(options)
     _refuse_unsaved(options)
+    if options.engine == "ray":
+        options = _from_anywhere(options)
     if options.area is not None:
         options = replace(options, area=find_area(options.area))
     scenes = find_scenes(options.raster, asset=options.asset)
@@ -88,6 +91,20 @@ def predict(options: PredictOptions, progress: Progress = _SILENT) -> PredictRes
         raise failures[min(failures)]
     told = tuple(Failure(rasters[k], str(failures[k])) for k in sorted(failures))
     return PredictResult(tuple(results), time.perf_counter() - start_s, told)
+
+
+def _from_anywhere(options: PredictOptions) -> PredictOptions:
+    """The same files by names that do not depend on the folder in which a node works."""
+    out = options.out or ""
+    return replace(
+        options,
+        raster=tuple(map(absolute, options.raster)),
+        area=options.area and tuple(map(absolute, options.area)),
+        model=absolute(options.model),
+        checkpoint=options.checkpoint and absolute(options.checkpoint),
+        # A slash at the end says that it is a folder.
+        out=absolute(out) + ("/" if out.endswith(("/", "\\")) or not out else ""),
+    )
 
 
 def _name_targets(options: PredictOptions, scenes: Scenes) -> tuple[Targets, ...]:

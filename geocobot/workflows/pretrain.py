@@ -16,6 +16,7 @@ from geocobot.config import PretrainOptions
 from geocobot.errors import ConfigError
 from geocobot.evaluation.pixels import Confusion
 from geocobot.io.scene import Scene
+from geocobot.io.unfinished import write_text
 from geocobot.models.base_file import write_base
 from geocobot.models.bases import BaseSpec, find_base
 from geocobot.models.checkpoint import Checkpoint, load_checkpoint
@@ -144,7 +145,8 @@ def pretrain(options: PretrainOptions, progress: Progress | None = None) -> Pret
         weights = f"{spec.name}.safetensors"
         _write_weights(run.partial / weights, done, options, provenance)
         content = {"cover_iou": cover_iou, "errors": done.errors, "steps": done.steps}
-        (run.partial / METRICS_NAME).write_text(json.dumps(content, indent=2), encoding="utf-8")
+        metrics = run.partial / METRICS_NAME
+        write_text(metrics, json.dumps(content, indent=2), metrics)
         run.finish(options)
     return PretrainResult(
         folder=run.target,

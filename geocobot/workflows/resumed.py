@@ -33,9 +33,7 @@ def held(
         lock.parent.mkdir(parents=True, exist_ok=True)
         holder.acquire(timeout=0)
     except Timeout as error:
-        raise OutputError(
-            place, "is in use", rule, "Wait for the other one, or choose another --out"
-        ) from error
+        raise _in_use(place, rule) from error
     except OSError as error:
         raise cannot(error) from error
     try:
@@ -44,6 +42,29 @@ def held(
         with suppress(OSError):  # Windows keeps an open file, and has it deleted below
             lock.unlink(missing_ok=True)
         holder.release()
+
+
+def refuse_held(lock: Path, place: Path, rule: str) -> None:
+    """Refuse a place that another process holds, as `held` does, and leave it as it is.
+
+    Raises:
+        OutputError: another process works there.
+    """
+    if not lock.is_file():
+        return
+    holder = FileLock(lock)
+    try:
+        with holder.acquire(timeout=0):
+            return
+    except Timeout as error:
+        raise _in_use(place, rule) from error
+    except OSError:  # whoever goes on there is told of it
+        return
+
+
+def _in_use(place: Path, rule: str) -> OutputError:
+    """What to say to whoever comes second."""
+    return OutputError(place, "is in use", rule, "Wait for the other one, or choose another --out")
 
 
 def changes(begun: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

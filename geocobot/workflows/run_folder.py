@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import Any, TypeAlias
 from geocobot.config import PretrainOptions, TrainOptions
 from geocobot.errors import OutputError, ResumeError
 from geocobot.io.mounts import check_no_mount
-from geocobot.io.output import check_output_folder, put_folder
+from geocobot.io.output import check_output_folder, put_folder, refuse_within
+from geocobot.io.unfinished import write_text
 from geocobot.secrecy import values_without_secrets
 from geocobot.settings import to_yaml
 from geocobot.training.trainer import has_checkpoint, remove_checkpoints
-from geocobot.workflows.resumed import changes, held
+from geocobot.workflows.resumed import changes, held, refuse_held
 
 CONFIG_NAME = "config.yaml"
 """The resolved options of a run, as written into its folder."""
@@ -28,6 +29,7 @@ RunOptions: TypeAlias = TrainOptions | PretrainOptions
 """Options of the commands that a run folder is for."""
 
 _STATE_NAME = "run.json"
+_ALONE = "One process at a time trains into a folder"
 # Options that change how a run goes on, but not what it is.
 _FREE_TO_CHANGE = {
     *("resume", "overwrite", "out", "workers", "max_minutes", "epochs", "patience"),
@@ -56,17 +58,20 @@ class RunFolder:
     replaces: bool
 
     @classmethod
-    def claim(cls, out: str | Path, *, resume: bool, overwrite: bool) -> RunFolder:
+    def claim(
+        cls, out: str | Path, inputs: Iterable[str] = (), *, resume: bool, overwrite: bool
+    ) -> RunFolder:
         """Find out where a run goes, before any work; create nothing.
 
         Args:
             out: the folder of the finished run.
+            inputs: what is read for it, none of which may lie there.
             resume: whether to go on with an interrupted run, if there is one.
             overwrite: whether a finished or an interrupted run may be replaced.
 
         Raises:
             OutputError: a finished or an interrupted run is there already, or the place cannot
-                be written to.
+                be written to, or an input lies there.
             ResumeError: the interrupted run is of another kind than what is asked for.
         """
         target = Path(out)
@@ -75,12 +80,14 @@ class RunFolder:
         partial = target.with_name(f"{target.name}.partial")
         check_no_mount(target)
         check_output_folder(target, overwrite, CONFIG_NAME)
+        refuse_within(target, inputs)
         if not os.path.exists(partial):
             check_output_folder(partial, overwrite=False)
             if resume:
                 _log.info("There is no interrupted run at %s: training starts anew.", partial)
             return cls(target, partial, resumed=False, overwrite=overwrite, replaces=False)
         if not resume and not overwrite:
+            refuse_held(_lock_of(partial), partial, _ALONE)
             raise OutputError(
                 partial,
                 "holds an interrupted run",
@@ -114,9 +121,7 @@ class RunFolder:
             OutputError: another process trains there, or has done so since, or the folder cannot
                 be made.
         """
-        lock = self.partial.with_name(f"{self.partial.name}.lock")
-        rule = "One process at a time trains into a folder"
-        with held(lock, self.partial, rule, self._cannot_make):
+        with held(_lock_of(self.partial), self.partial, _ALONE, self._cannot_make):
             self._begin({"options": _fixed(options), "fingerprint": fingerprint})
             yield
 
@@ -152,17 +157,17 @@ class RunFolder:
                 the run can still be resumed.
         """
         check_output_folder(self.target, self.overwrite, CONFIG_NAME)
-        (self.partial / CONFIG_NAME).write_text(to_yaml(options), encoding="utf-8")
+        write_text(self.partial / CONFIG_NAME, to_yaml(options), self.partial / CONFIG_NAME)
         put_folder(self.partial, self.target)
         remove_checkpoints(self.target)
         (self.target / _STATE_NAME).unlink()
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Tell whoever interrupts the run inside the `with` block how it can go on."""
+        """Tell how a run can go on that is interrupted inside the block, or by a full disk."""
         try:
             yield
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OutputError):
             if has_checkpoint(self.partial):
                 _log.warning(
                     "%s keeps the run up to its last checkpoint. To go on with it, repeat the "
@@ -184,6 +189,11 @@ class RunFolder:
             "A resumed run goes on with exactly what it was begun with",
             "Repeat the first command with --resume added, or start anew with --overwrite (-f)",
         )
+
+
+def _lock_of(partial: Path) -> Path:
+    """The file that is there while somebody trains into a folder."""
+    return partial.with_name(f"{partial.name}.lock")
 
 
 def _fixed(options: RunOptions) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from geocobot.io.files import find_labels
 from geocobot.io.misplaced import in_words
 from geocobot.io.opening import check_path, is_raster_name
 from geocobot.io.scene import Scene
-from geocobot.settings import read_yaml
 from geocobot.workflows.map_pairs import MapPair
+from geocobot.yaml_file import read_yaml
 
 _LOG = logging.getLogger("geocobot.workflows")
 

@@ -136,7 +136,8 @@ def choose_targets(
     if not is_folder:
         return (beside(folder),)
     stems = _distinct([file_stem(raster) for raster in rasters], items)
-    names = Counter(stems)
+    # On Windows A.tif and a.tif have one name.
+    names = Counter(map(os.path.normcase, stems))
     name, count = names.most_common(1)[0]
     if count > 1:
         raise OutputError(

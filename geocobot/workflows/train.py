@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +78,17 @@ def train(
     return crew.conduct(lambda: _train(options, adapter, compute, crew, shown, resumable=resumable))
 
 
+def _read_for(options: TrainOptions) -> Iterator[str]:
+    """Every file, folder and pattern that is read."""
+    lists = (
+        *(options.raster, options.val_raster, options.labels),
+        *(options.val_area, options.labelled_area),
+    )
+    yield from (name for names in lists for name in names or ())
+    if options.checkpoint is not None:
+        yield options.checkpoint
+
+
 def _train(
     options: TrainOptions,
     adapter: AdapterConfig,
@@ -92,6 +103,7 @@ def _train(
     check_trackers(options.logger)
     run = RunFolder.claim(
         options.out or _RUNS / name_of(options.labels[0]),
+        _read_for(options),
         resume=options.resume,
         overwrite=options.overwrite,
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from geocobot.data.split import write_split
+from geocobot.io.unfinished import write_text
 from geocobot.models.modelfile import ModelCard, save_model
 from geocobot.models.segmenter import Segmenter
 from geocobot.workflows.run_folder import CONFIG_NAME, RunFolder
@@ -90,4 +91,4 @@ def _write_metrics(path: Path, found: TrainFacts) -> None:
         "thresholds": {c.name: c.threshold for c in calibration.classes},
         "training": training,
     }
-    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    write_text(path, json.dumps(content, indent=2), path)

@@ -162,6 +162,18 @@ def test_a_saved_configuration_gives_the_options_back(
     assert gather(kind, {"config": str(path)}) == options
 
 
+def test_a_check_reads_configurations_of_trainings(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("raster: [a.tif]\nlabels: [b.shp]\nline_width: 8\nadapter: lora\nout: runs/b\n")
+    options = gather(CheckOptions, {"config": str(path)})
+    assert (options.raster, options.line_width, options.out) == (("a.tif",), 8.0, None)
+    path.write_text(path.read_text() + "adaptor: lora\n")
+    with pytest.raises(ConfigError, match="'adaptor', which check does not know"):
+        gather(CheckOptions, {"config": str(path)})
+    path.write_text("raster: [a.tif]\nlabels: [b.shp]\nout: report.html\n")
+    assert gather(CheckOptions, {"config": str(path)}).out == "report.html"
+
+
 def test_a_missing_option_is_named() -> None:
     with pytest.raises(ConfigError, match=r"command line does not say labels.*Add --labels"):
         gather(TrainOptions, {"raster": ["a.tif"], "labels": []})

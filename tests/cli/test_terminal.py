@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ import typer
 from typer.testing import CliRunner
 
 from geocobot.cli.options import command
+from geocobot.cli.terminal import Terminal, perform
 from geocobot.errors import CrsError
 from geocobot.io.output import new_file
 from geocobot.progress import Progress
@@ -222,6 +224,27 @@ def test_with_json_what_ends_a_job_is_an_event(
     assert told["text"].startswith(said)
     assert ("Traceback" in told.get("traceback", "")) == (event == "error")
     assert result.stdout == ""
+
+
+def test_what_the_output_cannot_spell_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="cp1252"))
+    perform(lambda _: Outcome(Path("дом😀.gpkg"), 0.5), Terminal(json=True))
+    sys.stdout.flush()
+    assert json.loads(written.getvalue()) == {"path": "дом😀.gpkg", "iou": 0.5}
+
+
+def test_a_result_that_cannot_be_printed_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def echo(_: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(typer, "echo", echo)
+    with pytest.raises(typer.Exit) as left:
+        perform(lambda _: Outcome(Path("out.gpkg"), 0.5), Terminal())
+    assert left.value.exit_code == 2
+    assert "cannot be printed (No space left on device)" in capsys.readouterr().err
 
 
 def test_paths_are_shown_as_they_are() -> None:

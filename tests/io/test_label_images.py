@@ -280,6 +280,12 @@ class TestRefused:
         with pytest.raises(BandError, match=r"scene\.tif has 3 bands.*gdal_translate -b 1"):
             read_labels([scene_factory()])
 
+    def test_values_that_stand_for_no_data_and_do_not_say_so(self, classes_factory):
+        values = np.ones((64, 96), np.float32)
+        values[:5] = -3.4028234663852886e38
+        with pytest.raises(BandError, match=r"has the value -3\.40\S*e\+38\. .*-a_nodata -3\.40"):
+            read_labels([classes_factory(values)])
+
     def test_values_that_are_not_whole(self, classes_factory):
         with pytest.raises(BandError, match=r"has the value 0\.5\. Class numbers are whole"):
             read_labels([classes_factory(np.full((8, 8), 0.5, "float32"))])

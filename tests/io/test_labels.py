@@ -50,6 +50,21 @@ def burn(labels, scene):
 
 
 class TestClasses:
+    def test_a_folder_is_one_class_however_many_files_it_has(
+        self, labels_factory, scene, tmp_path, caplog
+    ):
+        for name in ("roads/1.gpkg", "houses/1.gpkg", "houses/2.gpkg", "other/1.gpkg"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            labels_factory([box(10, 20, 5, 6)], name=name)
+        folders = [tmp_path / name for name in ("roads", "houses")]
+        labels = read_labels(folders, scene=scene)
+        assert [spec.name for spec in labels.classes] == ["roads", "houses"]
+        assert not caplog.records
+        files = [tmp_path / name / "1.gpkg" for name in ("roads", "other")]
+        labels = read_labels(files, scene=scene)
+        assert [spec.name for spec in labels.classes] == ["1"]
+        assert "are one class, 1: a class is called after its file" in caplog.text
+
     def test_one_class_named_after_the_file(self, labels_factory, scene):
         labels = read_labels([labels_factory([box(10, 20, 5, 6)], name="houses.gpkg")])
         assert [(c.number, c.name) for c in labels.classes] == [(1, "houses")]

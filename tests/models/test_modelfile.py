@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -234,6 +235,15 @@ def test_no_such_file(tmp_path):
 def test_a_folder(tmp_path):
     with pytest.raises(MissingFileError, match=r"is a folder\. .*Name the file in it"):
         load_model(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no names of bytes")
+def test_a_name_that_is_not_utf_8(saved):
+    renamed = saved.rename(saved.with_name(os.fsdecode(b"caf\xe9.safetensors")))
+    with pytest.raises(ModelFileError, match="has a name that is not UTF-8"):
+        read_card(renamed)
+    with pytest.raises(ModelFileError, match="has a name that is not UTF-8"):
+        load_model(renamed)
 
 
 @pytest.mark.parametrize("keep", [0, 7, 500, -1, -1000])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from geocobot.errors import ConfigError, ResumeError
+from geocobot.errors import ConfigError, OutputError, ResumeError
 from geocobot.models.precision import Compute
 from geocobot.training.fit import FitSettings, fit
 from geocobot.training.groups import GroupSettings
@@ -225,6 +225,38 @@ def test_a_killed_run_resumes_as_if_nothing_had_been(tmp_path, squares, steps):
     result = fit(resumed, SquaresModule(), settings(resume=True), tmp_path / "cut")
     assert rows(result.log) == rows(expected.log)
     assert same_weights(whole, resumed)
+
+
+def test_a_full_disk_leaves_the_checkpoint_of_the_epoch_before(tmp_path, squares, monkeypatch):
+    whole, resumed = TinySegmenter(), TinySegmenter()
+    expected = fit(whole, squares, settings(), tmp_path / "whole")
+    save, calls = torch.save, []
+
+    def running_full(content, file):
+        calls.append(file)
+        if len(calls) > 3:  # the best and the last of the first epoch, the best of the second
+            file.write(b"half of it")
+            raise OSError(28, "No space left on device")
+        save(content, file)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(torch, "save", running_full)
+        with pytest.raises(OutputError, match=r"last\.ckpt cannot be written \(No space.*--resume"):
+            fit(TinySegmenter(), SquaresModule(), settings(), tmp_path / "cut")
+    names = sorted(path.name for path in (tmp_path / "cut" / "checkpoints").iterdir())
+    assert names == ["best.ckpt", "last.ckpt"]
+    result = fit(resumed, SquaresModule(), settings(resume=True), tmp_path / "cut")
+    assert rows(result.log) == rows(expected.log)
+    assert same_weights(whole, resumed)
+
+
+def test_a_checkpoint_that_is_broken_is_told_of(tmp_path, squares):
+    with pytest.raises(PowerCutError):
+        fit(StoppingSegmenter(8), squares, settings(), tmp_path)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(ResumeError, match=r"last\.ckpt cannot be read \(.*Start anew with"):
+        fit(TinySegmenter(), SquaresModule(), settings(resume=True), tmp_path)
 
 
 def test_checkpoints_leave_out_what_is_frozen(tmp_path, squares):

@@ -18,10 +18,10 @@ from geocobot.config import CheckOptions, PredictOptions, TrainOptions
 from geocobot.errors import BandError, ConfigError, PixelSizeError
 from geocobot.models.card import read_card
 from geocobot.models.modelfile import load_model
-from geocobot.settings import read_yaml
 from geocobot.workflows.check import check
 from geocobot.workflows.predict import predict
 from geocobot.workflows.train import train
+from geocobot.yaml_file import read_yaml
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SIDE_M = 320

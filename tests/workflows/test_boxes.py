@@ -15,9 +15,9 @@ from geocobot.cli.options import gather
 from geocobot.config import PredictOptions, TrainOptions
 from geocobot.errors import ModelFileError
 from geocobot.models.modelfile import load_model, read_card
-from geocobot.settings import read_yaml
 from geocobot.workflows.predict import predict
 from geocobot.workflows.train import TrainResult, train
+from geocobot.yaml_file import read_yaml
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SIDE_PX = 320

@@ -10,8 +10,9 @@ import pytest
 import geocobot
 from geocobot.config import VectorizeOptions
 from geocobot.errors import ConfigError
-from geocobot.settings import make_options, read_yaml
+from geocobot.settings import make_options
 from geocobot.workflows.vectorize import vectorize
+from geocobot.yaml_file import read_yaml
 
 from .stand_in import make_map
 

@@ -217,6 +217,13 @@ def test_the_report_is_one_page_with_pictures(town: Path, roofs: Path, tmp_path:
     look(town, roofs, out=out, overwrite=True)
 
 
+def test_a_report_never_takes_the_place_of_a_scene(town: Path, roofs: Path) -> None:
+    before = town.read_bytes()
+    with pytest.raises(ConfigError, match=r"--out is .*tif, which is no name of a page"):
+        look(town, roofs, out=town, overwrite=True)
+    assert town.read_bytes() == before
+
+
 def test_a_report_of_what_does_not_meet_shows_where_both_are(
     town: Path, labels_factory: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -25,13 +25,14 @@ from geocobot.cli.app import app
 from geocobot.config import TrainOptions
 from geocobot.errors import ConfigError, DeviceError, WorkerError
 from geocobot.models.modelfile import load_model
-from geocobot.settings import read_yaml, to_flags
+from geocobot.settings import to_flags
 from geocobot.training import processes
 from geocobot.training.launch import Launch, find_launch
 from geocobot.workflows import defaults
 from geocobot.workflows.crew import choose_crew, launch_of
 from geocobot.workflows.defaults import fill_in, refuse_misfits
 from geocobot.workflows.train import train
+from geocobot.yaml_file import read_yaml
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SIDE_PX = 320

@@ -20,10 +20,11 @@ from geocobot.errors import CheckpointError, ConfigError, DeviceError, OutputErr
 from geocobot.io.label_files import read_labels
 from geocobot.io.scene import Scene
 from geocobot.io.scores import ScoreWriter
-from geocobot.settings import read_yaml, to_yaml
+from geocobot.settings import to_yaml
 from geocobot.synthetic.place import make_place, write_place
 from geocobot.tiling import Strip
 from geocobot.workflows import demo as workflow
+from geocobot.yaml_file import read_yaml
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 CLASSES = name_classes(["roads"])

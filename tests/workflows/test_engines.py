@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from geocobot.ahead import LeftError
+from geocobot.config import PredictOptions
 from geocobot.data.dataset import SceneDataset
 from geocobot.errors import (
     ConfigError,
@@ -30,6 +31,7 @@ from geocobot.inference.rows import RowWork
 from geocobot.io.scene import Scene
 from geocobot.models.card import read_card
 from geocobot.models.precision import Compute
+from geocobot.settings import make_options
 from geocobot.workflows.predict import predict
 
 from .untrained import contents, make_model, options_for
@@ -134,7 +136,7 @@ def test_processes_are_ended_in_the_middle_of_a_row(
 
     with (
         ProcessEngine(source, Compute(torch.device("cpu")), 1, 1) as engine,
-        pytest.raises(LeftError, match="^$"),
+        pytest.raises(LeftError, match=r"^$"),
     ):
         next(engine.rows(work, [0], told))
     assert is_told == [0, 0, 0]
@@ -191,6 +193,37 @@ def test_a_model_that_cannot_be_used_is_told_before_any_process(
     bad.write_bytes(model.read_bytes()[:-1000])
     with pytest.raises(ModelFileError, match=r"bad\.safetensors"):
         predict(options_for(bad, scene, tmp_path / "out", devices=2))
+
+
+def test_nodes_are_told_names_that_hold_in_every_folder(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[PredictOptions] = []
+
+    def find_scenes(_: Any, **__: Any) -> Any:
+        raise InterruptedError
+
+    def check(options: PredictOptions) -> PredictOptions:
+        asked.append(from_anywhere(options))
+        return asked[-1]
+
+    here = sys.modules[predict.__module__]
+    from_anywhere = here._from_anywhere
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(here, "find_scenes", find_scenes)
+    monkeypatch.setattr(here, "_from_anywhere", check)
+    names = ["a/*.tif", "https://host/b.tif", "/vsizip/c.zip/c.tif", 'NETCDF:"d.nc":e']
+    for out, expected in (("maps/", "maps/"), ("map.gpkg", "map.gpkg"), (None, "")):
+        options = make_options(
+            PredictOptions,
+            {"raster": names, "model": "m.safetensors", "out": out, "engine": "ray"},
+            "t",
+        )
+        with pytest.raises(InterruptedError, match=r"^$"):
+            predict(options)
+        assert asked[-1].out == f"{tmp_path}/{expected}"
+    assert asked[0].raster == (f"{tmp_path}/a/*.tif", *names[1:])
+    assert asked[0].model == f"{tmp_path}/m.safetensors"
 
 
 def test_a_cluster_s_address_needs_a_cluster(model: Path, scene: Path, tmp_path: Path) -> None:

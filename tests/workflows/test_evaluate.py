@@ -27,9 +27,10 @@ from geocobot.config import EvaluateOptions
 from geocobot.errors import OutputError
 from geocobot.grid import GeoGrid
 from geocobot.io.scores import ClassWriter, ScoreWriter
-from geocobot.settings import make_options, read_yaml
+from geocobot.settings import make_options
 from geocobot.steps import NODATA, classify_steps
 from geocobot.tiling import Strip
+from geocobot.yaml_file import read_yaml
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SHAPE = (600, 220)

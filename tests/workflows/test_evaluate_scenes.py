@@ -24,8 +24,8 @@ from geocobot.cli.app import app
 from geocobot.errors import ConfigError, GridMismatchError, OverlapError
 from geocobot.grid import GeoGrid
 from geocobot.io.scores import ScoreWriter
-from geocobot.settings import read_yaml
 from geocobot.tiling import Strip
+from geocobot.yaml_file import read_yaml
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SHAPE = (240, 200)

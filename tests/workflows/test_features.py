@@ -16,11 +16,11 @@ from geocobot.config import TrainOptions
 from geocobot.errors import ConfigError, ResumeError
 from geocobot.models import bases
 from geocobot.models.segmenter import Segmenter, build_segmenter
-from geocobot.settings import read_yaml
 from geocobot.training import job as job_module
 from geocobot.workflows import train as train_module
 from geocobot.workflows.features import choose_features, keeping_features, refuse_features
 from geocobot.workflows.train import TrainResult, train
+from geocobot.yaml_file import read_yaml
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 SIDE_PX = 256

@@ -113,6 +113,13 @@ def test_an_area_elsewhere_leaves_nothing_to_learn(
         look([scene_factory()], [labels_factory([at(10, 10)])], labelled_area=(str(area),))
 
 
+def test_a_boundary_that_takes_everything_is_named(
+    scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
+) -> None:
+    with pytest.raises(EmptyLabelsError, match=r"nothing but boundary \(--ignore-boundary\)"):
+        look([scene_factory()], [labels_factory([at(10, 10, 6, 6)])], ignore_boundary=8)
+
+
 def test_pixels_near_a_boundary_are_not_counted(
     scene_factory: Callable[..., Path], labels_factory: Callable[..., Path]
 ) -> None:

@@ -20,8 +20,9 @@ from geocobot.errors import CrsError, OverlapError, PixelSizeError, ResumeError
 from geocobot.inference.engines import LocalEngine
 from geocobot.io.scene import Scene
 from geocobot.io.styles import Origin
-from geocobot.settings import make_options, read_yaml
+from geocobot.settings import make_options
 from geocobot.workflows.predict import predict
+from geocobot.yaml_file import read_yaml
 
 from .untrained import contents, make_model, options_for
 

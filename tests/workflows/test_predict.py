@@ -44,12 +44,13 @@ from geocobot.models.card import ModelCard
 from geocobot.models.modelfile import save_model
 from geocobot.models.precision import Compute
 from geocobot.models.segmenter import build_segmenter
-from geocobot.settings import make_options, read_yaml
+from geocobot.settings import make_options
 from geocobot.workflows.map_job import MapJob
 from geocobot.workflows.map_scene import map_scene
 from geocobot.workflows.mapping_run import MappingRun
 from geocobot.workflows.predict import predict
 from geocobot.workflows.targets import choose_targets
+from geocobot.yaml_file import read_yaml
 
 CPU = Compute(torch.device("cpu"))
 RAW = {

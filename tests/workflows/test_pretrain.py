@@ -18,10 +18,11 @@ from geocobot.models.base_file import read_base
 from geocobot.models.bases import find_base
 from geocobot.models.provenance import read_provenance
 from geocobot.models.segmenter import build_segmenter
-from geocobot.settings import make_options, read_yaml
+from geocobot.settings import make_options
 from geocobot.synthetic.world.canvas import Cover
 from geocobot.training.pretrain.module import PretrainTask
 from geocobot.workflows.pretrain import PretrainResult, pretrain
+from geocobot.yaml_file import read_yaml
 
 
 @pytest.fixture(scope="module")

@@ -191,7 +191,10 @@ def test_nodata_is_white_and_large_scenes_without_overviews_are_not_read(
     assert picture is not None
     assert (picture[:10] == 255).all()
     assert picture[10:].std() > 40
-    monkeypatch.setattr(quicklook_module, "MOST_PX", 100)
+    with monkeypatch.context() as smaller:
+        smaller.setattr(quicklook_module, "MOST_PX", 100)
+        assert quicklook(scene, Sampling.of(scene.grid, 40)) is None
+    Path(scene.path).unlink()
     assert quicklook(scene, Sampling.of(scene.grid, 40)) is None
 
 

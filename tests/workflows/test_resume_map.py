@@ -230,6 +230,13 @@ def test_one_process_at_a_time(scene: Path, tmp_path: Path) -> None:
         pytest.raises(OutputError, match=r"map.gpkg.partial is in use.*Wait for the other one"),
     ):
         make_map(scene, out, resume=True)
+    with (
+        FileLock(tmp_path / "map.gpkg.partial" / "lock"),
+        pytest.raises(OutputError, match=r"map.gpkg.partial is in use.*Wait for the other one"),
+    ):
+        make_map(scene, out)
+    with pytest.raises(OutputError, match="holds an interrupted run"):
+        make_map(scene, out)
     make_map(scene, out, resume=True)
 
 

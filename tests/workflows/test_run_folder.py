@@ -33,6 +33,19 @@ def check_point(run: RunFolder) -> None:
     (run.partial / "checkpoints" / "last.ckpt").touch()
 
 
+@pytest.mark.parametrize("within", ["run", "run/scene.tif", "run/*.tif", "run/a/../b.shp"])
+def test_what_is_read_is_not_replaced(tmp_path: Path, within: str) -> None:
+    run = claim(tmp_path)
+    with run.begun(options(), "same"):
+        check_point(run)
+        run.finish(options())
+    place = tmp_path / "run"
+    with pytest.raises(OutputError, match=r"run holds .*, which is one of the inputs"):
+        RunFolder.claim(place, [str(tmp_path / within)], resume=False, overwrite=True)
+    beside = [str(tmp_path / "run2" / "scene.tif"), "https://host/run/scene.tif"]
+    assert RunFolder.claim(place, beside, resume=False, overwrite=True).overwrite
+
+
 def test_an_interrupted_run_leaves_one_folder(tmp_path: Path) -> None:
     break_off(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["run.partial"]

@@ -20,9 +20,10 @@ from geocobot.data.collection import MixedSampler
 from geocobot.errors import BandError, ConfigError, ModelFileError, ResumeError
 from geocobot.models.modelfile import load_model, read_card
 from geocobot.scaling import Scaling, at_threshold
-from geocobot.settings import make_options, read_yaml
+from geocobot.settings import make_options
 from geocobot.workflows.predict import predict
 from geocobot.workflows.train import train
+from geocobot.yaml_file import read_yaml
 
 from .stand_in import StandIn, make_card, make_map
 from .untrained import make_model, options_for

@@ -33,13 +33,14 @@ from geocobot.errors import (
 from geocobot.evaluation.pixels import ClassScore, PixelScores
 from geocobot.models.modelfile import load_model, read_card
 from geocobot.models.weights import sha256_of
-from geocobot.settings import make_options, read_yaml
+from geocobot.settings import make_options
 from geocobot.training import job as job_module
 from geocobot.workflows import ground as ground_module
 from geocobot.workflows import train as train_module
 from geocobot.workflows.predict import predict
 from geocobot.workflows.train import train
 from geocobot.workflows.validation import Verdict
+from geocobot.yaml_file import read_yaml
 
 WEST, NORTH = 500_000.0, 5_000_000.0
 SIDE_PX = 320

@@ -28,10 +28,11 @@ from geocobot.config import VectorizeOptions
 from geocobot.errors import ConfigError, OutputError
 from geocobot.grid import GeoGrid
 from geocobot.io.scores import ScoreWriter
-from geocobot.settings import make_options, read_yaml
+from geocobot.settings import make_options
 from geocobot.tiling import Strip
 from geocobot.tracing.attributes import COLUMNS
 from geocobot.workflows.vectorize import vectorize
+from geocobot.yaml_file import read_yaml
 
 from .stand_in import make_map
 
