@@ -92,6 +92,8 @@ def _print(text: str, voice: _Voice) -> None:
         text = "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
     try:
         typer.echo(text)
+    except BrokenPipeError:  # whoever reads has seen enough
+        raise
     except OSError as error:
         said = error.strerror or type(error).__name__
         voice.say("error", f"The work is done, but its result cannot be printed ({said}).")
