@@ -25,6 +25,9 @@ _REACH_PX = 16
 
 _LEAST_PART_PX = 1.0
 
+_GRID_PX = 2.0**-20
+"""What is left of polygons lies on it: finer hairlines would not stay valid in other units."""
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -150,6 +153,7 @@ def _cut(drawn: Drawn) -> Drawn:
         left = [polygon]
         if cutters[n]:
             rest = shapely.difference(polygon, shapely.union_all(list(cutters[n])))
+            rest = shapely.set_precision(rest, _GRID_PX)
             left = _whole_parts(rest, one=bool(np.isfinite(drawn.iou[n])))
         for i, part in enumerate(left):
             index.append(n)
