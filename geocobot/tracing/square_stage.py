@@ -25,8 +25,9 @@ _REACH_PX = 16
 
 _LEAST_PART_PX = 1.0
 
-_GRID_PX = 2.0**-20
-"""What is left of polygons lies on it: finer hairlines would not stay valid in other units."""
+_HAIR_PX = 2.0**-24
+"""Points of what is left of a polygon that are nearer to one another become one: they would not
+stay apart in other units, and a hairline between them would not stay valid."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ def _cut(drawn: Drawn) -> Drawn:
         left = [polygon]
         if cutters[n]:
             rest = shapely.difference(polygon, shapely.union_all(list(cutters[n])))
-            rest = shapely.set_precision(rest, _GRID_PX)
+            if shapely.minimum_clearance(rest) < _HAIR_PX:
+                rest = shapely.set_precision(rest, _HAIR_PX)
             left = _whole_parts(rest, one=bool(np.isfinite(drawn.iou[n])))
         for i, part in enumerate(left):
             index.append(n)

@@ -174,7 +174,7 @@ def test_no_hairlines_are_left_of_what_gives_way():
     drawn.outlines.cutters[0] = (roof,)
     rest = square_stage._cut(drawn).outlines.geometry[0]
     assert shapely.is_valid(rest)
-    assert shapely.minimum_clearance(rest) > 1e-7
+    assert shapely.minimum_clearance(rest) > 1e-8
     assert rest.area == pytest.approx(road.difference(roof).area, abs=1e-5)
 
 
