@@ -112,11 +112,12 @@ def _places(network: Network, sides: Sequence[Side], sizes: RowSizes) -> list[_P
     met = shapely.get_coordinates(shapely.line_interpolate_point(lines[line], along))
     length = shapely.length(lines[line])
     rest = length - along
-    is_ring = np.array([keys[j] < 0 for j in line.tolist()], dtype=bool)
+    is_ring = np.array([keys[j] < 0 for j in line.tolist()], dtype=bool) & (length > 0)
+    around = np.where(is_ring, length, np.inf)
     before, after = (
         shapely.get_coordinates(
             shapely.line_interpolate_point(
-                lines[line], np.where(is_ring, at % length, np.maximum(at, 0))
+                lines[line], np.where(is_ring, at % around, np.maximum(at, 0))
             )
         )
         for at in (along - _NEAR_PX, along + _NEAR_PX)

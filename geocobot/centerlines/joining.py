@@ -185,6 +185,15 @@ class Joiner:
             dtype=np.int64,
         )
 
+    def open_ends(self) -> npt.NDArray[np.int64]:
+        """Flat indices of the pixels at which lines that go on below may begin or end."""
+        rings = {
+            int(min(path.px.min() for path in part.paths))
+            for part in self._open.values()
+            if all(part.goes_on)
+        }
+        return np.append(self.open_nodes(), np.array([*rings], dtype=np.int64))
+
     def _join(self, part: _Part) -> Chains | None:
         """Put a part to those it goes on with; the chain, if it is complete then."""
         for _ in range(2):

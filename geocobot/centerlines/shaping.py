@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -25,21 +26,26 @@ Shape: TypeAlias = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.object_]]
 """Draws some of the lines, by their numbers."""
 
 
-def shape_lines(lines: Lines, sizes: RowSizes, tolerance_m: float) -> Sequence[Shape]:
+def shape_lines(
+    lines: Lines, sizes: RowSizes, tolerance_m: float, shape: tuple[int, int]
+) -> Sequence[Shape]:
     """Draw lines in pixels of the scene, x = column, y = row (downwards).
 
     Thinning pulls a junction, and what is within the class's width of it, towards the wider side.
     So junctions are put where the lines that lead to them would meet, and lines go there straight.
+    Lines that would meet beyond the scene meet at its edge.
 
     Args:
         lines: pruned and joined.
         sizes: of pixels on the ground.
         tolerance_m: lines keep within so much of their course when corners are left out.
+        shape: rows and columns of the scene.
 
     Returns:
         What draws them, from those simplified most to those not simplified.
     """
-    xy, offsets = _snapped(*_drawn(lines))
+    within = replace(lines, xy=np.clip(lines.xy, 0, shape[::-1]))
+    xy, offsets = _snapped(*_drawn(within, shape))
     on_grid = shapely.linestrings(xy, indices=owners(offsets))
     if not tolerance_m:
         return [partial(np.take, on_grid)]
@@ -48,10 +54,12 @@ def shape_lines(lines: Lines, sizes: RowSizes, tolerance_m: float) -> Sequence[S
     return [*shares, partial(np.take, on_grid)]
 
 
-def _drawn(lines: Lines) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+def _drawn(
+    lines: Lines, shape: tuple[int, int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """The courses of lines between the places of their nodes: points and offsets."""
     xy, offsets, is_line = lines.xy, lines.offsets, ~lines.is_ring
-    place, is_junction = _placed(lines)
+    place, is_junction = _placed(lines, shape)
     # The inside of a line from a junction to itself stays.
     is_loop = is_line & (lines.nodes[:, 0] == lines.nodes[:, 1])
     reach = np.where(
@@ -67,13 +75,16 @@ def _drawn(lines: Lines) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]
     return drawn, more
 
 
-def _placed(lines: Lines) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+def _placed(
+    lines: Lines, shape: tuple[int, int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Where the ends of lines are put (N, 2, 2), and which of them (N, 2) are at junctions."""
     node, degree = nodes_of(lines)
     is_junction = (degree > 2)[node] & ~lines.is_ring[:, None]
     radius, reach = np.zeros(degree.size), np.zeros(degree.size)
     radius[node], reach[node] = lines.radius[:, :2], lines.reach
     met, ends = junctions(lines.xy, lines.offsets, node, is_junction, radius=radius, reach=reach)
+    met = np.clip(met, 0, shape[::-1])
     return np.where(is_junction[..., None], met[node], ends), is_junction
 
 

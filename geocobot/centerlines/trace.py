@@ -13,6 +13,7 @@ from geocobot.ahead import result_of
 from geocobot.centerlines.attributes import as_frame
 from geocobot.centerlines.bridging import Bridges
 from geocobot.centerlines.cleaning import clean_lines
+from geocobot.centerlines.faint import FaintAreas
 from geocobot.centerlines.joining import Joiner
 from geocobot.centerlines.lines import Lines, nodes_of
 from geocobot.centerlines.paths import TANGENT_PX, directions, follow
@@ -30,6 +31,7 @@ from geocobot.grid import GeoGrid
 from geocobot.tracing.block import Block
 from geocobot.tracing.components import connected
 from geocobot.tracing.pixel_sizes import RowSizes
+from geocobot.tracing.ragged import PolygonArray
 
 _PIXELS_AT_ONCE = 2**24
 _LEAST_ROWS, _MOST_ROWS = 256, 2048
@@ -93,6 +95,7 @@ class CenterlineTracer:
         self._open = Lines.none()
         self._done: list[Lines] = []
         self._wide = WidePlaces()
+        self._faint = FaintAreas(grid.width)
         self._bridges = None
         if options.bridge_gaps_m > 0:
             self._bridges = Bridges(grid, classes, options.bridge_gaps_m, self._sizes)
@@ -124,16 +127,25 @@ class CenterlineTracer:
             else:
                 self._under_way = self._thread.submit(self._trace, arrived, first, stop)
 
+    def leave_out(self, areas: PolygonArray) -> None:
+        """Take areas that are not drawn: their lines are not either. From any thread.
+
+        Args:
+            areas: outlines along the pixels, in pixels of the scene.
+        """
+        self._faint.add(areas)
+
     def finish(self) -> gpd.GeoDataFrame:
         """The centerlines, with the columns of `attributes.COLUMNS`; empty where there are none."""
         self._wait()
         if self._thread is not None:
             self._thread.shutdown()
-        lines = Lines.joined(self._done).ordered()
+        self._mark_faint(self._grid.height)
+        lines = self._faint.without(Lines.joined(self._done).ordered())
         self._done = []
         if self._bridges is not None:
             lines = self._large(self._bridges.close(lines))
-        shapes = shape_lines(lines, self._sizes, self._options.simplify_m)
+        shapes = shape_lines(lines, self._sizes, self._options.simplify_m, self._grid.shape)
         geometry, source = clean_lines(len(lines), shapes)
         frame = as_frame(geometry, lines.take(source), self._grid, self._classes)
         return frame if self._has_scores else frame.assign(score=np.nan)
@@ -159,6 +171,11 @@ class CenterlineTracer:
     def _large(self, lines: Lines) -> Lines:
         """Lines that are wanted, when they meet all that they will meet."""
         return drop_small(drop_blobs(lines), self._sizes, self._options.min_area_m2)
+
+    def _mark_faint(self, end: int) -> None:
+        """Find the ends, above a row, of lines in areas that are not drawn."""
+        known = [lines.nodes.ravel() for lines in (*self._done, self._open)]
+        self._faint.mark(np.concatenate([*known, self._joiner.open_ends()]), end)
 
     def _wait(self) -> None:
         """Let what is under way come to its end."""
@@ -188,6 +205,8 @@ class CenterlineTracer:
             row_off=window.row_off,
         )
         self._settle(reduce_chains(self._joiner.add(paths, sections, own), self._sizes), end)
+        if self._faint.are_many:
+            self._mark_faint(end)
         above = _BEYOND
         if self._bridges is not None:
             is_end = (paths.degree == 1) & (paths.row >= top) & (paths.row < bottom)

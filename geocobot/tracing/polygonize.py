@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import partial
 
 import geopandas as gpd
@@ -18,15 +18,16 @@ from geocobot.classes import ClassSpec
 from geocobot.errors import ConfigError
 from geocobot.grid import GeoGrid
 from geocobot.scaling import Scaling
-from geocobot.steps import scores_of
 from geocobot.tiling import ClassStrip, Strip
 from geocobot.tracing.attributes import as_frame
 from geocobot.tracing.block import Block
 from geocobot.tracing.blocks import recut
 from geocobot.tracing.groups import GroupJoiner, Ready
 from geocobot.tracing.holes import HoleFilling
+from geocobot.tracing.hysteresis import Hysteresis
 from geocobot.tracing.least_area import LeastArea
 from geocobot.tracing.near import NearPieces
+from geocobot.tracing.ragged import PolygonArray
 from geocobot.tracing.seams import Completed, SeamJoiner
 from geocobot.tracing.separation import separated
 from geocobot.tracing.soften import Softening
@@ -106,6 +107,7 @@ def polygonize(
     threads: int = 1,
     squaring: SquaringTally | None = None,
     watch: Callable[[Block], None] | None = None,
+    faint: Callable[[PolygonArray], None] | None = None,
 ) -> Iterator[gpd.GeoDataFrame]:
     """Trace the classes of a scene into polygons, streaming.
 
@@ -129,6 +131,8 @@ def polygonize(
         threads: blocks that are traced at the same time, 1 in the consumer's own thread.
         squaring: counts what is squared.
         watch: is shown every block before it is traced.
+        faint: is handed the outlines, along the pixels, of polygons that `high_threshold` drops;
+            from any of the threads. All are handed over when the last frame has come.
 
     Yields:
         Polygons that are complete, as frames with the columns of `attributes.COLUMNS`: ordered
@@ -151,11 +155,15 @@ def polygonize(
     softened_m = (clean.simplify_m, clean.smooth_m)
     least = LeastArea(grid, clean.min_area_m2, *softened_m, clean.square_classes)
     softener = _softener(grid, clean, least)
+    squared, softened = clean.square_classes, softener is not None
+    hysteresis = Hysteresis(clean.high_threshold, squared, softened, faint)
     with ThreadPoolExecutor(threads, "tracing") if threads > 1 else nullcontext() as pool:
-        trace = partial(_trace, softener=softener, least=least, squared=[*clean.square_classes])
+        trace = partial(_trace, softener=softener, least=least, hysteresis=hysteresis)
         traced = each_in_order(blocks, trace, pool, threads)
         framed = partial(_framed, grid=grid, classes=classes)
-        drawn = each_in_order(_draw(traced, grid, clean, softener), framed, pool, threads)
+        # What is softened was asked whether it is large enough before that.
+        sure = partial(_sure, hysteresis=hysteresis, least=None if softened else least)
+        drawn = each_in_order(_draw(traced, grid, clean, softener, sure), framed, pool, threads)
         with closing(drawn) as frames:
             for _, (iou, frame) in frames:
                 kept = (frame["area_m2"] >= clean.min_area_m2).to_numpy()
@@ -199,15 +207,12 @@ class _Traced:
 
 
 def _trace(
-    block: Block, softener: Softener | None, least: LeastArea, squared: list[int]
+    block: Block, softener: Softener | None, least: LeastArea, hysteresis: Hysteresis
 ) -> _Traced:
     """The pieces of a block, without those that are too small."""
     pieces = trace_block(block)
     pieces = pieces.only(least.may_reach(pieces.polygons, pieces.pixels, pieces.class_number))
-    if squared:
-        traced = pieces.geometry.copy()
-        traced[~np.isin(pieces.class_number, squared)] = None
-        pieces = replace(pieces, traced=traced)
+    pieces = hysteresis.with_traced(pieces)
     if softener is None:
         return _Traced(pieces, None)
     places = pieces.first_px - (block.row_off, 0)
@@ -227,6 +232,7 @@ def _draw(
     grid: GeoGrid,
     clean: CleanOptions,
     softener: Softener | None,
+    sure: Callable[[Completed | Ready], Drawn],
 ) -> Generator[Callable[[], Drawn]]:
     """What makes the polygons that each block completes; squared ones are made in their order."""
     joiner: SeamJoiner | GroupJoiner = SeamJoiner(grid.width)
@@ -236,12 +242,12 @@ def _draw(
     stage = SquareStage(grid, clean.square_classes, clean.simplify_m, joiner)
     with closing(traced):
         for block, found in traced:
-            sure = partial(_sure, _joined(joiner, block, found), clean)
+            completed = _joined(joiner, block, found)
             if clean.square_classes:
-                squared = stage.add(sure().outlines, block.row_off + len(block.classes))
-                yield partial(_as_it_is, squared)
+                end_row = block.row_off + len(block.classes)
+                yield partial(_as_it_is, stage.add(sure(completed).outlines, end_row))
             else:
-                yield sure
+                yield partial(sure, completed)
     if isinstance(joiner, GroupJoiner):
         joiner.report()
 
@@ -254,13 +260,14 @@ def _joined(joiner: SeamJoiner | GroupJoiner, block: Block, found: _Traced) -> C
     return joiner.add(block, found.pieces, found.near)
 
 
-def _sure(completed: Completed | Ready, clean: CleanOptions) -> Drawn:
-    """Complete polygons, without those that score too low."""
+def _sure(completed: Completed | Ready, hysteresis: Hysteresis, least: LeastArea | None) -> Drawn:
+    """Complete polygons, without those that score too low, or are too small."""
     outlines = completed.outlines()
-    if clean.high_threshold > 0 and outlines.scores is not None:
-        peak = scores_of(outlines.scores.peak)
-        outlines = outlines.take(np.flatnonzero(peak > np.float32(clean.high_threshold)))
-    return Drawn.of(outlines)
+    if least is not None:
+        # Pieces at the edges of blocks had to stay, whatever their size.
+        large = least.may_reach(outlines.polygons, outlines.pixels, outlines.class_number)
+        outlines = outlines.take(np.flatnonzero(large))
+    return Drawn.of(hysteresis.sure(outlines))
 
 
 def _as_it_is(drawn: Drawn) -> Drawn:

@@ -23,7 +23,8 @@ from geocobot.tracing.trace import Pieces
 class OpenPolygon:
     """A polygon that goes on below: its pieces wait and are joined once, when it is complete.
 
-    Pieces that were softened already, of a group that was cut, are in `settled`.
+    Pieces that were softened already, of a group that was cut, are in `settled`. Those along the
+    pixels are in `traced` if they are wanted of all of them.
     """
 
     class_number: int
@@ -46,7 +47,10 @@ class OpenPolygon:
         self.pieces.extend(other.pieces)
         self.crossings.extend(other.crossings)
         self.cutters.extend(other.cutters)
-        self.traced.extend(other.traced)
+        if self.traced and other.traced:
+            self.traced.extend(other.traced)
+        else:
+            self.traced = []
         self.settled.extend(other.settled)
 
 

@@ -25,6 +25,10 @@ _REACH_PX = 16
 
 _LEAST_PART_PX = 1.0
 
+_HAIR_PX = 2.0**-24
+"""Points of what is left of a polygon that are nearer to one another become one: they would not
+stay apart in other units, and a hairline between them would not stay valid."""
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -150,6 +154,8 @@ def _cut(drawn: Drawn) -> Drawn:
         left = [polygon]
         if cutters[n]:
             rest = shapely.difference(polygon, shapely.union_all(list(cutters[n])))
+            if shapely.minimum_clearance(rest) < _HAIR_PX:
+                rest = shapely.set_precision(rest, _HAIR_PX)
             left = _whole_parts(rest, one=bool(np.isfinite(drawn.iou[n])))
         for i, part in enumerate(left):
             index.append(n)

@@ -78,6 +78,7 @@ def draw(
         separate=bool(options.separate),
         scaling=scaling,
         watch=_watching(tracer, overview),
+        faint=None if tracer is None else tracer.leave_out,
     ):
         files.polygons.append(frame)
         tally.add(frame)

@@ -158,8 +158,14 @@ def _open(options: VectorizeOptions) -> ScoreFile | ClassRaster:
     """The raster, which has scores where the options ask something of them."""
     if not holds_classes(options.scores):
         return ScoreFile.open(options.scores)
-    for name in ("threshold", "class_thresholds", "high_threshold", "bridge_gaps"):
-        if getattr(options, name):
+    given = {
+        "threshold": options.threshold is not None,
+        "class_thresholds": bool(options.class_thresholds),
+        "high_threshold": options.high_threshold is not None,
+        "bridge_gaps": bool(options.bridge_gaps),
+    }
+    for name, is_given in given.items():
+        if is_given:
             raise ConfigError(
                 f"--{name.replace('_', '-')}",
                 f"is given, and {options.scores} holds class numbers",

@@ -35,6 +35,7 @@ def trace(
     rows: int | None = None,
     threads: int = 1,
     classes: Sequence[ClassSpec] = CLASSES,
+    clean: CleanOptions | None = None,
     **options: object,
 ) -> gpd.GeoDataFrame:
     """Centerlines of a class raster; 255 is without data."""
@@ -47,8 +48,17 @@ def trace(
         Strip.of(row, scores[:, row : row + strip_rows], labels[row : row + strip_rows] != 255)
         for row in range(0, len(labels), strip_rows)
     )
-    clean = CleanOptions()
-    for _ in polygonize(strips, grid, classes, clean, block_rows=block_rows, watch=tracer.add):
+    polygons = polygonize(
+        strips,
+        grid,
+        classes,
+        clean or CleanOptions(),
+        block_rows=block_rows,
+        threads=threads,
+        watch=tracer.add,
+        faint=tracer.leave_out,
+    )
+    for _ in polygons:
         pass
     return tracer.finish()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -9,9 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
+from geocobot.centerlines.attaching import attach
 from geocobot.centerlines.cleaning import conflicts
+from geocobot.centerlines.lines import Line
+from geocobot.centerlines.network import Network
+from geocobot.centerlines.sides import Side
+from geocobot.grid import GeoGrid
+from geocobot.tracing.pixel_sizes import RowSizes
 
-from .rasters import draw, in_pixels, trace
+from .rasters import METRE, UTM, draw, in_pixels, trace
 
 SHAPE = (60, 80)
 ROAD, STREET = [(0, 14), (80, 14)], [(40, 32), (40, 60)]
@@ -75,6 +83,18 @@ def test_streets_are_led_on_to_a_ring(streets):
     gained = shapely.length(drawn).sum() - shapely.length(apart).sum()
     assert gained == pytest.approx(12 * streets, abs=1.5 * streets)
     assert not conflicts(drawn).any()
+
+
+def test_lines_without_a_length_are_no_side():
+    """Warnings are errors here."""
+    common = {"radius": (2.0, 2.0, 2.0), "score_sum": 9.0, "score_n": 3, "width_sum": 9.0}
+    street = Line(1, (5, 45), False, np.array([[5.5, 0.5], [5.5, 4.5]]), width_n=3, **common)
+    speck = Line(1, (85, 85), False, np.array([[5.5, 8.5], [5.5, 8.5]]), width_n=3, **common)
+    ring = replace(speck, nodes=(86, 86), is_ring=True)
+    network = Network([street, speck, ring], width=10)
+    sizes = RowSizes(GeoGrid(UTM, METRE, (10, 10)))
+    assert attach(network, [Side(45, 85, 3.0, 9.0, 3)], sizes) == 0
+    assert len(network.lines) == 2
 
 
 def test_a_street_that_leads_elsewhere_stays_where_it_is():

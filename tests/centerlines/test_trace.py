@@ -216,6 +216,30 @@ def test_lines_of_large_rasters_meet_at_nodes_and_nowhere_else():
     assert not conflicts(lines).any()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_lines_that_would_meet_beyond_the_scene_meet_at_its_edge(turned):
+    """Two wide roads lead out of the scene side by side and nearly meet."""
+    labels = draw(
+        [[(-10, 30), (60, -6)], [(170, 30), (100, -6)], [(60, -6), (100, -6)]], 34, (60, 160)
+    )
+    labels |= draw([[(60, -6), (80, 55)]], 14, (60, 160))
+    labels = labels.T if turned else labels
+    lines = in_pixels(trace(labels))
+    x, y = shapely.get_coordinates(lines).T
+    assert len(lines) > 1
+    assert x.min() >= 0
+    assert y.min() >= 0
+
+
+@given(st.integers(0, 300), st.sampled_from([0.0, 2.0]))
+@settings(max_examples=20, deadline=None)
+def test_lines_stay_within_the_scene(seed, bridge_gaps_m):
+    labels = blobs(seed, (50, 90))
+    bounds = shapely.total_bounds(in_pixels(trace(labels, bridge_gaps_m=bridge_gaps_m)))
+    assert (bounds[:2] >= -1e-6).all()
+    assert (bounds[2:] <= np.array([90, 50]) + 1e-6).all()
+
+
 def test_lines_along_seams_are_whole():
     labels = np.zeros(SHAPE, dtype=np.uint8)
     labels[18:23] = 1

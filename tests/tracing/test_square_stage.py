@@ -159,6 +159,37 @@ def test_what_is_below_a_pixel_after_the_cut_is_gone():
     assert square_stage._cut(drawn).outlines.class_number.tolist() == [2]
 
 
+def test_no_hairlines_are_left_of_what_gives_way():
+    """A wall of the roof meets the road's edge within the last digit of a corner of the road."""
+    road = shapely.Polygon([(19, 124), (22, 125), (22, 131), (18, 130), (18, 126), (19, 124)])
+    roof = shapely.Polygon(
+        [
+            (14.600000036338, 117.3347517514763),
+            (22, 113.6283878803392),
+            (21.999999999999996, 125.30244589117656),
+            (14.600000036337999, 121.59607305666933),
+        ]
+    )
+    drawn = _drawn(np.array([road, roof]), iou=[np.nan, 0.9], pixels=[20, 80])
+    drawn.outlines.cutters[0] = (roof,)
+    rest = square_stage._cut(drawn).outlines.geometry[0]
+    assert shapely.is_valid(rest)
+    assert shapely.minimum_clearance(rest) > 1e-8
+    assert rest.area == pytest.approx(road.difference(roof).area, abs=1e-5)
+
+
+@pytest.mark.parametrize("block_rows", [3, 10, 13])
+def test_what_is_too_small_gives_nobody_an_outline_wherever_blocks_end(block_rows):
+    """A shed that is squared and then dropped, in a yard that would give way to it."""
+    labels = np.ones((30, 30), dtype=np.uint8)
+    shed = shapely.affinity.rotate(shapely.box(10, 10, 20, 17), 25)
+    rasterize([(shed, 2)], out=labels)
+    clean = {"square_classes": ROOFS, "min_area_m2": 25.0}
+    part, whole = (trace(labels, block_rows=rows, **clean) for rows in (block_rows, 30))
+    (yard,), (same,) = part.geometry, whole.geometry
+    assert yard.symmetric_difference(same).area < 1e-9
+
+
 def _drawn(geometry: np.ndarray, *, iou: list[float], pixels: list[int]) -> square_stage.Drawn:
     count = len(geometry)
     cutters = np.empty(count, dtype=object)

@@ -62,6 +62,25 @@ def test_areas_too_wide_for_a_line_are_told_of(scene_factory, tmp_path):
     assert "areas too wide for a line in their middle: 2 of " in mapped.summary()
 
 
+def test_what_is_dropped_as_faint_has_no_line(scene_factory, tmp_path):
+    image = np.full((200, 220), 30, dtype="uint8")
+    image[40:52], image[120:132] = 160, 220
+    how = ALL | {"threshold": 0.5, "save_scores": True}
+    scene = scene_factory(image=np.stack([image] * 3))
+    low = make_map(scene, tmp_path / "low" / "map.gpkg", **how, centerline_classes=("bright",))
+    drawn = lines_of(low.polygons)
+    high = {"high_threshold": float(drawn["score"].mean())}
+    mapped = make_map(scene, tmp_path / "map" / "map.gpkg", **how, **high)
+    out = tmp_path / "again" / "map.gpkg"
+    geocobot.vectorize(scores=low.scores, out=out, **ALL, threshold=0.5, **high)
+    assert len(drawn) == 2
+    for path in (mapped.polygons, out):
+        bright = lines_of(path).query("class_name == 'bright'")
+        polygons = gpd.read_file(path, layer="map").query("class_name == 'bright'")
+        assert len(bright) == len(polygons) == 1
+        assert bright.geometry.iloc[0].within(polygons.geometry.iloc[0].buffer(0.5))
+
+
 def test_without_the_option_there_are_none(scene, tmp_path):
     mapped = make_map(scene, tmp_path / "map.gpkg")
     assert mapped.centerlines is None

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import zipfile
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -143,9 +144,9 @@ def test_the_classes_of_a_map_give_its_polygons(scene, tmp_path):
 
 def test_thresholds_are_for_scores(scene, tmp_path):
     mapped = make_map(scene, tmp_path / "map.gpkg", save_classes=True)
-    for name in ("threshold", "high_threshold"):
+    for name, value in product(("threshold", "high_threshold"), (0.0, 0.5)):
         with pytest.raises(ConfigError, match=r"threshold is given, and .* holds class"):
-            geocobot.vectorize(scores=mapped.classes, out=tmp_path / "no.gpkg", **{name: 0.5})
+            geocobot.vectorize(scores=mapped.classes, out=tmp_path / "no.gpkg", **{name: value})
     assert not (tmp_path / "no.gpkg").exists()
 
 
