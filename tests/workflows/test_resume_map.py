@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import math
 import os
@@ -315,18 +316,20 @@ def test_what_is_finished_stays_whatever_going_on_meets(
     assert contents(make_map(scene, out, resume=True)) == whole
 
 
+class Interrupting(StandIn):
+    """Is interrupted as by Ctrl-C when it is at its second batch."""
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        if self.batches == 1:
+            _thread.interrupt_main()
+        return super().__call__(image)
+
+
 def test_who_stops_waits_for_a_batch_and_not_for_the_row(
-    scene_factory: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scene_factory: Callable[..., Path], tmp_path: Path
 ) -> None:
     wide = scene_factory(shape_hw=(64, 1600))  # 34 tiles, 3 at a time
-    predictor = StandIn(pause_s=0.1)
-
-    def interrupted(*_: Any, **__: Any) -> None:
-        while predictor.batches < 2:
-            time.sleep(0.01)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("geocobot.workflows.map_scene.draw", interrupted)
+    predictor = Interrupting(pause_s=0.3)
     with pytest.raises(KeyboardInterrupt):
         make_map(wide, tmp_path / "map.gpkg", predictor)
     assert 2 <= predictor.batches < 8
