@@ -17,6 +17,7 @@ from geocobot.config import (
     TrainOptions,
     VectorizeOptions,
 )
+from geocobot.config.option import takes_several_in_a_text
 from geocobot.errors import ConfigError
 from geocobot.secrecy import values_without_secrets, without_secrets
 from geocobot.yaml_file import dump_yaml
@@ -215,8 +216,7 @@ def _as_list(entry: Field[Any], value: Any) -> Any:
     annotation, names = str(entry.type), entry.metadata["names"]
     if "tuple" not in annotation or value is None:
         return value
-    are_files = "str" in annotation and not names
-    if isinstance(value, str) and not are_files:
+    if isinstance(value, str) and takes_several_in_a_text(entry):
         value = [part.strip() for part in value.split(",")]
     elif not isinstance(value, list | tuple):
         value = [value]

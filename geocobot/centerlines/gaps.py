@@ -23,6 +23,8 @@ SUPPORT = 0.5
 MOST_TURN_DEGREES = 45.0
 """No line turns by more where it enters a gap."""
 
+_LEAST_STRAIGHTNESS = float(np.cos(np.radians(MOST_TURN_DEGREES)))
+
 _SAMPLES_PER_PX = 2
 
 
@@ -213,11 +215,9 @@ def goes_on(
     node: int,
     towards: npt.NDArray[np.float64],
     sizes: RowSizes,
-    most_turn_degrees: float = MOST_TURN_DEGREES,
 ) -> bool:
-    """Whether the line that ends at a node could go on to a point, without turning by more."""
-    least = float(np.cos(np.radians(most_turn_degrees)))
-    return straightness(network, node, towards, sizes) >= least
+    """Whether the line that ends at a node goes on to a point within `MOST_TURN_DEGREES`."""
+    return straightness(network, node, towards, sizes) >= _LEAST_STRAIGHTNESS
 
 
 def straightness(

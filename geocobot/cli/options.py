@@ -12,6 +12,7 @@ import typer
 from geocobot.cli.terminal import Terminal, perform
 from geocobot.config import CheckOptions, TrainOptions
 from geocobot.config.check import PAGE_ENDINGS
+from geocobot.config.option import takes_several_in_a_text
 from geocobot.errors import ConfigError
 from geocobot.progress import Progress
 from geocobot.settings import Options, make_options
@@ -59,12 +60,12 @@ def gather(kind: type[Options], flags: Mapping[str, Any]) -> Options:
     """
     config = flags.get("config")
     said: dict[str, Any] = {}
-    for field, annotation in _typed_fields(kind):
+    for field in fields(kind):
         value = flags.get(field.name)
         if value is None or value == []:
             continue
-        if _is_listed(field, annotation):
-            value = [item for text in value for item in text.split(",")]
+        if takes_several_in_a_text(field):
+            value = ",".join(value)
         said[field.name] = value
     if config == "":
         raise ConfigError(
@@ -97,14 +98,6 @@ def _without_none(annotation: Any) -> Any:
     """Turn `T | None` into T."""
     rest = [a for a in get_args(annotation) if a is not type(None)]
     return rest[0] if type(None) in get_args(annotation) else annotation
-
-
-def _is_listed(field: Field[Any], annotation: Any) -> bool:
-    """Whether an option takes several numbers or names, which a comma may separate."""
-    if get_origin(annotation) is not tuple:
-        return False
-    item = get_args(annotation)[0]
-    return item in {int, float} or get_origin(item) is Literal or bool(field.metadata["names"])
 
 
 def _parameter(field: Field[Any], annotation: Any) -> inspect.Parameter:
@@ -141,7 +134,7 @@ def _help(field: Field[Any]) -> str:
 def _metavar(field: Field[Any], annotation: Any) -> str | None:
     """The kind of value, as help shows it; choices show themselves."""
     if get_origin(annotation) is tuple:
-        listed = _is_listed(field, annotation)
+        listed = takes_several_in_a_text(field)
         return _listed_metavar(field, get_args(annotation)[0]) if listed else "FILE"
     return {bool: "", int: "N", float: "NUMBER", str: "TEXT"}.get(annotation)
 

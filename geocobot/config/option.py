@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, field, fields
+from dataclasses import MISSING, Field, field, fields
 from typing import Any
 
 
@@ -48,6 +48,13 @@ def option(
     if default is MISSING:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def takes_several_in_a_text(entry: Field[Any]) -> bool:
+    """Whether an option takes several numbers or names, which a comma may separate."""
+    annotation = str(entry.type)
+    is_list = annotation.startswith("tuple")
+    return is_list and ("str" not in annotation or bool(entry.metadata["names"]))
 
 
 def repeated(kind: type[Any], name: str) -> Any:

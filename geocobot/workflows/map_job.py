@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -34,7 +33,6 @@ from geocobot.workflows.mapped import ClassTotal, SceneResult, Tally
 from geocobot.workflows.quality import listed
 from geocobot.workflows.targets import Targets
 
-_ROWS_MEASURED = 256
 _DIGITS = 16
 _MADE_OF = "# made of "
 
@@ -91,11 +89,8 @@ class MapJob:
     def area_km2(self) -> float:
         """The scene's area on the ground, nodata included, by pixels in its middle column."""
         grid = self.native.grid
-        rows = np.linspace(0, grid.height, _ROWS_MEASURED, endpoint=False) + (
-            grid.height / _ROWS_MEASURED / 2
-        )
-        pixel_m2 = RowSizes(grid).at(rows).prod(axis=-1).mean()
-        return float(pixel_m2) * math.prod(grid.shape) / 1e6
+        column_m2 = RowSizes(grid).areas_m2(np.arange(grid.height)).sum()
+        return float(column_m2) * grid.width / 1e6
 
     @property
     def native(self) -> Scene:
@@ -137,9 +132,13 @@ class MapJob:
             },
         }
 
-    def saved(self, card: ModelCard) -> str:
-        """The options as YAML, with a remark that changes with the scene and the model."""
-        inputs = json.dumps(self._inputs(card), sort_keys=True)
+    def saved(self, identity: Mapping[str, Any]) -> str:
+        """The options as YAML, with a remark that changes with the scene and the model.
+
+        Args:
+            identity: of the map when it was begun.
+        """
+        inputs = json.dumps([identity["scene"], identity["model"]], sort_keys=True)
         digest = hashlib.sha256(inputs.encode("utf-8")).hexdigest()[:_DIGITS]
         return f"{to_yaml(self.options)}{_MADE_OF}{digest}\n"
 
@@ -185,7 +184,8 @@ class MapJob:
             return None
         left_open = {"batch_size"} if self.options.batch_size is None else set()
         before, now = (
-            _what_matters(text, left_open) for text in (made.read_text("utf-8"), self.saved(card))
+            _what_matters(text, left_open)
+            for text in (made.read_text("utf-8"), self.saved(self._inputs(card)))
         )
         if before != now:
             if self.options.overwrite:

@@ -66,8 +66,9 @@ def map_scene(
     job = job.in_batches(lambda: run.begun_batch() or engine.fitting_batch(image_shape))
     options, scene = job.options, job.scene
     classes = with_thresholds(card.classes, options)
+    identity = job.identity(card, compute, engine.threads)
     with (
-        run.begun(job.identity(card, compute, engine.threads)) as place,
+        run.begun(identity) as place,
         closing(scene),
         open_targets(
             job.targets,
@@ -109,7 +110,7 @@ def map_scene(
                 scaling=card.scaling,
                 overview=overview,
             )
-        files.write_config(job.saved(card))
+        files.write_config(job.saved(identity))
         files.write_project(scene_layers([job.native]) if job.targets.project else ())
         result = job.result(totals, tiles=tiles, seconds=time.perf_counter() - start_s)
         if overview is not None:

@@ -120,7 +120,9 @@ def pretrain(options: PretrainOptions, progress: Progress | None = None) -> Pret
     options = replace(options, precision=compute.precision)
     if options.checkpoint is not None:
         options = replace(options, start="pretrained")
-    run = RunFolder.claim(options.out, resume=options.resume, overwrite=options.overwrite)
+    run = RunFolder.claim(
+        options.out, options.raster or (), resume=options.resume, overwrite=options.overwrite
+    )
     spec = find_base(options.base)
     begun_from = _begun_from(options, spec, progress)
     scenes = open_unlabelled(options)
