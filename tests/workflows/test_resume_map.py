@@ -354,6 +354,22 @@ def test_a_file_that_came_meanwhile_is_not_replaced_by_going_on(
     assert out.read_bytes().startswith(b"SQLite")
 
 
+def test_a_map_is_marked_with_the_scene_that_it_was_begun_with(scene: Path, tmp_path: Path) -> None:
+    class Touching(StandIn):
+        """Somebody copies another scene over this one."""
+
+        def __call__(self, image: torch.Tensor) -> torch.Tensor:
+            os.utime(scene, ns=(1, 1))
+            return super().__call__(image)
+
+    marks = [
+        make_map(scene, tmp_path / f"{name}.gpkg", predictor).config.read_text().splitlines()[-1]
+        for name, predictor in (("a", StandIn()), ("b", Touching()), ("c", StandIn()))
+    ]
+    assert marks[0].startswith("# made of ")
+    assert marks[0] == marks[1] != marks[2]
+
+
 def test_a_mask_laid_beside_the_scene_is_noticed(scene: Path, tmp_path: Path) -> None:
     out = tmp_path / "map.gpkg"
     stop(scene, out, 5)
